@@ -1,0 +1,72 @@
+"""Catalogs: literal tables from a name to `"package.module:attribute"`.
+
+Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry points,
+or name `my_package.module:Thing` in a config, which is imported only when they said `--trust`.
+"""
+
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
+
+from netwright.core.errors import ConfigError, suggest
+
+__all__ = ["Catalog", "load_target", "set_trust"]
+
+_trusted = False
+
+
+def set_trust(trusted: bool) -> None:
+    """Allow configs to name Python objects by path (`--trust`); off unless the user says so."""
+    global _trusted
+    _trusted = trusted
+
+
+def load_target(target: str) -> Any:
+    """The object behind `"package.module:attribute"`."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class Catalog:
+    """Names of one kind of thing (`kind` as in "loss"), their targets, and the entry-point group that adds to them."""
+
+    def __init__(self, kind: str, table: Mapping[str, str], entry_points: str) -> None:
+        self.kind = kind
+        self._table = table
+        self._group = entry_points
+
+    def names(self) -> list[str]:
+        """All known names, sorted, the users' own among them."""
+        return sorted({*self._table, *self._extensions()})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table or name in self._extensions()
+
+    def load(self, name: str) -> Any:
+        """Import and give what `name` stands for.
+
+        Raises:
+            ConfigError: no such name (says the nearest), or a Python path without `--trust`.
+        """
+        if name in self._table:
+            return load_target(self._table[name])
+        if name in (extensions := self._extensions()):
+            return extensions[name].load()
+        if ":" in name:
+            return self._load_path(name)
+        raise ConfigError("unknown {kind} {name!r}{near}", kind=self.kind, name=name, near=suggest(name, self.names()))
+
+    def _load_path(self, target: str) -> Any:
+        if not _trusted:
+            raise ConfigError("{kind} {target!r} names Python code; add --trust if it is yours", kind=self.kind, target=target)
+        try:
+            return load_target(target)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                "{kind} {target!r} cannot be imported: {error}; check the path and that its package is installed",
+                kind=self.kind, target=target, error=error,
+            ) from error
+
+    def _extensions(self) -> dict[str, importlib.metadata.EntryPoint]:
+        return {point.name: point for point in importlib.metadata.entry_points(group=self._group)}

@@ -1,0 +1,131 @@
+"""Mistakes, said in one line: what, got, expected, do - and the exit code that goes with each kind.
+
+Only these reach the user without a traceback; anything else that escapes is a bug of ours.
+"""
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import ModuleType
+
+from netwright.core.messages import say
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "Interrupted",
+    "MissingExtra",
+    "NetwrightError",
+    "Preempted",
+    "Problem",
+    "ResourceError",
+    "need",
+    "suggest",
+]
+
+
+class NetwrightError(Exception):
+    """A mistake we can name. `template` goes through the table of messages; `values` fill its fields."""
+
+    exit_code = 2
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(say(template, **values))
+        self.template = template
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake of a config: `path` is dotted (`model.layers[3].conv`), `line` counts from 1 in `file`."""
+
+    path: str
+    message: str
+    line: int | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.file and self.line else ""
+        return f"{place}{self.message}"
+
+
+class ConfigError(NetwrightError):
+    """The user's error in a config or an argument; carries every problem found, not only the first."""
+
+    def __init__(self, template: str, path: str = "", **values: object) -> None:
+        super().__init__(template, **values)
+        self.problems = [Problem(path, str(self))]
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> "ConfigError":
+        """One error for many problems, a line each."""
+        found = list(problems)
+        error = cls("{lines}", lines="\n".join(str(problem) for problem in found))
+        error.problems = found
+        return error
+
+
+class DataError(NetwrightError):
+    """Data that cannot be used: missing, empty, damaged, or not what the task needs."""
+
+    exit_code = 3
+
+
+class CheckpointError(NetwrightError):
+    """A checkpoint, a model folder or weights that are missing, damaged or of another network."""
+
+    exit_code = 4
+
+
+class ResourceError(NetwrightError):
+    """Out of disk or memory, or a folder that cannot be written."""
+
+    exit_code = 5
+
+
+class DivergedError(NetwrightError):
+    """The loss stopped being a number; the weights on disk are the last healthy ones."""
+
+    exit_code = 6
+
+
+class Preempted(NetwrightError):
+    """SIGTERM came; the run is saved and can be resumed."""
+
+    exit_code = 75
+
+
+class Interrupted(NetwrightError):
+    """Ctrl-C came; the run is saved and can be resumed."""
+
+    exit_code = 130
+
+
+class MissingExtra(NetwrightError):
+    """A library that is not part of the core install is wanted."""
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import `module`, or say how to install the extra that brings it.
+
+    Raises:
+        MissingExtra: the library is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != module.split(".", maxsplit=1)[0]:
+            raise
+        template = "{module} is not installed; run: pip install 'netwright[{extra}]'"
+        raise MissingExtra(template, module=module.split(".", maxsplit=1)[0], extra=extra) from error
+
+
+def suggest(name: object, names: Iterable[str]) -> str:
+    """The end of a sentence about an unknown `name`: the nearest known one, or all of them."""
+    known = sorted(names)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+    if near:
+        return say("; did you mean {name}?", name=near[0])
+    return say("; known: {names}", names=", ".join(known)) if known else ""

@@ -1,0 +1,43 @@
+"""The one table of sentences that people read.
+
+English is written where it is used, as the template of `say`; `messages_zh.json` holds the Chinese of each template under
+the English one. So code stays readable, and a sentence that has no translation yet is still said, in English.
+The language comes from `set_language`, else `NETWRIGHT_LANG`, else the locale of the environment.
+"""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+__all__ = ["language", "say", "set_language"]
+
+_chosen: str | None = None
+
+
+def set_language(name: str | None) -> None:
+    """Choose the language of messages, `"en"` or `"zh"`; None goes back to the environment's."""
+    global _chosen
+    _chosen = name
+
+
+def language() -> str:
+    """The language in force: `"zh"` for any Chinese locale, otherwise `"en"`."""
+    if _chosen is not None:
+        return _chosen
+    for variable in ("NETWRIGHT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(variable):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def say(template: str, **values: object) -> str:
+    """The sentence for `template` in the language in force, with its `{fields}` filled from `values`."""
+    text = _chinese().get(template, template) if language() == "zh" else template
+    return text.format(**values) if values else text
+
+
+@cache
+def _chinese() -> dict[str, str]:
+    table: dict[str, str] = json.loads(Path(__file__).with_name("messages_zh.json").read_text("utf-8"))
+    return table

@@ -1,0 +1,140 @@
+"""Writing run folders so that a reader never sees half a file, whenever the writer dies.
+
+Every file appears by rename: written under a temporary name, flushed to the disk, renamed, and the folder flushed.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from netwright.core.errors import CheckpointError, ResourceError
+
+__all__ = [
+    "RunLock",
+    "append_jsonl",
+    "read_json",
+    "read_jsonl",
+    "sync_folder",
+    "write_bytes",
+    "write_json",
+    "write_text",
+    "writing",
+]
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing at `path` into one clear line.
+
+    Raises:
+        ResourceError: disk full, read-only or not ours to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError("disk is full while writing {path}; free some space and resume", path=path) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            template = "{path} cannot be written ({reason}); choose another folder with --out"
+            raise ResourceError(template, path=path, reason=error.strerror) from error
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically and durably.
+
+    Raises:
+        ResourceError: disk full, or the folder cannot be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically; see `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented, in UTF-8; see `write_bytes`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError("{path} does not exist; is this the folder of a run or a model?", path=path) from error
+    except (ValueError, OSError) as error:
+        raise CheckpointError("{path} is damaged ({error}); restore it or train again", path=path, error=error) from error
+
+
+def append_jsonl(path: Path, value: Any) -> None:
+    """Append one line of JSON; a reader that meets a half-written last line skips it (`read_jsonl`)."""
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a JSONL file; an empty list where there is no file."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, so that a rename in it survives a power cut."""
+    with contextlib.suppress(OSError):  # some file systems cannot sync a folder; the rename is atomic all the same
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class RunLock:
+    """Holds a run folder for one process (flock): the lock goes with the process, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        import fcntl
+
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = (folder / ".lock").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            template = "{folder} is in use by another run; wait for it to end or choose another folder with --out"
+            raise ResourceError(template, folder=folder) from error
+
+    def release(self) -> None:
+        """Let the folder go; safe to call twice."""
+        self._file.close()
