@@ -46,13 +46,18 @@ def parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def arguments(
-    factory: Callable[..., Any], values: Mapping[str, Any], where: str, bound: Mapping[str, Any] | None = None
+    factory: Callable[..., Any],
+    values: Mapping[str, Any],
+    where: str,
+    bound: Mapping[str, Any] | None = None,
+    partial: bool = False,
 ) -> dict[str, Any]:
     """Check `values` against the signature of `factory`.
 
     Args:
         where: dotted path of the section, used in messages (`model`, `loss`, `train`).
         bound: sizes the data decide; those that the signature names and the user did not give are filled in.
+        partial: something is still to be bound: what is missing is no mistake, and nothing is given back for it.
 
     Raises:
         ConfigError: with every problem found.
@@ -62,7 +67,10 @@ def arguments(
     try:
         checked = _model(factory)(**given)
     except pydantic.ValidationError as error:
-        raise ConfigError.of(explain_problem(item, where, list(named)) for item in error.errors()) from None
+        items = [item for item in error.errors() if not (partial and item["type"] == "missing")]
+        if items or not partial:
+            raise ConfigError.of(explain_problem(item, where, list(named)) for item in items) from None
+        return dict(given)
     return {name: getattr(checked, _field(name)) for name in named if _field(name) in checked.model_fields_set}
 
 

@@ -104,7 +104,7 @@ def _read(run: RunRecord, name: str, parse: Callable[[str], Any]) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    from ruamel.yaml import YAML  # noqa: PLC0415  (only here, and slow to import)
+    from ruamel.yaml import YAML  # only here, and slow to import
     from ruamel.yaml.error import YAMLError
 
     try:

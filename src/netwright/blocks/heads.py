@@ -1,0 +1,22 @@
+"""Heads: the last layer that turns a representation into scores, and the layer that replaces it for a new task."""
+
+from torch import nn
+
+from netwright.blocks.init import scaled_init
+
+__all__ = ["new_head", "output_layer"]
+
+
+def output_layer(in_features: int, out_features: int) -> nn.Linear:
+    """A linear head whose first scores have about the scale of its (unit) input, and no bias towards any of them."""
+    head = nn.Linear(in_features, out_features)
+    scaled_init(head)
+    return head
+
+
+def new_head(old: nn.Linear, out_features: int) -> nn.Linear:
+    """A fresh head for `out_features` scores in the place of `old`: same input width, bias, device and dtype."""
+    weight = old.weight
+    head = nn.Linear(old.in_features, out_features, old.bias is not None, device=weight.device, dtype=weight.dtype)
+    scaled_init(head)
+    return head

@@ -1,0 +1,120 @@
+"""A data set as a run uses it: train, validation, a sealed test, and the record of how they came about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netwright.core.errors import DataError
+from netwright.data.dataset import BadRow, Dataset, TensorDataset
+from netwright.data.schema import Schema
+from netwright.data.seal import SealedDataset, seal
+from netwright.data.sources.loaded import PARTS, Loaded, Origin
+from netwright.data.split import SplitRule, content_hash, split_rows
+from netwright.data.table import fit_columns
+
+__all__ = ["DataBundle", "bundle", "environment_bundle"]
+
+
+@dataclass
+class DataBundle:
+    """What `load_data` gives.
+
+    `split` is the content of the run's split.json. `rows` and `keys` (see `Loaded`) serve the leakage audit. `options`
+    are settings of the `data` section that batching needs (environments only).
+    """
+
+    name: str
+    schema: Schema
+    train: Dataset
+    validation: Dataset | None
+    test: SealedDataset | None
+    split: dict[str, Any]
+    problems: list[BadRow]
+    origin: Origin
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+    keys: Mapping[str, Tensor] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bundle(loaded: Loaded, rule: SplitRule) -> DataBundle:
+    """Split, settle on the training rows what depends on them, seal the test set, and write the record.
+
+    Raises:
+        DataError: no example to train on, or a split that cannot be made.
+    """
+    if len(loaded.dataset) == 0:
+        raise DataError("{name} has no usable example; there is nothing to learn from", name=loaded.dataset.name)
+    split = split_rows(loaded, rule)
+    dataset = _settled(loaded, split.rows["train"])
+    parts = {name: dataset.subset(split.rows[name]) for name in PARTS if name in split.rows}
+    record = {
+        "name": dataset.name,
+        "origin": loaded.origin.source,
+        "licence": loaded.origin.licence,
+        "sizes": {name: len(parts[name]) if name in parts else 0 for name in PARTS},
+        "method": split.method,
+        "seed": rule.seed,
+        "sha256": {name: content_hash(part) for name, part in parts.items()},
+        "problems": [problem.to_dict() for problem in loaded.problems],
+        "test_looks": 0,
+        "classes": class_counts(parts["train"]),
+    }
+    test = seal(parts["test"]) if "test" in parts else None
+    return DataBundle(
+        dataset.name,
+        dataset.schema,
+        parts["train"],
+        parts.get("validation"),
+        test,
+        record,
+        list(loaded.problems),
+        loaded.origin,
+        split.rows,
+        loaded.keys,
+    )
+
+
+def environment_bundle(name: str, options: Mapping[str, Any]) -> DataBundle:
+    """The bundle of an environment: a schema and no examples, because acting makes them."""
+    from netwright.data.environments import environment_schema
+
+    schema = environment_schema(name)
+    nothing = TensorDataset(torch.zeros(0, *schema.input_shape), torch.zeros(0, dtype=torch.int64), schema, name)
+    origin = Origin("gymnasium", "MIT")
+    record = {
+        "name": name,
+        "origin": origin.source,
+        "licence": origin.licence,
+        "sizes": dict.fromkeys(PARTS, 0),
+        "method": "episodes",
+        "seed": 0,
+        "sha256": {},
+        "problems": [],
+        "test_looks": 0,
+        "classes": {},
+    }
+    return DataBundle(name, schema, nothing, None, None, record, [], origin, options=options)
+
+
+def class_counts(dataset: Dataset) -> dict[str, int]:
+    """Examples of each class; empty for other targets."""
+    target, labels = dataset.schema.target, dataset.labels()
+    if target.kind != "class" or labels.ndim != 1:
+        return {}
+    counts = torch.bincount(labels.flatten(), minlength=len(target.classes)).tolist()
+    return dict(zip(target.classes, counts, strict=True))
+
+
+def _settled(loaded: Loaded, train: Tensor) -> Dataset:
+    dataset = loaded.dataset
+    if dataset.schema.kind == "table":
+        return fit_columns(loaded, train)
+    if dataset.schema.kind == "text":
+        stream = dataset.tensors()
+        assert stream is not None
+        vocabulary = len(stream[0][train].unique()) + 1  # and one code for characters never seen
+        return dataset.with_schema(replace(dataset.schema, vocab_size=vocabulary))
+    return dataset

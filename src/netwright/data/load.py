@@ -1,0 +1,242 @@
+"""`load_data`: from what the user says - a name, a path, a section of a config, arrays - to train, validation and test.
+
+Which kind of source it is follows from the path; the signature of that source's function is the schema of the section,
+so that an unknown key is answered with the nearest known one.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netwright.core.errors import ConfigError, DataError, suggest
+from netwright.core.schemas import arguments, parameters
+from netwright.data.bundle import DataBundle, bundle, environment_bundle
+from netwright.data.dataset import Dataset
+from netwright.data.pictures import SUFFIXES
+from netwright.data.policy import Bad, missing_file
+from netwright.data.sources import arrays, delimited, image_folder, text
+from netwright.data.sources.builtin import BUILTIN, load_builtin
+from netwright.data.sources.joined import join_loaded
+from netwright.data.sources.loaded import Loaded, Origin
+from netwright.data.split import split_rule
+from netwright.data.targets import Wanted
+
+__all__ = ["load_data"]
+
+_PATHS = ("path", "validation_path", "test_path")
+_TEXT = (".txt", ".text", ".md")
+
+
+def load_data(
+    spec: Any,
+    *,
+    seed: int = 0,
+    validation: Any = None,
+    test: Any = None,
+    target: str | Sequence[str] | None = None,
+    target_kind: Wanted | None = None,
+    base: Path | None = None,
+) -> DataBundle:
+    """Load, check and split data.
+
+    Args:
+        spec: a built-in name, a path, the `data` section of a config, a pair (inputs, targets) of arrays or tensors,
+            inputs alone, a pandas, polars or Arrow table, a Dataset of ours or of torch, a DataLoader, or a bundle
+            (given back).
+        seed: of the split, unless the section has its own. Keep it the same when the seed of a run changes, or runs
+            will not share their test set.
+        validation, test: shares (0.1 by default), or data of their own like `spec`.
+        target, target_kind: for frames and paths; the section's own settings go first.
+        base: folder that relative paths start from, if they are not found from the working folder.
+
+    Raises:
+        ConfigError: unknown names or keys, values that do not fit; all of a section at once.
+        DataError: data that are missing, empty, damaged beyond policy, or of no use for learning.
+        MissingExtra: a library that this kind of file needs.
+    """
+    if isinstance(spec, DataBundle):
+        return spec
+    if isinstance(spec, Mapping) and "environment" in spec:
+        return _environment(spec)
+    shares: dict[str, Any] = {"seed": seed}
+    others = {}
+    for part, value in (("validation", validation), ("test", test)):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            shares[part] = float(value)
+        elif value is not None:
+            others[part] = value
+    given = {"target": target, "target_kind": target_kind}
+    loaded, section = _load(spec, {name: value for name, value in given.items() if value is not None}, base)
+    if others:
+        loaded = join_loaded({"train": loaded} | {part: _load(value, given, base)[0] for part, value in others.items()})
+    rule = split_rule(**arguments(split_rule, shares | section, "data.split"))
+    return bundle(loaded, rule)
+
+
+def _load(spec: Any, given: Mapping[str, Any], base: Path | None) -> tuple[Loaded, dict[str, Any]]:
+    """The examples, and what the section says about splitting."""
+    if isinstance(spec, str | os.PathLike):
+        return _named(str(spec), given, base), {}
+    if isinstance(spec, Mapping):
+        section = spec.get("split")
+        return _section(dict(spec), given, base), dict(section) if isinstance(section, Mapping) else {}
+    return _objects(spec, given), {}
+
+
+def _named(name: str, given: Mapping[str, Any], base: Path | None) -> Loaded:
+    if name in BUILTIN:
+        return load_builtin(name)
+    looks_like_path = os.sep in name or "/" in name or Path(name).suffix or _resolve(name, base).exists()
+    return _section({"path": name} if looks_like_path else {"name": name}, given, base)
+
+
+def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
+    if "name" in spec:
+        values = arguments(_builtin, spec, "data")
+        return load_builtin(values["name"])
+    if "x" in spec or "frame" in spec:
+        source: Callable[..., Loaded] = _arrays if "x" in spec else _frame
+        values = arguments(source, spec, "data", given)
+        values.pop("split", None)
+        return source(**values)
+    if not isinstance(spec.get("path"), str | os.PathLike):
+        near = "".join(suggest(key, ("name", "path", "environment")) for key in list(spec)[:1])
+        raise ConfigError(
+            "data needs a path or a name (got {got}){near}",
+            path="data",
+            got=", ".join(map(str, spec)) or "nothing",
+            near=near,
+        )
+    spec["path"] = str(spec["path"])
+    return _file(spec, given, base)
+
+
+def _file(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
+    path = _resolve(spec["path"], base)
+    source = _source_of(path, spec)
+    bound = {name: value for name, value in given.items() if name in parameters(source)}
+    values = arguments(source, spec, "data", bound)
+    if not path.exists():
+        raise missing_file(path)
+    for name in _PATHS:
+        if values.get(name) is not None:
+            values[name] = str(_resolve(values[name], base))
+    return source(**values)
+
+
+def _source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
+    suffix = path.suffix.lower()
+    if path.is_dir() or (not suffix and not path.exists()):
+        return _folder_source(path)
+    if suffix in (".jsonl", ".ndjson") and "text" in spec:
+        return text.load_field
+    if suffix in delimited.TABLE_SUFFIXES:
+        return delimited.load
+    if suffix in _TEXT:
+        return text.load
+    if suffix == ".npz":
+        return arrays.load_npz
+    if not path.exists():
+        raise missing_file(path)
+    known = ", ".join((*delimited.TABLE_SUFFIXES, *_TEXT, ".npz"))
+    template = (
+        "{path}: data of this kind are not known by their suffix {suffix!r}; known: {known}, or a folder of pictures"
+    )
+    raise DataError(template, path=path, suffix=suffix, known=known)
+
+
+def _folder_source(folder: Path) -> Callable[..., Loaded]:
+    """A folder is one of pictures, unless it holds text files and no picture."""
+    texts = False
+    for _, _, files in os.walk(folder, followlinks=True):
+        if any(file.lower().endswith(SUFFIXES) for file in files):
+            return image_folder.load
+        texts = texts or any(file.lower().endswith(".txt") for file in files)
+    return text.load if texts else image_folder.load
+
+
+def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
+    kind = given.get("target_kind")
+    if isinstance(spec, Dataset):
+        total = len(spec) + len(spec.problems)
+        return Loaded(spec, Origin("given in Python"), total, spec.problems)
+    if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
+        if arrays.frame_columns(spec[0]) is not None:
+            return _frame_and_series(spec[0], spec[1], kind)
+        return arrays.load_arrays(spec[0], spec[1], target_kind=kind)
+    if arrays.frame_columns(spec) is not None:
+        return arrays.load_frame(spec, **given)
+    if isinstance(spec, torch.Tensor) or (hasattr(spec, "dtype") and hasattr(spec, "shape")):
+        return arrays.load_arrays(spec, None)
+    if hasattr(spec, "__getitem__") or hasattr(spec, "__iter__"):
+        return arrays.load_torch(spec, kind)
+    template = (
+        "data of type {kind} are not known; give a name, a path, arrays (x, y), a table, a Dataset or a DataLoader"
+    )
+    raise ConfigError(template, path="data", kind=type(spec).__name__)
+
+
+def _frame_and_series(frame: Any, targets: Any, kind: Wanted | None) -> Loaded:
+    """(X, y) as scikit-learn's users write it, X being a data frame."""
+    import numpy as np
+
+    columns = arrays.frame_columns(frame) or {}
+    name = str(getattr(targets, "name", None) or "target")
+    name = f"{name} (target)" if name in columns else name
+    values = np.asarray(targets)
+    if len(values) != len(next(iter(columns.values()), [])):
+        template = "{inputs} inputs but {targets} targets; give one target an example"
+        raise DataError(template, inputs=len(next(iter(columns.values()), [])), targets=len(values))
+    return arrays.load_columns({**columns, name: values}, target=name, target_kind=kind)
+
+
+def _environment(spec: Mapping[str, Any]) -> DataBundle:
+    from netwright.data.environments import ReplayOptions
+
+    name, rest = spec["environment"], {key: value for key, value in spec.items() if key != "environment"}
+    if not isinstance(name, str):
+        raise ConfigError(
+            "data.environment={name!r} does not fit; expected a name such as CartPole-v1",
+            path="data.environment",
+            name=name,
+        )
+    return environment_bundle(name, arguments(ReplayOptions, rest, "data"))
+
+
+def _resolve(path: str | os.PathLike[str], base: Path | None) -> Path:
+    """From the working folder, else from the config's."""
+    plain = Path(path).expanduser()
+    if base is not None and not plain.is_absolute() and not plain.exists():
+        return base / plain
+    return plain
+
+
+def _builtin(name: str, split: dict[str, Any] | None = None) -> None:
+    """The section of a built-in set: its name, and how to split what has no official split."""
+
+
+def _arrays(
+    x: Any,
+    y: Any = None,
+    target_kind: Wanted | None = None,
+    bad: Bad | None = None,
+    split: dict[str, Any] | None = None,
+) -> Loaded:
+    """A section made in Python, with arrays in it."""
+    return arrays.load_arrays(x, y, target_kind=target_kind, bad=bad)
+
+
+def _frame(
+    frame: Any,
+    *,
+    target: str | list[str] | None = None,
+    target_kind: Wanted | None = None,
+    ignore: list[str] | None = None,
+    bad: Bad | None = None,
+    split: dict[str, Any] | None = None,
+) -> Loaded:
+    """A section made in Python, with a data frame in it."""
+    return arrays.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad)

@@ -1,0 +1,93 @@
+"""Reading one picture into the shape that a data set has: uint8 (C, H, W).
+
+A picture of another size is scaled so that its shorter side fits and cut to the middle; grey and colour are converted.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netwright.core.errors import DataError
+
+__all__ = ["SUFFIXES", "read_picture", "to_picture"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_MODES = {1: "L", 3: "RGB"}
+
+
+def read_picture(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
+    """Decode a file. Shapes: -> `shape`, uint8.
+
+    Raises:
+        OSError, ValueError, SyntaxError: what Pillow says of a damaged file.
+    """
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.draft(_MODES[shape[0]], (2 * shape[2], 2 * shape[1]))  # lets JPEG skip detail that scaling would drop
+        return _fit(image, shape)
+
+
+def to_picture(value: Any, shape: tuple[int, int, int]) -> Tensor:
+    """A user's picture as a raw example: path, PIL image, array or tensor (HW, HWC or CHW; bytes, or floats in [0, 1]).
+
+    Shapes: -> `shape`, uint8.
+
+    Raises:
+        DataError: no such file, not a picture, or an array of another rank or range.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        if isinstance(value, str | Path):
+            return read_picture(value, shape)
+        if isinstance(value, Image.Image):
+            return _fit(value, shape)
+        return _fit(_from_array(np.asarray(value), shape), shape)
+    except FileNotFoundError as error:
+        raise DataError("{path} does not exist", path=value) from error
+    except UnidentifiedImageError as error:
+        raise DataError("{path} is not a picture", path=value) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError("{value} cannot be read as a picture: {error}", value=_name(value), error=error) from error
+
+
+def _fit(image: Any, shape: tuple[int, int, int]) -> Tensor:
+    from PIL import Image, ImageOps
+
+    channels, height, width = shape
+    if image.mode.startswith(("I;16", "I")) and image.mode != "L":
+        image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
+    if image.mode in ("P", "PA", "LA", "RGBA") and channels == 3:
+        image = image.convert("RGBA")  # a palette first shows its colours, then transparency is put on white
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert(_MODES[channels])
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
+    return pixels[None] if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def _from_array(pixels: Any, shape: tuple[int, int, int]) -> Any:
+    from PIL import Image
+
+    if pixels.ndim == 3 and pixels.shape[-1] not in (1, 3, 4) and pixels.shape[0] in (1, 3, 4):
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[-1] not in (3, 4)):
+        raise ValueError(f"shape {tuple(pixels.shape)}; expected {shape}, (H, W) or (H, W, 3)")
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 1:
+            raise ValueError("floats outside 0 to 1; give bytes from 0 to 255 or floats from 0 to 1")
+        pixels = np.rint(pixels * 255)
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise ValueError("numbers outside 0 to 255")
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def _name(value: Any) -> str:
+    return str(value) if isinstance(value, str | Path) else type(value).__name__

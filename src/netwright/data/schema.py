@@ -1,0 +1,144 @@
+"""What the data look like: the kind of input, its shape, the columns of a table, the target.
+
+The schema is inferred, shown (`netwright data describe`), written into the run folder and bound to networks: `sizes()`
+gives every size that the data decide, so that nobody types one twice. It is JSON all through.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from netwright.core.errors import ConfigError
+
+__all__ = ["Column", "ColumnKind", "Kind", "Schema", "Target", "TargetKind"]
+
+Kind = Literal["image", "table", "text", "array", "environment"]
+TargetKind = Literal["class", "number", "multilabel", "next-token", "none", "action"]
+ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted: `classes` in the order of their codes, or the `names` of numbers or labels."""
+
+    kind: TargetKind
+    classes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> int | None:
+        """Output units that fit this target; None where something else decides (a vocabulary, an environment)."""
+        if self.kind == "class":
+            return len(self.classes)
+        return max(1, len(self.names)) if self.kind in ("number", "multilabel") else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    `missing` and `unique` count over all rows. `categories` are those of the training rows, most frequent 64;
+    everything else shares one "unknown" slot. `origin` is subtracted from numbers before they become float32, so that
+    time stamps and other large numbers keep their resolution. A column with a `note` is not used as a feature; the note
+    says why.
+    """
+
+    name: str
+    kind: ColumnKind
+    missing: int = 0
+    unique: int = 0
+    categories: tuple[str, ...] = ()
+    origin: float = 0.0
+    indicator: bool = False
+    note: str = ""
+
+    @property
+    def width(self) -> int:
+        """Features this column becomes: one-hot and an unknown slot, or a number and perhaps a missing indicator."""
+        if self.note:
+            return 0
+        return len(self.categories) + 1 if self.kind == "category" else 1 + int(self.indicator)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The shape of a data set.
+
+    `input_shape` is that of one example as the network sees it: (C, H, W) pictures, (F,) tables after encoding, ()
+    tokens of text, anything for arrays. `input_dtype` is that of the raw tensors. `as_given`: floats handed over in
+    Python go to the network unchanged, because the user's own code prepared them.
+    """
+
+    kind: Kind
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    target: Target
+    columns: tuple[Column, ...] = ()
+    vocab_size: int | None = None
+    as_given: bool = False
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that the network sees, in the order of the raw tensor."""
+        return tuple(column for column in self.columns if not column.note)
+
+    def sizes(self) -> dict[str, Any]:
+        """The sizes that the data decide, under the names that networks' constructors use."""
+        sizes: dict[str, Any] = {}
+        if len(self.input_shape) == 3:
+            channels, height, width = self.input_shape
+            sizes |= {"in_channels": channels, "image_shape": self.input_shape}
+            sizes |= {"image_size": height} if height == width else {}
+        if self.input_shape and self.kind != "environment":
+            sizes["in_features"] = math.prod(self.input_shape)
+        if self.vocab_size is not None:
+            sizes["vocab_size"] = self.vocab_size
+        if self.target.outputs is not None:
+            sizes["num_classes"] = self.target.outputs
+        if self.target.kind == "action":
+            sizes |= {"in_features": math.prod(self.input_shape), "num_actions": len(self.target.classes)}
+        return sizes
+
+    def default_task(self) -> str:
+        """The task these data are for.
+
+        Raises:
+            ConfigError: there is no target and so nothing to infer a task from.
+        """
+        kinds = {"number": "regression", "multilabel": "multilabel-classification", "next-token": "language-modeling"}
+        if self.target.kind in kinds:
+            return kinds[self.target.kind]
+        if self.target.kind == "class":
+            return {"image": "image-classification", "text": "text-classification"}.get(
+                self.kind, "tabular-classification"
+            )
+        if self.target.kind == "action":
+            return "q-learning"
+        if self.kind == "image":
+            return "gan"
+        raise ConfigError(
+            "the data have no target, so no task can be inferred; set data.target to a column, or set task"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Schema":
+        """Undo of `to_dict`, from JSON too; fields of a later version are left aside."""
+        target = _known(Target, values["target"])
+        given = {name: value for name, value in values.items() if name in {field.name for field in fields(cls)}}
+        given["input_shape"] = tuple(values["input_shape"])
+        given["target"] = Target(target["kind"], tuple(target.get("classes", ())), tuple(target.get("names", ())))
+        columns = [_known(Column, column) for column in values.get("columns", ())]
+        given["columns"] = tuple(
+            Column(**column | {"categories": tuple(column.get("categories", ()))}) for column in columns
+        )
+        return cls(**given)
+
+
+def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

@@ -1,0 +1,164 @@
+"""The built-in sets: a literal table of what they are, and where their loaders stand."""
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from netwright.core.catalogs import load_target
+from netwright.core.errors import ConfigError, suggest
+from netwright.data.sources.loaded import Loaded
+
+__all__ = ["BUILTIN", "SetCard", "fetch", "list_data", "load_builtin"]
+
+
+@dataclass(frozen=True)
+class SetCard:
+    """A built-in set. `examples` is training + test where the split is official; `needs` the library it comes in."""
+
+    name: str
+    task: str
+    examples: str
+    licence: str
+    origin: str
+    summary: str
+    target: str
+    needs: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether it can be loaded right now."""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, with what is true on this machine."""
+        values = {key: value for key, value in asdict(self).items() if key not in ("target", "needs")}
+        return values | {"examples": _examples_here(self), "installed": self.installed}
+
+
+_SOURCES = "netwright.data.sources."
+_CARDS = (
+    SetCard(
+        "fashion-mnist",
+        "image-classification",
+        "60,000 + 10,000",
+        "MIT",
+        "Debian dataset-fashion-mnist, or fetched",
+        "grey 28x28 pictures of clothes, 10 classes; the bundled part where the full set is not installed",
+        _SOURCES + "fashion:load",
+    ),
+    SetCard(
+        "fashion-mnist-small",
+        "image-classification",
+        "6,000 + 1,000",
+        "MIT",
+        "bundled",
+        "the first 600 + 100 of each class of Fashion-MNIST",
+        _SOURCES + "fashion:load_small",
+    ),
+    SetCard(
+        "glosses",
+        "language-modeling",
+        "999,804 characters",
+        "WordNet 3.0",
+        "bundled",
+        "12,042 English definitions of nouns, a line each",
+        _SOURCES + "text:load_glosses",
+    ),
+    SetCard(
+        "digits",
+        "image-classification",
+        "1,797",
+        "BSD-3-Clause",
+        "scikit-learn",
+        "grey 8x8 handwritten digits, 10 classes",
+        _SOURCES + "small_tables:load_digits",
+        "sklearn",
+    ),
+    SetCard(
+        "breast-cancer",
+        "tabular-classification",
+        "569",
+        "BSD-3-Clause",
+        "scikit-learn",
+        "30 measurements of cell nuclei; malignant or benign",
+        _SOURCES + "small_tables:load_breast_cancer",
+        "sklearn",
+    ),
+    SetCard(
+        "wine",
+        "tabular-classification",
+        "178",
+        "BSD-3-Clause",
+        "scikit-learn",
+        "13 chemical measurements, 3 growers",
+        _SOURCES + "small_tables:load_wine",
+        "sklearn",
+    ),
+    SetCard(
+        "iris",
+        "tabular-classification",
+        "150",
+        "BSD-3-Clause",
+        "scikit-learn",
+        "4 lengths, 3 species",
+        _SOURCES + "small_tables:load_iris",
+        "sklearn",
+    ),
+    SetCard(
+        "diabetes",
+        "regression",
+        "442",
+        "BSD-3-Clause",
+        "scikit-learn",
+        "10 measurements; progression after a year",
+        _SOURCES + "small_tables:load_diabetes",
+        "sklearn",
+    ),
+)
+BUILTIN: dict[str, SetCard] = {card.name: card for card in _CARDS}
+
+
+def list_data() -> list[dict[str, Any]]:
+    """What `netwright data list` shows: name, task, examples, licence, origin, summary, installed."""
+    return [card.to_dict() for card in BUILTIN.values()]
+
+
+def load_builtin(name: str) -> Loaded:
+    """Load a set by name.
+
+    Raises:
+        ConfigError: no such set.
+        MissingExtra: the library it comes with is not installed.
+    """
+    loaded: Loaded = load_target(_card(name).target)()
+    return loaded
+
+
+def fetch(name: str) -> Path | None:
+    """Download a set; None where there is nothing to download.
+
+    Raises:
+        ConfigError: no such set.
+        DataError: no network, or a damaged download.
+    """
+    from netwright.data.sources import fashion
+
+    return (fashion.full_folder() or fashion.fetch()) if _card(name).name == "fashion-mnist" else None
+
+
+def _card(name: str) -> SetCard:
+    if name not in BUILTIN:
+        near = suggest(name, BUILTIN)
+        raise ConfigError(
+            "data={name} is neither a built-in set nor a file or folder{near}", path="data", name=name, near=near
+        )
+    return BUILTIN[name]
+
+
+def _examples_here(card: SetCard) -> str:
+    if card.name != "fashion-mnist":
+        return card.examples
+    from netwright.data.sources.fashion import full_folder
+
+    return card.examples if full_folder() else BUILTIN["fashion-mnist-small"].examples

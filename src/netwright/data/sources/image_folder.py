@@ -1,0 +1,185 @@
+"""A folder of pictures: a sub folder a class, perhaps inside `train`, `validation` and `test`; or no classes at all.
+
+Every file is decoded once when the data are loaded, so that damaged ones are known before training. What fits in memory
+stays there; more than that is read from the files as needed.
+"""
+
+import functools
+import os
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netwright.core.errors import DataError
+from netwright.core.messages import say
+from netwright.core.schemas import Size
+from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
+from netwright.data.pictures import SUFFIXES, read_picture
+from netwright.data.policy import Bad, missing_file, settle
+from netwright.data.schema import Schema, Target
+from netwright.data.sources.loaded import PARTS, Loaded, Origin, official_parts
+
+__all__ = ["load", "part_folders"]
+
+_PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing"),
+}
+_LARGEST = 224  # pixels a side, unless the user says otherwise: what published networks take
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str
+    label: str | None
+    part: int
+
+
+def load(
+    path: str,
+    *,
+    image_size: Size | None = None,
+    channels: int | None = None,
+    memory_gb: float = 1.0,
+    bad: Bad | None = None,
+    split: dict[str, Any] | None = None,
+) -> Loaded:
+    """A folder of pictures.
+
+    Args:
+        image_size: pixels a side; by default that of the pictures if they are square and alike, otherwise that of the
+            median shorter side, at most 224.
+        channels: 1 or 3; by default 1 only if every picture is grey.
+        memory_gb: decoded pictures up to this size are kept in memory (GB); more are read as needed.
+
+    Raises:
+        DataError: no pictures, one class only, too many damaged files.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise missing_file(folder)
+    entries = _entries(folder)
+    if not entries:
+        raise DataError(
+            "{path} holds no pictures ({suffixes}); check data.path", path=path, suffixes=", ".join(SUFFIXES[:4])
+        )
+    heads = _parallel(_head, [entry.path for entry in entries])
+    whole = [place for place, head in enumerate(heads) if not isinstance(head, str)]
+    shape = _shape([head for head in heads if not isinstance(head, str)], image_size, channels)
+    resident = len(whole) * shape[0] * shape[1] * shape[2] <= memory_gb * 1e9
+    read = functools.partial(read_picture, shape=shape)
+    pictures = dict(
+        zip(whole, _parallel(_try(read, keep=resident), [entries[place].path for place in whole]), strict=True)
+    )
+    good = [place for place in whole if not isinstance(pictures[place], str)]
+    reasons = {place: result for place, result in enumerate(heads) if isinstance(result, str)}
+    reasons |= {place: result for place, result in pictures.items() if isinstance(result, str)}
+    problems = [BadRow(entries[place].path, reasons[place]) for place in sorted(reasons)]
+    settle(problems, len(entries), bad, path)
+    target, labels = _target([entries[place] for place in good], path)
+    schema = Schema("image", shape, "uint8", target)
+    dataset: Dataset
+    if resident:
+        dataset = TensorDataset(torch.stack([pictures[place] for place in good]), labels, schema, folder.name, problems)
+    else:
+        dataset = FileDataset([entries[place].path for place in good], labels, read, schema, folder.name, problems=problems)
+    parts = torch.tensor([entries[place].part for place in good])
+    return Loaded(dataset, Origin(path), len(entries), problems, official_parts(parts))
+
+
+def part_folders(folder: Path) -> dict[str, Path]:
+    """The folders of an official split: `train` with `validation` or `test` beside it; else nothing."""
+    inside = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
+    found = {
+        part: next(inside[name] for name in names if name in inside)
+        for part, names in _PART_NAMES.items()
+        if any(name in inside for name in names)
+    }
+    return found if "train" in found and len(found) > 1 else {}
+
+
+def _entries(folder: Path) -> list[_Entry]:
+    parts = part_folders(folder) or {"train": folder}
+    return [entry for name, place in parts.items() for entry in _of_part(place, PARTS.index(name))]
+
+
+def _of_part(folder: Path, part: int) -> list[_Entry]:
+    """Every picture below a folder; the first level of folders names the class, where there is one."""
+    entries = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()
+        inside = Path(place).relative_to(folder).parts
+        label = inside[0] if inside else None
+        entries += [
+            _Entry(os.path.join(place, file), label, part)
+            for file in sorted(files)
+            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+        ]
+    return entries
+
+
+def _target(entries: Sequence[_Entry], path: str) -> tuple[Target, Tensor]:
+    labels = [entry.label for entry in entries]
+    classes = sorted({label for label in labels if label is not None})
+    if not classes:
+        return Target("none"), torch.zeros(len(entries), 0)
+    if None in labels:
+        stray = entries[labels.index(None)].path
+        raise DataError(
+            "{stray} stands beside the class folders ({classes}, …); move it into one", stray=stray, classes=classes[0]
+        )
+    if len(classes) == 1:
+        template = "{path} has one class only ({label}); add a folder for each class, or put the pictures in no folder"
+        raise DataError(template, path=path, label=classes[0])
+    codes = {label: code for code, label in enumerate(classes)}
+    return Target("class", tuple(classes)), torch.tensor([codes[str(label)] for label in labels])
+
+
+def _shape(
+    heads: Sequence[tuple[int, int, bool]], image_size: int | None, channels: int | None
+) -> tuple[int, int, int]:
+    if not heads:
+        return channels or 3, image_size or _LARGEST, image_size or _LARGEST
+    sizes = {(width, height) for width, height, _ in heads}
+    width, height = next(iter(sizes))
+    if image_size is None and len(sizes) == 1 and width == height <= 2 * _LARGEST:
+        image_size = width
+    side = image_size or min(_LARGEST, int(statistics.median(min(w, h) for w, h, _ in heads)))
+    return channels or (1 if all(grey for _, _, grey in heads) else 3), side, side
+
+
+def _head(path: str) -> tuple[int, int, bool] | str:
+    """Width, height and whether it is grey, without decoding; or what is wrong with the file."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.width, image.height, image.mode in ("1", "L", "I;16", "I")
+    except UnidentifiedImageError:
+        return say("empty file") if os.path.getsize(path) == 0 else say("not a picture, or damaged at its beginning")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error)
+
+
+def _try(read: Any, keep: bool) -> Any:
+    def attempt(path: str) -> Tensor | str | None:
+        try:
+            picture: Tensor = read(path)
+        except Exception as error:  # decoders fail in every way that bytes can be wrong
+            return str(error) or type(error).__name__
+        return picture if keep else None
+
+    return attempt
+
+
+def _parallel(work: Any, paths: Sequence[str]) -> list[Any]:
+    """Threads, because decoding lets go of Python's lock."""
+    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
+        return list(pool.map(work, paths))

@@ -1,0 +1,127 @@
+"""Everything the rules look at, gathered once: the network, a batch, what one pass over a private copy showed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright.doctor.check.graph import Graph, Output
+from netwright.doctor.check.losses import LossView
+from netwright.doctor.check.targets import TargetView
+
+__all__ = ["Case", "Trouble"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An error that the user's network or loss raised: at which module, on which shapes, in which mode."""
+
+    stage: str
+    message: str
+    kind: str
+    path: str
+    module: nn.Module | None
+    shapes: list[tuple[int, ...]]
+    training: bool = True
+
+
+@dataclass
+class Case:
+    """The rules' view. `net` is the user's own and must only be read; everything that ran, ran on copies.
+
+    `inputs` and `targets` are all that was given; `few_inputs` and `few_targets` the part that was run. `training` and
+    `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says how).
+    `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
+    parameters that got none.
+    """
+
+    net: nn.Module
+    inputs: tuple[Any, ...]
+    targets: Tensor | None
+    few_inputs: tuple[Any, ...]
+    few_targets: Tensor | None
+    loss: LossView | None = None
+    optimizer: torch.optim.Optimizer | None = None
+    config: Mapping[str, Any] | None = None
+    schema: Any = None
+    validation: tuple[Any, Any] | None = None
+    examples: int | None = None
+    metrics: tuple[str, ...] = ()
+    batched: bool = True
+    training: Graph | None = None
+    quiet: Graph | None = None
+    output: Tensor | None = None
+    quiet_output: Tensor | None = None
+    rerun_output: Tensor | None = None
+    loss_value: float | None = None
+    loss_has_gradient: bool | None = None
+    gradients: dict[str, Tensor | None] | None = None
+    trouble: Trouble | None = None
+    target: TargetView | None = None
+    rerun: Callable[[tuple[Any, ...]], Tensor | None] | None = None
+    resteps: Callable[[int], dict[str, Tensor] | None] | None = None
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph in training mode, or else the one in evaluation mode."""
+        return self.training or self.quiet
+
+    @property
+    def ending(self) -> Output:
+        """What the network does to its scores last."""
+        graph = self.graph
+        return graph.ending() if graph is not None else Output("raw", None, None)
+
+    @property
+    def main_input(self) -> Tensor | None:
+        """The first input tensor, whole."""
+        return next((value for value in self.inputs if isinstance(value, Tensor)), None)
+
+    @property
+    def class_axis(self) -> int:
+        """Where classes lie in the output: axis 1 as torch's losses want it, the last for tokens (B, T, V)."""
+        output, targets = self.output, self.few_targets
+        if output is None or output.dim() < 3 or targets is None:
+            return 1
+        return output.dim() - 1 if targets.shape == output.shape[:-1] and targets.dim() == output.dim() - 1 else 1
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the optimizer has not stepped yet, so that "at initialisation" may be meant."""
+        return self.optimizer is None or not self.optimizer.state
+
+    def option(self, *paths: str) -> tuple[str, Any] | None:
+        """The first of the dotted `paths` that the config holds, with its value."""
+        for path in paths:
+            value: Any = self.config
+            for part in path.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                return path, value
+        return None
+
+    def patch(self, path: str, value: Any) -> dict[str, Any] | None:
+        """A fix for the config at hand; None where there is no config to fix."""
+        return {path: value} if self.config is not None else None
+
+    def layer_key(self, path: str) -> str | None:
+        """The config's name for the layer at module `path` of a hand-made network: `model.layers[4]`."""
+        found = self.option("model.layers")
+        if found is None or not isinstance(found[1], list | tuple):
+            return None
+        numbers = [int(part) for part in path.split(".") if part.isdigit()]
+        return f"model.layers[{numbers[0]}]" if numbers and numbers[0] < len(found[1]) else None
+
+    def modules(self, *kinds: type[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+        """The user's modules of these kinds with their paths."""
+        for path, module in self.net.named_modules():
+            if isinstance(module, kinds):
+                yield path, module
+
+    def optimized(self) -> set[int]:
+        """Ids of the parameters that the optimizer holds."""
+        groups = self.optimizer.param_groups if self.optimizer is not None else []
+        return {id(parameter) for group in groups for parameter in group["params"]}

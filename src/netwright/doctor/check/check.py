@@ -1,0 +1,99 @@
+"""`check`: run the static rules over a network, its loss, its optimizer and one batch."""
+
+import importlib
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.check.losses import view_loss
+from netwright.doctor.check.rules import RULES
+from netwright.doctor.check.run import examine
+from netwright.doctor.findings import Finding, ranked
+from netwright.metrics.architecture import tensors_in
+
+__all__ = ["check"]
+
+
+def check(
+    net: nn.Module,
+    inputs: Any,
+    targets: Any = None,
+    loss: Callable[..., Any] | str | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    config: Mapping[str, Any] | None = None,
+    schema: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    examples: int | None = None,
+    metrics: Iterable[str] = (),
+) -> list[Finding]:
+    """Findings about a network before it is trained, worst first; an empty list when nothing is to be said.
+
+    Nothing given is changed: passes run on private copies, with random states restored.
+
+    Args:
+        inputs: a batch as the network takes it (a tuple for several inputs), or all training inputs: rules about data look at
+            everything, the network runs on some.
+        targets: what the loss takes beside the output. Without them and a loss, the rules about both are silent.
+        loss: any callable of (output, targets), or the name of a known one.
+        config: the run's config; fixes are patches of it.
+        schema: a `data.Schema`; makes sure what kind of target is meant.
+        validation: (inputs, targets) to compare the training data with.
+        examples: the size of the training set, where `inputs` is only a batch of it.
+        metrics: names of the metrics that will be watched.
+    """
+    given = inputs if type(inputs) is tuple else (inputs,)
+    given = tuple(_tensor(value, net) for value in given)
+    wanted = _tensor(targets, net) if targets is not None else None
+    case = Case(net, given, wanted, given, wanted, None, optimizer, config, schema, validation, examples, tuple(metrics))
+    case.loss = view_loss(loss) if loss is not None else None
+    notes: list[Finding] = []
+    if all(tensor.numel() for tensor in tensors_in(given)):
+        notes += _guarded("NW100", lambda: _examine(case))
+    for code, name in RULES.items():
+        notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
+    return ranked(notes)
+
+
+def _found(name: str, case: Case) -> list[Finding]:
+    module = importlib.import_module(f"netwright.doctor.check.rules.{name}")
+    return list(module.rule(case))
+
+
+def _examine(case: Case) -> list[Finding]:
+    examine(case)
+    return []
+
+
+def _guarded(code: str, work: Callable[[], list[Finding]]) -> list[Finding]:
+    """A rule that fails is our mistake: it is told in a note, and the other rules still speak."""
+    try:
+        return work()
+    except Exception as error:  # by definition we do not know which
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        evidence = say("{code} raised {kind}: {error}", code=code, kind=type(error).__name__, error=str(error)[:200])
+        why = say("This is a bug of netwright, not of your network. The other rules were not affected.")
+        remedy = say("Report it with this line, please.")
+        return [Finding("NW100", "internal", "note", f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}", evidence, why, remedy)]
+
+
+def _tensor(value: Any, net: nn.Module) -> Any:
+    """Arrays become tensors on the network's device; a NumPy float64 array is taken as float32, torch's working type."""
+    if isinstance(value, Tensor):
+        place = next((parameter.device for parameter in net.parameters()), value.device)
+        return value.detach().to(place)
+    if isinstance(value, numpy.ndarray) or hasattr(value, "__array__"):
+        array = numpy.asarray(value)
+        if array.dtype == numpy.float64:
+            array = array.astype(numpy.float32)
+        return _tensor(torch.as_tensor(array), net)
+    if isinstance(value, dict):
+        return {key: _tensor(item, net) for key, item in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], int | float | bool):
+        return _tensor(torch.tensor(value), net)
+    return type(value)(_tensor(item, net) for item in value) if type(value) in (tuple, list) else value

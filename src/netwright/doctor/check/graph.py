@@ -1,0 +1,192 @@
+"""The executed graph of one batch, with what the rules ask about it.
+
+Built on `metrics.architecture.Recorder`, with a few numbers kept of every tensor at the moment it was made (an in-place
+activation later overwrites it).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright.metrics.architecture import Node, Recorder
+
+__all__ = [
+    "ACTIVATIONS",
+    "CONVOLUTIONS",
+    "DROPOUTS",
+    "NORMS",
+    "RESHAPES",
+    "WEIGHTED",
+    "Graph",
+    "Output",
+    "Stats",
+    "measure",
+    "named",
+]
+
+CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
+WEIGHTED = CONVOLUTIONS | {"linear"}
+NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize"}
+DROPOUTS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout"}
+POOLS = {"max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"}
+POOLS |= {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"}
+RESHAPES = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "contiguous", "getitem", "clone"}
+RESHAPES |= {"to", "float", "double", "half", "bfloat16", "type", "unflatten", "narrow", "select", "expand", "view_as", "reshape_as"}
+RESHAPES |= {"ravel", "type_as", "movedim", "alias"}
+ACTIVATIONS = {"relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "prelu"}
+ACTIVATIONS |= {"rrelu", "hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", "softshrink", "hardshrink"}
+ACTIVATIONS |= {"threshold", "softmax", "log_softmax", "softmin", "gumbel_softmax", "glu"}
+_SQUASHES = {"softmax", "log_softmax", "sigmoid", "logsigmoid", "tanh", "relu", "relu6", "softplus", "hardsigmoid", "hardtanh", "softmin"}
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Numbers of one tensor. `spread`: how much it differs from example to example (root mean square over its cells)."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+    spread: float
+    finite: bool
+
+    @property
+    def rms(self) -> float:
+        """Root mean square."""
+        return (self.mean**2 + self.std**2) ** 0.5
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network's last steps do to its scores: `kind` is "raw" or the squashing function's name.
+
+    `path` are the nodes from the output back to the squashing one; `logged`: a logarithm was taken after it; `scaled`: the
+    result was shifted or stretched by constants, so that its range is unknown.
+    """
+
+    kind: str
+    node: Node | None
+    dim: int | None
+    logged: bool = False
+    scaled: bool = False
+    path: tuple[Node, ...] = ()
+
+
+@dataclass
+class Graph:
+    """One recorded pass: `nodes` in order, `output` the last of interest, `first` what the first weighted calls were given."""
+
+    net: nn.Module
+    nodes: list[Node]
+    output: Node | None
+    strays: list[tuple[str, Tensor]]
+    inputs: list[Node] = field(default_factory=list)
+    first: dict[Node, Tensor] = field(default_factory=dict)
+    calls: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, net: nn.Module, inputs: tuple[Any, ...], recorder: Recorder, watcher: "Watcher") -> "Graph":
+        """The graph of a finished recording."""
+        graph = cls(net, recorder.nodes, recorder.output, recorder.strays, recorder.inputs, watcher.first)
+        graph.calls = recorder.calls
+        return graph
+
+    def parameter(self, name: str) -> Tensor:
+        """A parameter of the recorded copy by its name."""
+        return self.net.get_parameter(name)
+
+    def weight(self, node: Node) -> Tensor | None:
+        """The matrix or kernel of a weighted call."""
+        named = (self.parameter(name) for name in node.parameters)
+        return next((tensor for tensor in named if tensor.dim() >= 2), None)
+
+    def reaching(self) -> set[Node]:
+        """Every node the output depends on."""
+        seen: set[Node] = set()
+        todo = [self.output] if self.output is not None else []
+        while todo:
+            node = todo.pop()
+            if node not in seen:
+                seen.add(node)
+                todo += node.parents
+        return seen
+
+    def back(self, node: Node, through: set[str]) -> Iterator[Node]:
+        """The producers of `node`, one after the other, as long as each is one of `through` and has a single producer."""
+        while len(node.parents) == 1:
+            node = node.parents[0]
+            yield node
+            if node.op not in through:
+                return
+
+    def source(self, node: Node, through: set[str]) -> Node | None:
+        """The nearest producer of `node` that is not one of `through`; None where several tensors meet before."""
+        last = None
+        for last in self.back(node, through):
+            pass
+        return last if last is not None and last.op not in through else None
+
+    def ending(self) -> Output:
+        """What stands at the output, seen through reshaping, dropout, clamping, logarithms and constants."""
+        node, logged, scaled, path = self.output, False, False, []
+        while node is not None:
+            path.append(node)
+            if node.op in _SQUASHES:
+                return Output(node.op, node, dimension(node), logged, scaled, tuple(path))
+            if node.op in {"log", "log2", "log10"}:
+                logged = True
+            elif node.op in {"add", "sub", "mul", "div", "neg"} and not node.parameters:
+                scaled = scaled or not _tiny_shift(node)
+            elif node.op not in RESHAPES | DROPOUTS | {"clamp", "clamp_min", "clip"}:
+                break
+            node = node.parents[0] if len(node.parents) == 1 else None
+        return Output("raw", None, None, logged, scaled, tuple(path))
+
+
+class Watcher:
+    """What the recorder calls with each new tensor."""
+
+    def __init__(self, keep: int = 2) -> None:
+        self.first: dict[Node, Tensor] = {}
+        self._keep = keep
+
+    def __call__(self, node: Node, made: Tensor, args: tuple[Any, ...]) -> None:
+        with torch.no_grad():
+            node.stats = measure(made)
+            if node.op in WEIGHTED and len(self.first) < self._keep and node.parents and isinstance(args[0], Tensor):
+                self.first[node] = args[0].detach().clone()
+
+
+def measure(tensor: Tensor) -> Stats | None:
+    """The numbers of a floating-point tensor; None for others and for empty ones."""
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.is_sparse:
+        return None
+    values = tensor.detach().float()
+    low, high = (float(v) for v in values.aminmax())
+    finite = abs(low) < float("inf") and abs(high) < float("inf")  # NaN compares false
+    std, mean = torch.std_mean(values, correction=0)
+    many = values.dim() > 0 and values.shape[0] > 1
+    spread = float(values.var(0, correction=0).mean().sqrt()) if many else 0.0
+    return Stats(low, high, float(mean), float(std), spread, finite)
+
+
+def dimension(node: Node) -> int | None:
+    """The axis a softmax-like call normalises, counted from 0."""
+    dim = node.argument("dim", 1)
+    if not isinstance(dim, int):
+        return None
+    return dim % len(node.shape) if node.shape else 0
+
+
+def named(node: Node) -> str:
+    """A place in words: the module's path with the call where they are not one and the same."""
+    return f"{node.path} ({node.op})" if node.path else f"forward ({node.op})"
+
+
+def _tiny_shift(node: Node) -> bool:
+    """Adding an epsilon before a logarithm does not move the range."""
+    constants = [value for value in node.args if isinstance(value, int | float)]
+    return node.op in {"add", "sub"} and len(constants) == 1 and abs(constants[0]) <= 1e-3

@@ -1,0 +1,208 @@
+"""The passes over private copies that a case is made from.
+
+Order matters. First evaluation mode, which changes no buffers: a timed pass decides how many examples are run, a recorded one
+gives the quiet graph. Then one pass in training mode with the loss and its gradients. Gradients are taken with
+`torch.autograd.grad`, never `backward`, since a loss may reach the user's own parameters through a closure.
+"""
+
+import contextlib
+import random
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from netwright.core.seeds import rng_state, set_rng_state
+from netwright.doctor.check.case import Case, Trouble
+from netwright.doctor.check.graph import Graph, Watcher
+from netwright.doctor.check.losses import view_loss
+from netwright.doctor.check.targets import view_targets
+from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in
+
+__all__ = ["examine"]
+
+_SECONDS = 0.12  # what one pass may cost; some seven are made
+_MOST = 256
+
+
+def examine(case: Case) -> None:
+    """Fill in what running the network shows."""
+    if case.targets is not None:
+        case.target = view_targets(case.targets, case.schema)
+    with _undisturbed():
+        twin = private_copy(case.net)
+        twin.eval()
+        _choose_examples(case, twin)
+        _run_quietly(case, twin)
+        case.rerun = lambda inputs: _quiet_output(twin, inputs)
+        case.rerun_output = _quiet_output(twin, case.few_inputs, seed=1)
+        _run_in_training(case, private_copy(case.net))
+        case.resteps = lambda steps: _sign_steps(case, private_copy(case.net), steps)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """All random states, the gradient mode and the warnings of the user's process as they were."""
+    states, old = rng_state(), numpy.random.get_state()
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        set_rng_state(states)
+        numpy.random.set_state(old)
+
+
+def _seeded(seed: int = 0) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy.random.seed(seed)
+
+
+def _choose_examples(case: Case, twin: nn.Module) -> None:
+    """As many examples as a pass has time for, spread evenly over what was given."""
+    tensors = [*tensors_in(case.inputs), *tensors_in(case.targets)]
+    sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in tensors}
+    total = tensors[0].shape[0] if tensors and tensors[0].dim() else 0
+    case.batched = len(sizes) == 1
+    if not case.batched or total <= 8:
+        return
+    _take(case, total, 8)
+    with contextlib.suppress(Exception), torch.no_grad():
+        _seeded()
+        twin(*case.few_inputs)
+        started = time.perf_counter()
+        twin(*case.few_inputs)
+        seconds = max(time.perf_counter() - started, 1e-6)
+        _take(case, total, min(_MOST, total, max(8, int(8 * _SECONDS / seconds))))
+
+
+def _take(case: Case, total: int, wanted: int) -> None:
+    index = torch.linspace(0, total - 1, min(wanted, total)).long()
+    case.few_inputs = tuple(_rows(value, index) for value in case.inputs)
+    case.few_targets = _rows(case.targets, index)
+
+
+def _rows(value: Any, index: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[index.to(value.device)]
+    if isinstance(value, dict):
+        return {key: _rows(item, index) for key, item in value.items()}
+    return type(value)(_rows(item, index) for item in value) if type(value) in (tuple, list) else value
+
+
+def _run_quietly(case: Case, twin: nn.Module) -> None:
+    watcher = Watcher()
+    recorder = Recorder(twin, case.few_inputs, watcher)
+    try:
+        with torch.no_grad(), recorder:
+            _seeded()
+            output = twin(*case.few_inputs)
+    except Exception as error:  # the user's forward may raise anything
+        case.trouble = _trouble("forward", error, recorder, training=False)
+        return
+    case.quiet_output = _plain(main_tensor(output))
+    recorder.finish(output)
+    case.quiet = Graph.of(twin, case.few_inputs, recorder, watcher)
+
+
+def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Tensor | None:
+    with _undisturbed(), torch.no_grad(), contextlib.suppress(Exception):
+        _seeded(seed)
+        return _plain(main_tensor(twin(*inputs)))
+    return None
+
+
+def _run_in_training(case: Case, twin: nn.Module) -> None:
+    twin.train(True)
+    _keep_frozen_norms_quiet(case.net, twin)
+    watcher = Watcher()
+    recorder = Recorder(twin, case.few_inputs, watcher)
+    try:
+        with torch.enable_grad(), recorder:
+            _seeded()
+            output = twin(*case.few_inputs)
+    except Exception as error:  # as above
+        case.trouble = case.trouble or _trouble("forward", error, recorder, training=True)
+        return
+    recorder.finish(output)
+    case.output = _plain(main_tensor(output))
+    case.training = Graph.of(twin, case.few_inputs, recorder, watcher)
+    if case.loss is not None:
+        case.loss = view_loss(case.loss.function, case.output, case.few_targets)
+        _take_gradients(case, twin, output)
+
+
+def _keep_frozen_norms_quiet(net: nn.Module, twin: nn.Module) -> None:
+    """A part that the user holds in evaluation mode within a network in training mode stays so."""
+    if not net.training:
+        return
+    for module, copied in zip(net.modules(), twin.modules(), strict=False):
+        copied.training = module.training
+
+
+def _take_gradients(case: Case, twin: nn.Module, output: Any) -> None:
+    assert case.loss is not None
+    try:
+        with torch.enable_grad():
+            value = _loss(case, output)
+        case.loss_value = float(value.detach().double().mean())
+    except Exception as error:  # as above
+        case.trouble = case.trouble or Trouble("loss", _line(error), type(error).__name__, "", None, _shapes(case))
+        return
+    trained = {name: p for name, p in twin.named_parameters() if p.requires_grad}
+    case.loss_has_gradient = isinstance(value, Tensor) and value.requires_grad
+    if not case.loss_has_gradient or not trained:
+        return
+    with contextlib.suppress(Exception):
+        found = torch.autograd.grad(value.mean(), list(trained.values()), allow_unused=True)
+        case.gradients = dict(zip(trained, found, strict=True))
+
+
+def _loss(case: Case, output: Any) -> Tensor:
+    assert case.loss is not None
+    value: Tensor = case.loss.function(output, case.few_targets)
+    return value
+
+
+def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | None:
+    """Weights after a few small steps along the gradient's sign, in evaluation mode so that chance breaks no symmetry."""
+    if case.loss is None:
+        return None
+    with _undisturbed(), contextlib.suppress(Exception), torch.enable_grad():
+        twin.eval()
+        trained = [p for p in twin.parameters() if p.requires_grad]
+        for _ in range(steps):
+            value = _loss(case, twin(*case.few_inputs)).mean()
+            found = torch.autograd.grad(value, trained, allow_unused=True)
+            with torch.no_grad():
+                for parameter, gradient in zip(trained, found, strict=True):
+                    if gradient is not None:
+                        parameter -= 1e-2 * gradient / (gradient.abs().max() + 1e-30)
+        return {name: p.detach() for name, p in twin.named_parameters()}
+    return None
+
+
+def _trouble(stage: str, error: Exception, recorder: Recorder, training: bool) -> Trouble:
+    call = recorder.open[-1] if recorder.open else None
+    shapes = call.input_shapes if call else []
+    return Trouble(
+        stage, _line(error), type(error).__name__, call.path if call else "", call.module if call else None, shapes, training
+    )
+
+
+def _shapes(case: Case) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for tensor in (case.output, case.few_targets) if tensor is not None]
+
+
+def _plain(tensor: Tensor | None) -> Tensor | None:
+    return tensor.detach() if tensor is not None else None
+
+
+def _line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

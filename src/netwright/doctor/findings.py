@@ -1,0 +1,104 @@
+"""What the doctor says: a finding names a fault, shows its evidence, and tells the remedy."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from netwright.core.messages import say
+
+__all__ = ["FAULTS", "Finding", "Severity", "ranked"]
+
+Severity = Literal["error", "warning", "note"]
+
+# The vocabulary, and when a fault can be seen: before the first step, or only from the run.
+FAULTS: dict[str, str] = {
+    "shape-mismatch": "static",
+    "head-size-mismatch": "static",
+    "double-softmax": "static",
+    "missing-output-activation": "static",
+    "single-unit-softmax": "static",
+    "wrong-loss": "static/live",
+    "output-range": "static",
+    "multilabel-as-multiclass": "static",
+    "broadcast-loss": "static",
+    "missing-nonlinearity": "static",
+    "redundant-activation": "static",
+    "bias-before-norm": "static",
+    "dropout-misuse": "static",
+    "missing-normalization": "static/live",
+    "dense-parameter-explosion": "static",
+    "capacity-too-small": "live",
+    "symmetric-init": "static",
+    "bad-init-scale": "static",
+    "input-not-normalized": "static",
+    "input-degenerate": "static",
+    "target-not-normalized": "static",
+    "invalid-values": "static",
+    "preprocessing-mismatch": "static",
+    "labels-corrupted": "live",
+    "leakage": "static",
+    "class-imbalance": "static",
+    "not-shuffled": "static",
+    "lr-too-high": "live",
+    "lr-too-low": "live",
+    "schedule-collapsed": "live",
+    "slow-convergence": "live",
+    "oscillation": "live",
+    "vanishing-gradient": "live",
+    "exploding-gradient": "live",
+    "dead-relu": "live",
+    "saturation": "live",
+    "non-finite": "live",
+    "overfitting": "live",
+    "undertrained": "live",
+    "batch-too-large": "static/live",
+    "batch-too-small": "static/live",
+    "over-regularized": "static/live",
+    "wrong-optimizer": "live",
+    "missing-zero-grad": "live",
+    "wrong-mode": "static/live",
+    "frozen-parameters": "static",
+    "invalid-setting": "static",
+    "batch-mixing": "static",
+}
+
+_RANK = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault found.
+
+    `where` is a module's path, a config key or a part of the data. `evidence` holds the numbers. `effect` is the effect of the
+    remedy that a probe measured; `proven` says that the fault was shown by measurement, not only suspected. `fix` is a patch
+    of the config: dotted path to new value, where None deletes a list's item.
+    """
+
+    code: str
+    fault: str
+    severity: Severity
+    where: str
+    evidence: str
+    why: str
+    remedy: str
+    effect: float | None = None
+    proven: bool = False
+    fix: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Finding":
+        """Undo of `to_dict`; keys of a later version are ignored."""
+        return cls(**{key: value for key, value in data.items() if key in cls.__dataclass_fields__})
+
+    def __str__(self) -> str:
+        head = f"{self.code} {say(self.severity)} {self.fault} [{self.where}]"
+        return f"{head}: {self.evidence} {self.why} {say('Do')}: {self.remedy}"
+
+
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """Worst first: errors, warnings, notes; proven before suspected; then by code and place."""
+    return sorted(findings, key=lambda f: (_RANK[f.severity], not f.proven, f.code, f.where))

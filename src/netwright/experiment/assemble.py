@@ -1,0 +1,235 @@
+"""From a checked config to the objects of a run: data, network, task, optimizer, hooks. The only place that does it.
+
+What the config leaves out is chosen here from the data, and the choice is written into the run's config.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from netwright import losses, metrics, models, optim
+from netwright.core import schemas, seeds
+from netwright.core.devices import Precision, choose_device, choose_precision, has_convolution
+from netwright.core.errors import ConfigError
+from netwright.data import DataBundle, Preprocessor, load_data
+from netwright.data.augment import build_augment
+from netwright.data.preprocess import ImagePreprocessor
+from netwright.experiment.config import Config
+from netwright.experiment.sources import SourceMaker
+from netwright.models.layers import LayerStack
+from netwright.tasks import TASKS, Task
+from netwright.training.engine import Engine, Updater
+from netwright.training.hooks.base import Hook
+from netwright.training.hooks.early_stop import EarlyStop
+from netwright.training.hooks.progress import ProgressBar
+from netwright.training.hooks.recorder import Recorder
+from netwright.training.hooks.trackers import make_tracker
+from netwright.training.session import Plan, Session
+
+__all__ = ["Assembly", "Given", "assemble", "build_network", "build_task"]
+
+_LINES_PER_EPOCH = 20  # lines of training figures in metrics.jsonl
+_DEFAULT_MODELS: dict[str, str] = {
+    "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Given:
+    """Objects that the user brings instead of naming them in the config."""
+
+    model: nn.Module | None = None
+    loss: Callable[..., Tensor] | None = None
+    optimizer: torch.optim.Optimizer | None = None
+    bundle: DataBundle | None = None
+
+
+@dataclass
+class Assembly:
+    """What a run is made of. `recipe` rebuilds network and task from `model/config.json`."""
+
+    config: Config
+    bundle: DataBundle
+    preprocess: Preprocessor | None
+    model: nn.Module
+    loss: Any
+    session: Session
+    sources: SourceMaker
+    precision: Precision
+    channels_last: bool
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bool = False) -> Assembly:
+    """Build everything for a run in `folder`; nothing is written and no step is taken.
+
+    Raises:
+        ConfigError: what the config names does not fit the data or each other.
+        DataError: data that cannot be used.
+    """
+    given = given or Given()
+    settings = config.train
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    bundle = given.bundle or load_data(config.sections.data, base=config.folder)
+    config = _complete(config, bundle, given)
+    seeds.seed_everything(settings.seed)
+    task_name, task_values = config.named("task")
+    assert task_name is not None
+    factory = TASKS.load(task_name)
+    preprocess = _preprocessor(bundle, factory)
+    model, model_recipe = build_network(config, bundle.schema.sizes(), bundle.schema.input_shape, given.model)
+    precision = choose_precision(settings.precision, device, model)
+    channels_last = has_convolution(model) and bundle.schema.kind == "image"
+    model = model.to(device, memory_format=torch.channels_last) if channels_last else model.to(device)
+    loss = _loss(config, factory, bundle, given)
+    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config))
+    train_source = sources.training()
+    total_steps = min(settings.epochs * train_source.steps_per_epoch, settings.steps or 1 << 62)
+    task = build_task(task_name, task_values, bundle.schema, preprocess, loss, config, total_steps)
+    updates = max(1, total_steps // settings.accumulate)
+    updaters, averaging = _updaters(config, task, model, updates, given)
+    engine = Engine(updaters, device, precision, settings.accumulate, averaging)
+    session = Session(
+        folder, model, task, engine, train_source, sources.validation(),
+        Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
+        (task.monitor, "min" if task.monitor == "loss" else metrics.direction(task.monitor)),
+        _hooks(config, folder, train_source.steps_per_epoch, quiet),
+    )  # fmt: skip
+    recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
+    return Assembly(config, bundle, preprocess, model, loss, session, sources, precision, channels_last, recipe)
+
+
+def build_network(
+    config: Config, sizes: dict[str, Any], input_shape: tuple[int, ...], given: nn.Module | None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network, and what `model/config.json` must say to build it again.
+
+    Raises:
+        ConfigError: arguments that do not fit, or a checkpoint of another network.
+    """
+    if given is not None:
+        kind = type(given)
+        return given, {"python": f"{kind.__module__}:{kind.__qualname__}"}
+    name, values = config.named("model")
+    if name is None:
+        values = {"layers": values["layers"]}
+        factory: Callable[..., nn.Module] = LayerStack
+        arguments = schemas.arguments(factory, values, "model", {**sizes, "input_shape": list(input_shape)})
+    else:
+        factory = models.catalog().load(name)
+        arguments = schemas.arguments(factory, values, "model", sizes)
+    return factory(**arguments), {"name": name or "layers", "arguments": _jsonable(arguments)}
+
+
+def build_task(
+    name: str, values: dict[str, Any], schema: Any, preprocess: Preprocessor | None, loss: Any, config: Config, steps: int
+) -> Task:
+    """The task, with what the data and the config decide bound to its signature."""
+    bound = {
+        "schema": schema, "preprocess": preprocess, "loss": loss, "metrics": config.sections.metrics,
+        "seed": config.train.seed, "total_steps": steps, "judge_network": _judge(values),
+    }  # fmt: skip
+    bound = {key: value for key, value in bound.items() if value is not None}
+    task: Task = schemas.build(TASKS.load(name), values, "task", bound)
+    return task
+
+
+def _judge(values: dict[str, Any]) -> nn.Module | None:
+    """The classifier that a generative task asked to be judged by, from its model folder."""
+    if values.get("judge") in (None, "auto"):
+        return None
+    from netwright.experiment.predictor import load
+
+    return load(values["judge"]).network
+
+
+def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
+    """Fill in what the config leaves to the data."""
+    chosen: dict[str, Any] = {}
+    if config.sections.task is None:
+        chosen["task"] = bundle.schema.default_task()
+    task_name = chosen.get("task") or config.named("task")[0]
+    factory = TASKS.load(task_name)
+    if config.sections.model is None and given.model is None:
+        chosen["model"] = _DEFAULT_MODELS.get(task_name, "mlp")
+    default_loss = getattr(factory, "default_loss", None)
+    if config.sections.loss is None and given.loss is None and default_loss is not None:
+        chosen["loss"] = default_loss
+    if config.sections.optimizer is None and given.optimizer is None:
+        chosen["optimizer"] = {"name": "adamw", "lr": 1e-3}
+    return config.resolved(**chosen)
+
+
+def _preprocessor(bundle: DataBundle, factory: Any) -> Preprocessor | None:
+    """Fitted on the training part; a task that needs a fixed range (`input_range`) gets it."""
+    if bundle.schema.kind == "environment":
+        return None
+    if getattr(factory, "input_range", None) == (-1.0, 1.0) and bundle.schema.kind == "image":
+        channels = bundle.schema.input_shape[0]
+        return ImagePreprocessor(bundle.schema, [0.5] * channels, [0.5] * channels)
+    return Preprocessor.fit(bundle.train)
+
+
+def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any:
+    if given.loss is not None:
+        return losses.build_loss(given.loss)
+    if config.sections.loss is None:
+        return None
+    if "loss" not in schemas.parameters(factory):
+        raise ConfigError("task {task} makes its own loss; remove the loss section", path="loss", task=config.named("task")[0])
+    counts = list(bundle.split.get("classes", {}).values()) if bundle.schema.target.kind == "class" else []
+    bound = {"num_classes": bundle.schema.target.outputs, "class_counts": counts or None}
+    return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})
+
+
+def _augment(config: Config) -> Any:
+    return build_augment(config.sections.augment) if config.sections.augment else None
+
+
+def _updaters(
+    config: Config, task: Task, model: nn.Module, updates: int, given: Given
+) -> tuple[dict[str, Updater], Any]:
+    """An optimizer and a schedule for each phase, over its part of the network; one average of the whole."""
+    if given.optimizer is not None:
+        schedule = optim.build_schedule("constant", given.optimizer, updates)
+        return {task.phases[0].name: Updater(given.optimizer, schedule)}, None
+    assert config.sections.optimizer is not None
+    plan = optim.split_spec(config.sections.optimizer)
+    updaters = {}
+    for phase in task.phases:
+        part = model.get_submodule(phase.part) if phase.part else model
+        optimizer = plan.build(part)
+        updaters[phase.name] = Updater(optimizer, plan.build_schedule(optimizer, updates), _clip(plan), plan.l1)
+    return updaters, plan.build_average(model, updates * len(task.phases))
+
+
+def _clip(plan: optim.OptimizerPlan) -> Callable[[Sequence[Tensor]], Tensor] | None:
+    if plan.clip is not None:
+        return partial(optim.clip_norm, max_norm=plan.clip)
+    return partial(optim.clip_value, max_value=plan.clip_value) if plan.clip_value is not None else None
+
+
+def _hooks(config: Config, folder: Path, steps_per_epoch: int, quiet: bool) -> list[Hook]:
+    stride = max(1, steps_per_epoch // _LINES_PER_EPOCH)
+    trackers = [make_tracker(name, folder, config.to_dict()) for name in config.train.track]
+    hooks: list[Hook] = [Recorder(folder / "metrics.jsonl", stride, trackers)]
+    if config.train.early_stopping is not None:
+        hooks.append(EarlyStop(config.train.early_stopping.patience, config.train.early_stopping.min_delta))
+    if not quiet:
+        hooks.append(ProgressBar(max(1, stride // 2)))
+    return hooks
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,99 @@
+"""`evaluate`: a finished run measured on its sealed test set (each look is counted), on new data, or under noise."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netwright.core.errors import DataError
+from netwright.core.records import read_json
+from netwright.data import Dataset, load_data
+from netwright.data.batching import Batch, BatchSource
+from netwright.experiment.assemble import Assembly, assemble
+from netwright.experiment.config import load_config
+from netwright.experiment.model_folder import load_weights
+from netwright.training.evaluation import evaluate
+
+__all__ = ["evaluate_run"]
+
+_NOISE = (0.1, 0.25, 0.5, 1.0)  # in deviations of the normalised input
+
+
+def evaluate_run(run: str | Path, data: Any = None, robustness: bool = False) -> dict[str, Any]:
+    """Figures of a run's model.
+
+    Args:
+        data: a source to measure on instead of the run's test set; prepared as the training data were.
+        robustness: measure also with Gaussian noise of growing size on the inputs.
+
+    Raises:
+        CheckpointError: the run or its model is missing or damaged.
+        DataError: data that do not fit the model, or no test set.
+    """
+    folder = Path(run)
+    read_json(folder / "summary.json")
+    made = assemble(load_config(folder / "config.yaml"), folder, quiet=True)
+    load_weights(made.model, folder / "model" / "model.safetensors")
+    source = _source(made, folder, data)
+    result: dict[str, Any] = {"run": str(folder), "data": str(data) if data is not None else "test"}
+    result["metrics"] = _measure(made, source)
+    if data is None:
+        result["test_looks"] = read_json(folder / "split.json").get("test_looks", 0)
+    if robustness:
+        result["robustness"] = [{"noise": sigma, **_measure(made, _Noisy(source, sigma))} for sigma in _NOISE]
+    return result
+
+
+def _measure(made: Assembly, source: BatchSource) -> dict[str, float]:
+    return evaluate(made.model, made.session.task, made.session.engine, source)
+
+
+def _source(made: Assembly, folder: Path, data: Any) -> BatchSource:
+    dataset: Dataset | None = None
+    if data is not None:
+        dataset = _like_training(made, load_data(data, validation=0.0, test=0.0).train)
+    elif made.bundle.test is not None:
+        dataset = made.bundle.test.open(folder)
+    source = made.sources.test(dataset)
+    if source is None:
+        raise DataError("{folder} kept no test set; give data with --data", folder=folder)
+    return source
+
+
+def _like_training(made: Assembly, dataset: Dataset) -> Dataset:
+    wanted, got = made.bundle.schema, dataset.schema
+    if wanted.kind != got.kind or (wanted.kind in ("image", "array") and wanted.input_shape != got.input_shape):
+        raise DataError(
+            "the data are {got_kind} of shape {got}, the model was trained on {kind} of shape {wanted}; give data like that",
+            got_kind=got.kind, got=got.input_shape, kind=wanted.kind, wanted=wanted.input_shape,
+        )  # fmt: skip
+    if wanted.target.kind == "class" and wanted.target.classes != got.target.classes:
+        unknown = sorted(set(got.target.classes) - set(wanted.target.classes))
+        template = "the data's classes are not the model's{unknown}; use the same labels"
+        raise DataError(template, unknown=f" ({', '.join(unknown[:5])})" if unknown else "")
+    return dataset
+
+
+class _Noisy:
+    """A source whose inputs carry Gaussian noise of one size; the same noise every time."""
+
+    def __init__(self, source: BatchSource, sigma: float) -> None:
+        self._source, self._sigma = source, sigma
+        self.steps_per_epoch, self.examples = source.steps_per_epoch, source.examples
+
+    def epoch(self, epoch: int, start: int = 0) -> Any:
+        chance = torch.Generator().manual_seed(0)
+        for batch in self._source.epoch(epoch, start):
+            if isinstance(batch.inputs, tuple) or not batch.inputs.is_floating_point():
+                raise DataError("robustness to noise is measured on inputs that are numbers; these are not")
+            noise = torch.randn(batch.inputs.shape, generator=chance).to(batch.inputs.device)
+            yield Batch(batch.inputs + self._sigma * noise, batch.targets, batch.index)
+
+    def bind(self, model: Any) -> None:
+        self._source.bind(model)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        pass

@@ -1,0 +1,148 @@
+"""A trained network with everything around it: preprocessing in, words out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from netwright import models
+from netwright.core import schemas
+from netwright.core.errors import CheckpointError, ConfigError
+from netwright.core.records import read_json
+from netwright.data import Preprocessor, Schema
+from netwright.experiment.model_folder import FORMAT, find_model_folder, load_weights
+from netwright.models.layers import LayerStack
+from netwright.tasks import TASKS, Task
+
+__all__ = ["Predictor", "load"]
+
+_BATCH = 256
+
+
+def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
+    """Load a model folder (or a run folder) for prediction, on the CPU.
+
+    Args:
+        network: needed when the run trained a class of your own, whose code no model folder holds.
+
+    Raises:
+        CheckpointError: no model there, damaged, or weights of another network.
+    """
+    folder = find_model_folder(Path(path))
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise CheckpointError("{folder} is not a model folder that this version reads", folder=folder)
+    try:
+        schema = Schema.from_dict(config["schema"])
+        net = network if network is not None else _network(config["model"])
+        preprocess = _preprocess(folder)
+        task = _task(config["task"], schema, preprocess)
+    except (KeyError, TypeError) as error:
+        template = "{file} is damaged ({error}); restore it or train again"
+        raise CheckpointError(template, file=folder / "config.json", error=repr(error)) from error
+    load_weights(net, folder / "model.safetensors")
+    return Predictor(net.eval(), task, schema, preprocess, config)
+
+
+class Predictor:
+    """Call it on inputs of the kind it was trained on.
+
+    One input is a path or PIL picture, an array or tensor, a row as a dictionary, or a text; several are a list of those, or
+    an array with one more dimension. `network` is the plain module.
+    """
+
+    def __init__(
+        self, network: nn.Module, task: Task, schema: Schema, preprocess: Preprocessor | None, config: dict[str, Any]
+    ) -> None:
+        self.network, self.task, self.schema = network, task, schema
+        self.preprocess, self.config = preprocess, config
+
+    def __call__(self, inputs: Any) -> list[dict[str, Any]]:
+        """What the network says of each input, in the user's words: label and probabilities, or the predicted numbers.
+
+        Raises:
+            DataError: an input that does not fit the schema.
+        """
+        return self.answers(inputs)
+
+    def answers(self, inputs: Any) -> list[dict[str, Any]]:
+        """See `__call__`."""
+        return self.task.answers(self.outputs(inputs))
+
+    @torch.inference_mode()
+    def outputs(self, inputs: Any) -> Tensor:
+        """The network's raw outputs for the inputs. Shapes: N inputs -> (N, …)."""
+        raw = [self._raw(x) for x in self._each(inputs)]
+        parts = []
+        for first in range(0, len(raw), _BATCH):
+            batch = torch.stack(raw[first : first + _BATCH])
+            parts.append(self.network(self.preprocess.inputs(batch) if self.preprocess else batch.float()))
+        return torch.cat(parts)
+
+    def generate(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> str:
+        """The prompt and what the network writes after it.
+
+        Raises:
+            ConfigError: this network does not write text.
+        """
+        return prompt + "".join(self.stream(prompt, max_new_tokens, **options))
+
+    def stream(
+        self,
+        prompt: str,
+        max_new_tokens: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """The new text piece by piece, as it is written."""
+        tokenizer = self.preprocess.tokenizer if self.preprocess else None
+        if tokenizer is None or not hasattr(self.network, "generate"):
+            raise ConfigError("this model does not write text; use predict", path="")
+        generator = torch.Generator().manual_seed(seed) if seed is not None else None
+        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
+        tokens = torch.tensor([tokenizer.encode(prompt or "\n")])
+        step = 16
+        for done in range(0, max_new_tokens, step):
+            before = tokens.shape[1]
+            with torch.inference_mode():
+                tokens = self.network.generate(tokens, min(step, max_new_tokens - done), **options)  # type: ignore[operator]
+            yield tokenizer.decode(tokens[0, before:].tolist())
+
+    def _each(self, inputs: Any) -> Sequence[Any]:
+        if isinstance(inputs, list | tuple):
+            return inputs
+        if isinstance(inputs, Tensor | np.ndarray) and inputs.ndim > len(self.schema.input_shape):
+            return list(inputs)
+        if hasattr(inputs, "to_dict") and hasattr(inputs, "columns"):  # a pandas or polars table: a row an input
+            rows: list[Any] = inputs.to_dict("records") if hasattr(inputs, "iloc") else inputs.to_dicts()
+            return rows
+        return [inputs]
+
+    def _raw(self, x: Any) -> Tensor:
+        return self.preprocess.raw(x) if self.preprocess else torch.as_tensor(np.asarray(x))
+
+
+def _network(recipe: dict[str, Any]) -> nn.Module:
+    if "python" in recipe:
+        template = "this model's network is your own class {name}; build it and give it: nw.load(path, network=net)"
+        raise CheckpointError(template, name=recipe["python"])
+    factory = LayerStack if recipe["name"] == "layers" else models.catalog().load(recipe["name"])
+    network: nn.Module = schemas.build(factory, recipe["arguments"], "model")
+    return network
+
+
+def _preprocess(folder: Path) -> Preprocessor | None:
+    file = folder / "preprocessor.json"
+    return Preprocessor.from_dict(read_json(file)) if file.exists() else None
+
+
+def _task(recipe: dict[str, Any], schema: Schema, preprocess: Preprocessor | None) -> Task:
+    values = {key: value for key, value in recipe.items() if key not in ("name", "judge")}
+    bound = {"schema": schema, "preprocess": preprocess, "seed": 0, "total_steps": 1}
+    task: Task = schemas.build(TASKS.load(recipe["name"]), values, "task", {k: v for k, v in bound.items() if v is not None})
+    return task

@@ -1,0 +1,266 @@
+"""A run from config to report: `train`. What it leaves behind is the run folder; what it gives back is a `Run`."""
+
+import errno
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from netwright.core.catalogs import set_trust
+from netwright.core.devices import keep_freed_memory
+from netwright.core.errors import (
+    CheckpointError, ConfigError, DivergedError, Interrupted, MissingExtra, NetwrightError, Preempted, ResourceError,
+)  # fmt: skip
+from netwright.core.messages import say
+from netwright.core.records import RunLock, read_json, read_jsonl, write_json
+from netwright.doctor.findings import Finding
+from netwright.experiment.assemble import Assembly, Given, assemble
+from netwright.experiment.checking import check_assembly
+from netwright.experiment.config import load_config
+from netwright.experiment.model_folder import save_model
+from netwright.experiment.record import write_findings, write_start, write_summary
+from netwright.metrics.architecture import Architecture, trace
+from netwright.training import loop
+from netwright.training.hooks.signals import graceful_exit
+
+__all__ = ["Run", "open_run", "train"]
+
+log = logging.getLogger("netwright")
+_TRAIN_SHARE = 10_000  # examples of the training set that its final figures are measured on
+
+
+@dataclass
+class Run:
+    """A finished run. `metrics` holds the figures of the best weights on train, validation and test."""
+
+    folder: Path
+    metrics: dict[str, dict[str, float]]
+    findings: list[Finding]
+    seconds: float
+    name: str
+    model: nn.Module | None = field(repr=False, default=None)
+    expectations: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def expectations_met(self) -> bool:
+        """Whether every figure of the config's `expect:` was reached."""
+        return all(item["ok"] for item in self.expectations.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `train --json`."""
+        return {
+            "run": str(self.folder), "model": self.name, "metrics": self.metrics,
+            "findings": [finding.to_dict() for finding in self.findings], "seconds": self.seconds,
+            "expect": self.expectations,
+        }  # fmt: skip
+
+
+def train(
+    source: str | Path | Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    trust: bool = False,
+    quiet: bool = False,
+    given: Given | None = None,
+    **sections: Any,
+) -> Run:
+    """Train what a config describes, in a run folder.
+
+    Args:
+        source: a YAML file, the name of a gallery example, or a mapping; not needed to resume.
+        out: the run folder; by default a new one below `runs/`.
+        resume: a run folder to go on with; it ends with the same bits as a run that was never interrupted.
+        overrides: `path=value` strings; `sections`: whole sections, such as `train={"epochs": 3}`.
+        trust: import Python objects that the config names.
+
+    Raises:
+        NetwrightError: see `core.errors`; every kind has its exit code.
+    """
+    set_trust(trust)
+    keep_freed_memory()
+    if resume is not None:
+        folder = Path(resume)
+        if not (folder / "config.yaml").is_file():
+            raise CheckpointError("{folder} holds no run to resume; check the path, or start one with --out", folder=folder)
+        source = folder / "config.yaml"
+    elif source is None:
+        raise ConfigError("there is no config; give a YAML file or the name of an example")
+    config = load_config(source, overrides, **sections)
+    if resume is None:
+        folder = _new_folder(Path(out) if out is not None else None, config.file)
+    lock = RunLock(folder)
+    try:
+        with _resources(folder):
+            if resume is not None and (finished := _finished(folder)) is not None and not overrides and not sections:
+                log.info(say("{folder} is finished already; nothing is left to do", folder=folder))
+                return finished
+            return _run(assemble(config, folder, given, quiet), resume is not None)
+    finally:
+        lock.release()
+
+
+def open_run(folder: str | Path) -> Run:
+    """What a run folder tells of a finished run; the weights are loaded by `netwright.load`.
+
+    Raises:
+        CheckpointError: not a run folder.
+    """
+    folder = Path(folder)
+    summary = read_json(folder / "summary.json")
+    findings = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
+    return Run(folder, summary["metrics"], findings, summary["seconds"], summary["model"], expectations=summary["expect"])
+
+
+def _run(made: Assembly, resumed: bool) -> Run:
+    session, folder = made.session, made.session.folder
+    findings = check_assembly(made) if made.config.sections.doctor != "off" else []
+    write_start(made, _architecture(made), findings)
+    _announce(made, findings)
+    if resumed and session.restore():
+        log.info(say("resumed at step {step} of {total}", step=session.progress.step, total=session.total_steps))
+    try:
+        with graceful_exit(session):
+            loop.train(session)
+    except DivergedError as error:
+        findings.append(_non_finite(error, made))
+        write_findings(folder, findings)
+        write_summary(made, "diverged", {}, str(error))
+        _report(folder)
+        raise
+    except (Interrupted, Preempted) as error:
+        write_summary(made, "preempted" if isinstance(error, Preempted) else "interrupted", {}, str(error))
+        raise
+    finally:
+        _close_bars(session)
+    return _finish(made, findings)
+
+
+def _finish(made: Assembly, findings: list[Finding]) -> Run:
+    """Measure the best weights once on everything, test last, and write down what there is to see."""
+    session, folder = made.session, made.session.folder
+    session.load_best()
+    session.model.eval()
+    figures: dict[str, dict[str, float]] = {}
+    validation = session.validation_source
+    if made.bundle.schema.kind != "environment":
+        sample = made.bundle.train
+        if len(sample) > _TRAIN_SHARE and made.bundle.schema.target.kind != "next-token":
+            sample = sample.subset(torch.arange(0, len(sample), len(sample) // _TRAIN_SHARE))
+        if made.bundle.schema.target.kind != "next-token":
+            figures["train"] = session.measure(made.sources.measuring(sample))
+    if validation is not None:
+        figures["validation"] = session.measure(validation)
+    test = made.sources.test(made.bundle.test.open(folder) if made.bundle.test is not None else None)
+    if test is not None:
+        figures["test"] = session.measure(test)
+    shown = test or validation
+    with torch.inference_mode():
+        exhibits = session.task.exhibits(session.model, shown, folder) if shown is not None else []
+    write_json(folder / "exhibits.json", exhibits)
+    save_model(folder / "model", session.model, made.recipe, made.preprocess)
+    summary = write_summary(made, "finished", figures, session.stop_reason or "")
+    _report(folder)
+    return Run(
+        folder, summary["metrics"], findings, summary["seconds"], summary["model"], session.model, summary["expect"]
+    )
+
+
+def _finished(folder: Path) -> Run | None:
+    path = folder / "summary.json"
+    if path.is_file() and read_json(path).get("status") == "finished":
+        return open_run(folder)
+    return None
+
+
+def _architecture(made: Assembly) -> Architecture | None:
+    """The network as it is run; None where it cannot be traced, which does not stop a run."""
+    path = made.session.folder / "architecture.json"
+    if path.exists():
+        return None
+    try:
+        batch = next(iter(made.sources.measuring(made.bundle.train).epoch(0))) if made.preprocess else None
+        inputs = batch.inputs[:1] if batch is not None else torch.zeros(1, *made.bundle.schema.input_shape)  # type: ignore[index]
+        example = made.model.noise(1) if hasattr(made.model, "noise") else inputs  # type: ignore[operator]
+        return trace(made.model, example)
+    except (RuntimeError, TypeError, ValueError, NetwrightError) as error:
+        log.warning(say("the network could not be traced for the report: {error}", error=error))
+        return None
+
+
+def _announce(made: Assembly, findings: list[Finding]) -> None:
+    parameters = sum(p.numel() for p in made.model.parameters())
+    log.info(say(
+        "{model} ({parameters:,} parameters) on {data}: {train:,} examples to train on",
+        model=made.recipe["model"].get("name") or made.recipe["model"].get("python"), parameters=parameters,
+        data=made.bundle.name, train=made.session.train_source.examples,
+    ))  # fmt: skip
+    log.info(say(
+        "{device}, {threads} threads, {precision}: {reason}", device=made.session.engine.device,
+        threads=torch.get_num_threads(), precision=made.precision.name, reason=made.precision.reason,
+    ))  # fmt: skip
+    for finding in findings:
+        if finding.severity != "note":
+            log.warning("%s %s: %s %s", finding.severity, finding.code, finding.why, finding.remedy)
+
+
+def _non_finite(error: DivergedError, made: Assembly) -> Finding:
+    return Finding(
+        code="NW301", fault="non-finite", severity="error", where="loss",
+        evidence=str(error),
+        why=say("The loss stopped being a finite number, so no update could follow from it."),
+        remedy=say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
+    )  # fmt: skip
+
+
+def _report(folder: Path) -> None:
+    from netwright.reports import write_report
+
+    try:
+        write_report(folder)
+    except MissingExtra as error:
+        log.warning(say("no report.html: {error}", error=error))
+
+
+def _close_bars(session: Any) -> None:
+    for hook in session.hooks:
+        if hasattr(hook, "close"):
+            hook.close()
+
+
+def _new_folder(out: Path | None, file: str | None) -> Path:
+    if out is not None:
+        if (out / "config.yaml").exists():
+            template = "{out} holds a run already; go on with --resume {out}, or choose another folder with --out"
+            raise ConfigError(template, out=out)
+        if out.exists() and not out.is_dir():
+            raise ResourceError("{out} is a file; choose another folder with --out", out=out)
+        return out
+    stem = Path(file).stem if file else "run"
+    number = 1
+    while (folder := Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return folder
+
+
+@contextmanager
+def _resources(folder: Path) -> Iterator[None]:
+    """Out of memory or disk, said in one line."""
+    template = "out of memory; lower train.batch_size (and set train.accumulate to keep its effect); {folder} can be resumed"
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise ResourceError(template, folder=folder) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error) or "out of memory" in str(error):
+            raise ResourceError(template, folder=folder) from error
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ResourceError("disk is full while writing {path}; free some space and resume", path=folder) from error
+        raise

@@ -1,0 +1,65 @@
+"""The sections of a config that belong to the run itself; each signature is its section's schema."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from netwright.core import schemas
+from netwright.core.schemas import Count, NonNegative, Size
+
+__all__ = ["EarlyStopSettings", "Sections", "TrainSettings"]
+
+Every = Literal["epoch"] | Size
+Tracker = Literal["tensorboard", "mlflow"]
+
+
+@dataclass(frozen=True)
+class EarlyStopSettings:
+    """`train.early_stop`: validations without an improvement above `min_delta` that end the run."""
+
+    patience: Size
+    min_delta: NonNegative = 0.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """`train:`. `steps` ends a run before its epochs do; `workers` above 0 reads files in that many processes."""
+
+    epochs: Size = 10
+    steps: Size | None = None
+    batch_size: Size = 128
+    accumulate: Size = 1
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    device: str = "auto"
+    seed: Count = 0
+    early_stop: dict[str, Any] | None = None
+    validate_every: Every = "epoch"
+    checkpoint_every: Every = "epoch"
+    workers: Count = 0
+    threads: Size | None = None
+    track: list[Tracker] = field(default_factory=list)
+
+    @property
+    def early_stopping(self) -> EarlyStopSettings | None:
+        """The checked `early_stop` section."""
+        if self.early_stop is None:
+            return None
+        checked: EarlyStopSettings = schemas.build(EarlyStopSettings, self.early_stop, "train.early_stop")
+        return checked
+
+
+@dataclass(frozen=True)
+class Sections:
+    """A whole config. What is left out is chosen from the data and written into the run's resolved config."""
+
+    data: Any
+    task: str | dict[str, Any] | None = None
+    model: str | dict[str, Any] | None = None
+    loss: str | dict[str, Any] | None = None
+    optimizer: str | dict[str, Any] | None = None
+    train: dict[str, Any] = field(default_factory=dict)
+    augment: list[Any] = field(default_factory=list)
+    metrics: list[str] | None = None
+    doctor: Literal["off", "advise", "repair"] = "advise"
+    expect: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = field(default_factory=dict)

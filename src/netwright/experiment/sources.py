@@ -1,0 +1,109 @@
+"""Which batch source serves which data: the only place that chooses between resident, streaming, windows and environments."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from netwright.core.errors import ConfigError
+from netwright.data import DataBundle, Dataset, Preprocessor
+from netwright.data.augment import Augment
+from netwright.data.batching import BatchSource, Resident, Streaming, Windows
+from netwright.experiment.settings import TrainSettings
+
+__all__ = ["SourceMaker"]
+
+_CONTEXT = 128  # tokens of a window for networks that do not say how many they can read
+_EVALUATION_BATCH = 512
+_VALIDATION_EPISODES, _TEST_EPISODES = 20, 100
+
+
+@dataclass(frozen=True)
+class SourceMaker:
+    """Makes the sources of one run. `augment` is for training only."""
+
+    bundle: DataBundle
+    preprocess: Preprocessor | None
+    model: nn.Module
+    settings: TrainSettings
+    device: torch.device
+    augment: Augment | None = None
+
+    def training(self) -> BatchSource:
+        """Batches to train on: shuffled, augmented.
+
+        Raises:
+            ConfigError: a batch size that does not fit the data.
+        """
+        settings, bundle = self.settings, self.bundle
+        if bundle.schema.kind == "environment":
+            return self._replay()
+        common = {"batch_size": settings.batch_size, "seed": settings.seed, "device": self.device}
+        if bundle.schema.target.kind == "next-token":
+            return Windows(self._tokens(bundle.train), context=self._context(), **common)
+        assert self.preprocess is not None
+        if bundle.train.tensors() is None:
+            return Streaming(bundle.train, self.preprocess, augment=self.augment, workers=settings.workers, **common)
+        return Resident(bundle.train, self.preprocess, augment=self.augment, **common)
+
+    def validation(self) -> BatchSource | None:
+        """Batches to validate on, or None where nothing was held out."""
+        if self.bundle.schema.kind == "environment":
+            return self._episodes("validation", _VALIDATION_EPISODES)
+        return None if not self.bundle.validation else self.measuring(self.bundle.validation)
+
+    def test(self, dataset: Dataset | None) -> BatchSource | None:
+        """Batches of the opened test set; environments play fresh episodes instead."""
+        if self.bundle.schema.kind == "environment":
+            return self._episodes("test", _TEST_EPISODES)
+        return None if dataset is None or len(dataset) == 0 else self.measuring(dataset)
+
+    def measuring(self, dataset: Dataset) -> BatchSource:
+        """Batches in the order of the data, without augmentation."""
+        size = max(self.settings.batch_size, _EVALUATION_BATCH)
+        if self.bundle.schema.target.kind == "next-token":
+            tokens, size = self._tokens(dataset), max(self.settings.batch_size, 32)
+            return Windows(tokens, context=self._context(), batch_size=size, shuffle=False, device=self.device)
+        assert self.preprocess is not None
+        if dataset.tensors() is None:
+            workers = self.settings.workers
+            return Streaming(
+                dataset, self.preprocess, batch_size=size, shuffle=False, device=self.device, workers=workers
+            )
+        return Resident(dataset, self.preprocess, batch_size=size, shuffle=False, device=self.device)
+
+    def _context(self) -> int:
+        return int(getattr(self.model, "context", _CONTEXT))
+
+    def _tokens(self, dataset: Dataset) -> torch.Tensor:
+        both = dataset.tensors()
+        if both is None or self.preprocess is None:
+            raise ConfigError("{name} cannot be read as one text", path="data", name=dataset.name)
+        return self.preprocess.inputs(both[0])
+
+    def _replay(self) -> BatchSource:
+        from netwright.data.environments import ReplayOptions, ReplaySource
+
+        options = ReplayOptions(**{"batch_size": self.settings.batch_size, **self.bundle.options})
+        source = ReplaySource(
+            self.bundle.name,
+            epochs=self.settings.epochs,
+            options=options,
+            seed=self.settings.seed,
+            device=self.device,
+        )
+        source.bind(self.model)
+        return source
+
+    def _episodes(self, purpose: str, episodes: int) -> BatchSource:
+        from netwright.data.environments import EpisodeSource
+
+        source = EpisodeSource(
+            self.bundle.name,
+            episodes=episodes,
+            purpose="test" if purpose == "test" else "validation",
+            seed=self.settings.seed,
+            device=self.device,
+        )
+        source.bind(self.model)
+        return source

@@ -1,0 +1,1 @@
+"""Networks that look at images, and the multilayer perceptron that takes anything flat."""

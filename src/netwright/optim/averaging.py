@@ -1,0 +1,135 @@
+"""Averages of the weights along a run: often a better network than the last one.
+
+EMA: exponential moving average, `a ← d·a + (1-d)·w` (Polyak & Juditsky, 1992; Tarvainen & Valpola, 2017), with the decay held
+down to `(1+t)/(10+t)` at first so that the start is forgotten. SWA: the plain mean from some point on (Izmailov et al., 2018).
+Averages are kept in float32 at least; buffers are copied, not averaged. Differs from the SWA paper: batch-norm statistics are
+the last network's; `torch.optim.swa_utils.update_bn` refreshes them inside `swap()`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from netwright.core.errors import CheckpointError
+from netwright.core.schemas import Positive, Size
+from netwright.optim.curves import steps_of
+
+__all__ = ["Average", "Averaging", "ema", "swa"]
+
+Decay = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """A kind of average: `weight(n)` is the share of the n-th network seen (from 0); `start` as a fraction or in updates."""
+
+    weight: Callable[[int], float]
+    start: float
+    every: int
+
+    def bind(self, module: nn.Module, total_steps: int) -> "Average":
+        """The average of `module`'s weights over a run of `total_steps` updates."""
+        return Average(module, self.weight, steps_of(self.start, total_steps) if self.start else 0, self.every)
+
+
+def ema(decay: Decay = 0.999, every: Size = 1) -> Averaging:
+    """Exponential moving average; `every` so many updates."""
+    return Averaging(lambda seen: 1 - min(decay, (1 + seen) / (10 + seen)) if seen else 1.0, 0.0, every)
+
+
+def swa(start: Positive = 0.75, every: Size = 1) -> Averaging:
+    """Plain mean of the networks from `start` (fraction of the run or updates) on, every so many updates."""
+    return Averaging(lambda seen: 1 / (seen + 1), start, every)
+
+
+class Average:
+    """A running average of a network's parameters; call `update()` after each optimizer update.
+
+    Args:
+        weight: share of the n-th network that is taken in, as a function of n.
+        start: updates before the first is taken in; `every`: updates from one to the next.
+    """
+
+    def __init__(self, module: nn.Module, weight: Callable[[int], float], start: int = 0, every: int = 1) -> None:
+        self.step = 0
+        self.seen = 0
+        self._weight, self._start, self._every = weight, start, every
+        self._swapped = False
+        self._names = [name for name, _ in module.named_parameters()]
+        self._module = module
+        self._mean: list[Tensor] = []
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Count an update, and take the weights in where they are due."""
+        if self._swapped:
+            raise RuntimeError("Average.update() inside swap(): the live weights are out")
+        self.step += 1
+        if self.step <= self._start or (self.step - self._start - 1) % self._every:
+            return
+        live = self._live_now()
+        if not self._mean:
+            self._mean = [torch.empty_like(tensor, dtype=_wide(tensor)).copy_(tensor) for tensor in live]
+        else:
+            ends = [tensor.to(mean.dtype) for tensor, mean in zip(live, self._mean, strict=True)]
+            torch._foreach_lerp_(self._mean, ends, self._weight(self.seen))
+        self.seen += 1
+
+    @contextlib.contextmanager
+    def swap(self) -> Iterator[None]:
+        """The network carries the averaged weights inside; nothing changes while nothing has been averaged."""
+        if not self._mean or self._swapped:
+            yield
+            return
+        live = self._live_now()
+        kept = [tensor.clone() for tensor in live]
+        with torch.no_grad():
+            torch._foreach_copy_(live, self._mean)
+        self._swapped = True
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(live, kept)
+            self._swapped = False
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The averaged parameters by name, and the network's buffers as they are; empty before the first."""
+        if not self._mean:
+            return {}
+        return dict(zip(self._names, self._mean, strict=True)) | dict(self._module.named_buffers())
+
+    def state(self) -> dict[str, Any]:
+        """What resuming needs: counts, and the averaged tensors by name."""
+        mean = dict(zip(self._names, self._mean, strict=True)) if self._mean else {}
+        return {"step": self.step, "seen": self.seen, "mean": mean}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state`.
+
+        Raises:
+            CheckpointError: the state is of another network.
+        """
+        mean: Mapping[str, Tensor] = state["mean"]
+        shapes = {name: tensor.shape for name, tensor in zip(self._names, self._live_now(), strict=True)}
+        if mean and {name: tensor.shape for name, tensor in mean.items()} != shapes:
+            odd = sorted(name for name in {*mean, *shapes} if name not in mean or mean[name].shape != shapes.get(name))
+            raise CheckpointError("averaged weights do not fit this network: {names}", names=", ".join(odd[:5]))
+        self.step, self.seen = int(state["step"]), int(state["seen"])
+        self._mean = [
+            mean[name].to(device=live.device, dtype=_wide(live), copy=True)
+            for name, live in zip(self._names, self._live_now(), strict=True)
+        ] if mean else []  # fmt: skip
+
+    def _live_now(self) -> list[Tensor]:
+        """The parameters' storages; looked up again, for a module may have been moved since."""
+        return [parameter.detach() for parameter in self._module.parameters()]
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)

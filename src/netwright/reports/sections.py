@@ -1,0 +1,211 @@
+"""The middle of the page: findings, network, figures and curves, each as plain data for the template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netwright.core.messages import say
+from netwright.reports.charts import Chart, line_chart
+from netwright.reports.curves import Series, Topic, signals, topics
+from netwright.reports.folder import RunRecord
+from netwright.reports.numbers import as_float, big, bytes_, count, duration, finite, metric, plain, shape
+from netwright.reports.verdict import Verdict, monitored, results
+from netwright.reports.words import metric_name, value_name
+
+__all__ = ["architecture", "curves", "figures", "findings", "metrics_table", "signal_charts"]
+
+SEVERITIES = ("error", "warning", "note")
+MOST_FINDINGS = 60
+MOST_LAYERS = 400
+STRIP = 7
+OPEN_UP_TO = 24  # layers shown without a click
+STYLES = ("c1", "c2", "c3", "c4")
+
+
+def figures(run: RunRecord, verdict: Verdict) -> list[dict[str, str]]:
+    """The strip of numbers under the verdict; what is not known is left out."""
+    summary, shown = run.summary, []
+
+    def add(value: str, label: str, detail: str = "") -> None:
+        if value != "–":
+            shown.append({"value": value, "label": label, "detail": detail})
+
+    parameters = summary.get("parameters", run.architecture.get("parameters"))
+    add(big(parameters), say("parameters"), count(parameters) if (as_float(parameters) or 0) >= 1e4 else "")
+    steps = count(summary.get("steps"))
+    add(duration(summary.get("seconds")), say("training time"), "" if steps == "–" else say("{steps} steps", steps=steps))
+    add(big(summary.get("examples_per_second")), say("examples per second"), str(run.environment.get("device") or ""))
+    epoch, best_step = as_float(summary.get("best_epoch")), count(summary.get("best_step"))
+    total = as_float(_epochs(run))
+    best = "–" if epoch is None else f"{epoch:g}" + (f" / {total:g}" if total else "")
+    add(best, say("best epoch"), "" if best_step == "–" else say("step {step}", step=best_step))
+    if epoch is None:
+        add(count(summary.get("epochs")), say("epochs"))
+    add(big(run.architecture.get("flops")), say("FLOPs per example"), say("a multiply-add counts as 2"))
+    return shown
+
+
+def _epochs(run: RunRecord) -> Any:
+    train = run.config.get("train")
+    return run.summary.get("epochs") or (train.get("epochs") if isinstance(train, dict) else None)
+
+
+def metrics_table(run: RunRecord) -> dict[str, Any]:
+    measured = results(run)
+    expected = run.part("expect")
+    splits = [split for split in ("train", "validation", "test") if split in measured]
+    keys = dict.fromkeys(key for split in reversed(splits) for key in measured[split])
+    rows = []
+    for key in keys:
+        want = expected.get(key) if isinstance(expected.get(key), dict) else {}
+        wanted = "" if not want else metric(key, want.get("wanted"), want.get("got"))
+        cells = [metric(key, measured[split].get(key)) for split in splits]
+        rows.append({"name": metric_name(key), "cells": cells, "wanted": wanted, "ok": want.get("ok") if want else None})
+    return {"splits": [value_name(split) for split in splits], "rows": rows, "expects": any(row["wanted"] for row in rows)}
+
+
+def findings(run: RunRecord) -> dict[str, Any]:
+    """Errors first; a finding that was logged again and again is shown once, with how often."""
+    once: dict[tuple[str, ...], dict[str, Any]] = {}
+    for raw in run.findings:
+        severity = str(raw.get("severity")) if raw.get("severity") in SEVERITIES else "note"
+        key = (severity, *(plain(raw.get(name)) for name in ("code", "fault", "where", "why")))
+        times = once[key]["times"] + 1 if key in once else 1
+        once[key] = {**_finding(raw, severity), "times": times}  # the latest evidence counts
+    items = sorted(once.values(), key=lambda item: SEVERITIES.index(item["severity"]))
+    counts = [(name, value_name(name), sum(item["severity"] == name for item in items)) for name in SEVERITIES]
+    left_out = max(0, len(items) - MOST_FINDINGS)
+    return {"items": items[:MOST_FINDINGS], "counts": [each for each in counts if each[2]], "left_out": left_out}
+
+
+def _finding(raw: dict[str, Any], severity: str) -> dict[str, Any]:
+    def text(name: str) -> str:
+        value = raw.get(name)
+        return "" if value in (None, "", [], {}) else plain(value)
+
+    fix = raw.get("fix")
+    return {
+        **{name: text(name) for name in ("code", "fault", "where", "evidence", "why", "remedy", "effect")},
+        "severity": severity,
+        "word": value_name(severity),
+        "proven": bool(raw.get("proven")),
+        "fix": [f"{key}: {plain(value)}" for key, value in fix.items()] if isinstance(fix, dict) else [],
+    }
+
+
+def curves(run: RunRecord) -> list[Chart]:
+    monitor, _ = monitored(run)
+    return [_chart(run, topic, monitor) for topic in topics(run, monitor)]
+
+
+def _chart(run: RunRecord, topic: Topic, monitor: str) -> Chart:
+    split_names = {each.name for each in topic.series} <= {"train", "validation"}
+    if split_names:
+        lines = [(each, value_name(each.name), "v" if each.name == "validation" else "t") for each in topic.series]
+    else:
+        lines = [(each, metric_name(each.name), style) for each, style in zip(topic.series, STYLES, strict=False)]
+    title = say("losses by part") if topic.key == "losses" else metric_name(topic.key)
+    best, guide = None, None
+    validated = any(each.name == "validation" for each in topic.series)
+    if validated and topic.key in (monitor, "loss"):
+        best = _best(run, topic)
+    want = run.part("expect").get(topic.key)
+    wanted = as_float(want.get("wanted")) if isinstance(want, dict) else None
+    if wanted is not None:
+        guide = (wanted, say("wanted {value}", value=metric(topic.key, wanted)))
+    return line_chart(topic.key, title, lines, x_label=say("step"), best=best, guide=guide, x_range=_steps(run))
+
+
+def _steps(run: RunRecord) -> tuple[float, float] | None:
+    """All charts share one time axis, so that a bump in one can be found in the next."""
+    steps = finite(row.get("step") for lines in (run.train, run.validation) for row in (*lines[:1], *lines[-1:]))
+    return (min(steps), max(steps)) if steps else None
+
+
+def _best(run: RunRecord, topic: Topic) -> tuple[float, str] | None:
+    step, epoch = as_float(run.summary.get("best_step")), run.summary.get("best_epoch")
+    if step is None:
+        marked = [row for row in run.validation if row.get("best") is True]
+        step, epoch = (as_float(marked[-1].get("step")), marked[-1].get("epoch")) if marked else (None, None)
+    validation = next((each for each in topic.series if each.name == "validation"), None)
+    if step is None or validation is None or not validation.known:
+        return None
+    value = metric(topic.key, min(validation.known, key=lambda point: abs(point[0] - step))[1])
+    if as_float(epoch) is None:
+        return step, say("best: {value}", value=value)
+    return step, say("best, epoch {epoch}: {value}", epoch=plain(epoch), value=value)
+
+
+def signal_charts(run: RunRecord) -> list[Chart]:
+    charts = []
+    for topic in signals(run):
+        single = len(topic.series) == 1
+        named = [(each, metric_name(topic.key if single else each.name)) for each in topic.series]
+        lines: list[tuple[Series, str, str]] = [(each, name, style) for (each, name), style in zip(named, STYLES, strict=False)]
+        guide = (1e-3, say("usual")) if topic.key == "update_ratio" else None
+        charts.append(line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run)))
+    return charts
+
+
+def architecture(run: RunRecord) -> dict[str, Any] | None:
+    raw = run.architecture.get("layers")
+    layers = [row for row in raw if isinstance(row, dict)] if isinstance(raw, list) else []
+    if not layers and not run.architecture.get("parameters"):
+        return None
+    whole = as_float(run.architecture.get("parameters")) or sum(finite(row.get("parameters") for row in layers)) or 1.0
+    rows = [_layer(row, whole) for row in layers]
+    paths = {str(row.get("path")) for row in layers}
+    inner = {path.rpartition(".")[0] for path in paths if "." in path}
+    leaves = [row for row in rows if row["path"] not in inner and row["share"] > 0]
+    return {
+        "rows": rows[:MOST_LAYERS],
+        "left_out": max(0, len(rows) - MOST_LAYERS),
+        "open": len(rows) <= OPEN_UP_TO,
+        "strip": _strip(leaves),
+        "facts": _network_facts(run),
+        "notes": [str(run.architecture[name]) for name in ("idea", "when", "paper") if run.architecture.get(name)],
+        "field": any(row["field"] != "–" for row in rows),
+    }
+
+
+def _layer(row: dict[str, Any], whole: float) -> dict[str, Any]:
+    parameters = as_float(row.get("parameters")) or 0.0
+    path = str(row.get("path") or "")
+    return {
+        "path": path,
+        "short": path.rpartition(".")[2] or path,
+        "depth": min(6, max(0, int(as_float(row.get("depth")) or 0))),
+        "type": str(row.get("type") or ""),
+        "output": shape(row.get("output_shape")),
+        "parameters": count(parameters) if parameters else "–",
+        "share": min(1.0, parameters / whole),
+        "flops": big(row.get("flops")) if row.get("flops") else "–",
+        "memory": bytes_(row.get("activation_bytes")) if row.get("activation_bytes") else "–",
+        "field": plain(row.get("receptive_field")),
+    }
+
+
+def _strip(leaves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Where the parameters sit: the largest layers in the order of the network, the others as one piece at the end."""
+    largest = sorted(leaves, key=lambda row: -row["share"])[:STRIP]
+    kept = [row for row in leaves if row in largest]
+    pieces = [{"label": row["path"], "type": row["type"], "share": row["share"]} for row in kept]
+    rest = sum(row["share"] for row in leaves) - sum(row["share"] for row in kept)
+    if rest > 1e-4:
+        pieces.append({"label": say("all others"), "type": "", "share": rest})
+    return pieces if len(pieces) > 1 else []
+
+
+def _network_facts(run: RunRecord) -> list[tuple[str, str]]:
+    known = run.architecture
+    facts = [
+        (say("network"), str(known.get("name") or run.summary.get("model") or "–")),
+        (say("input"), shape(known.get("input_shape"))),
+        (say("output"), shape(known.get("output_shape"))),
+        (say("parameters"), count(known.get("parameters"))),
+        (say("trainable"), count(known.get("trainable_parameters"))),
+        (say("FLOPs per example"), big(known.get("flops"))),
+        (say("activations"), bytes_(known.get("activation_bytes"))),
+        (say("receptive field"), plain(known.get("receptive_field"))),
+    ]
+    return [(name, value) for name, value in facts if value != "–"]

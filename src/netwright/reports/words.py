@@ -1,0 +1,75 @@
+"""Names that come out of a run folder (metrics, statuses, data kinds) and how a reader knows them.
+
+They reach `say` as values of a table, so this table is also where their translations are looked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netwright.core.messages import say
+
+__all__ = ["LOWER_IS_BETTER", "METRICS", "VALUES", "metric_name", "value_name"]
+
+METRICS = {
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "calibration_error": "calibration error",
+    "epsilon": "exploration rate ε",
+    "error_rate": "error rate",
+    "examples_per_second": "examples per second",
+    "f1": "F1",
+    "grad_norm": "gradient norm",
+    "loss": "loss",
+    "lr": "learning rate",
+    "mae": "MAE",
+    "mean_return": "mean return",
+    "mse": "MSE",
+    "perplexity": "perplexity",
+    "precision": "precision",
+    "r2": "R²",
+    "recall": "recall",
+    "return": "return",
+    "rmse": "RMSE",
+    "top5_accuracy": "top-5 accuracy",
+    "update_ratio": "update-to-weight ratio",
+}
+VALUES = {
+    "action": "an action",
+    "array": "arrays",
+    "class": "one class of several",
+    "diverged": "diverged",
+    "environment": "an environment",
+    "error": "error",
+    "failed": "failed",
+    "finished": "finished",
+    "image": "images",
+    "interrupted": "interrupted",
+    "multilabel": "several labels at once",
+    "next-token": "the next token",
+    "none": "nothing",
+    "note": "note",
+    "number": "a number",
+    "preempted": "preempted",
+    "running": "running",
+    "table": "a table",
+    "test": "test",
+    "text": "text",
+    "train": "train",
+    "validation": "validation",
+    "warning": "warning",
+}
+LOWER_IS_BETTER = frozenset(
+    {"calibration_error", "cer", "error_rate", "fid", "loss", "mae", "mse", "perplexity", "rmse", "wer"}
+)
+
+
+def metric_name(key: str) -> str:
+    """`top5_accuracy` -> "top-5 accuracy"; a name we do not know is shown as it stands, underscores opened."""
+    known = METRICS.get(key)
+    return say(known) if known else key.replace("_", " ").strip()
+
+
+def value_name(value: Any) -> str:
+    known = VALUES.get(str(value))
+    return say(known) if known else str(value)

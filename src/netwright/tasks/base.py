@@ -1,0 +1,95 @@
+"""What a network is trained to do: the contract between a task and the loop.
+
+A task is the only place that knows what a batch means. It gives the loss of a step, the numbers of an evaluation, and
+what there is to look at afterwards. The loop knows nothing of it but these verbs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from netwright.data.batching import Batch, BatchSource
+
+__all__ = ["Measure", "Phase", "StepOutput", "Task", "TaskFactory"]
+
+
+class StepOutput(NamedTuple):
+    """Of one step: the loss (scalar tensor), further numbers for the log, and what the network said."""
+
+    loss: Tensor
+    logs: dict[str, Tensor] = {}
+    predictions: Any = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update within a step: its name, and the part of the network it updates (`""`: all of it)."""
+
+    name: str = "train"
+    part: str = ""
+
+
+class Measure(Protocol):
+    """Collects an evaluation, batch by batch; `metrics.MetricSet` is one.
+
+    `update` takes what the task's `evaluation_step` gave as predictions; `len` of it is the weight of the batch's loss.
+    """
+
+    def update(self, predictions: Any, targets: Any) -> None:
+        """Take one batch in."""
+
+    def compute(self) -> dict[str, float]:
+        """The figures over all batches, under the field's names."""
+
+
+class Task(ABC):
+    """One kind of training; see the module's text. Subclasses are final.
+
+    `monitor` is the metric that says which weights are best and `sense` its direction; a constructor may set both, where
+    they depend on its arguments. `input_range` is the range that pictures must have for this task, None for standardised.
+    """
+
+    name: str
+    phases: tuple[Phase, ...] = (Phase(),)
+    monitor: str = "loss"
+    sense: Literal["min", "max"] = "min"
+    default_loss: str | None = None  # None: the task makes its own
+    default_metrics: tuple[str, ...] = ()
+    input_range: tuple[float, float] | None = None
+
+    @abstractmethod
+    def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
+        """The loss of one batch for one phase; the network is in training mode."""
+
+    @abstractmethod
+    def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Loss and predictions of one batch; the network is in evaluation mode and no gradient is kept."""
+
+    @abstractmethod
+    def measure(self) -> Measure:
+        """A fresh collector for one evaluation."""
+
+    def after_update(self, model: nn.Module, updates: int) -> None:
+        """Called after every update of weights (`updates` counts them): targets that follow, weights that are clipped."""
+
+    def state(self) -> dict[str, Any]:
+        """What must survive a resume, as tensors and JSON scalars."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo of `state`."""
+
+    def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
+        """What the report shows of the finished network; pictures are written below `folder`."""
+        return []
+
+    def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """The network's outputs for new inputs in the user's words, a dictionary an input (`predict`)."""
+        return [{"output": row.tolist()} for row in outputs]
+
+
+TaskFactory = Callable[..., Task]

@@ -1,0 +1,16 @@
+"""The tasks by name. Each factory's signature is the config of `task:`; what the data and the loss decide is bound."""
+
+from netwright.core.catalogs import Catalog
+
+__all__ = ["TASKS"]
+
+_TABLE = {
+    "gan": "netwright.tasks.gan:AdversarialGeneration",
+    "image-classification": "netwright.tasks.classification:Classification",
+    "language-modeling": "netwright.tasks.language:LanguageModeling",
+    "q-learning": "netwright.tasks.q_learning:QLearning",
+    "regression": "netwright.tasks.regression:Regression",
+    "tabular-classification": "netwright.tasks.classification:Classification",
+}
+
+TASKS = Catalog("task", _TABLE, "netwright.tasks")

@@ -1,0 +1,195 @@
+"""The engine under the loop: precision, accumulation, clipping, the update, and the guard before it.
+
+The guard: a loss that is not a number never reaches the optimizer. On a CPU the loss is looked at on every step, which costs
+a microsecond; on an accelerator that would wait for the device, so there the fused optimizers are told (`found_inf`, the
+mechanism of loss scaling) to skip the update, and the flag is read when the loop next logs.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright.core.devices import Precision
+from netwright.core.errors import DivergedError
+from netwright.optim import Schedule, add_l1, gradient_norm
+from netwright.optim.averaging import Average
+from netwright.tasks.base import Phase
+
+__all__ = ["Engine", "Signals", "Updater"]
+
+
+@dataclass
+class Signals:
+    """What a sampled update looked like: norms over all weights of the phase."""
+
+    grad_norm: float
+    update_ratio: float
+
+
+@dataclass
+class Updater:
+    """What one phase updates, and how."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    clip: Callable[[Sequence[Tensor]], Tensor] | None = None
+    l1: float = 0.0
+    parameters: list[nn.Parameter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate in force, of the first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+
+class Engine:
+    """Turns losses into updates; one `Updater` a phase, one precision, one averaging for the whole network."""
+
+    def __init__(
+        self,
+        updaters: Mapping[str, Updater],
+        device: torch.device,
+        precision: Precision,
+        accumulate: int = 1,
+        averaging: Average | None = None,
+    ) -> None:
+        self.updaters = dict(updaters)
+        self.device = device
+        self.precision = precision
+        self.accumulate = accumulate
+        self.averaging = averaging
+        self.signals: dict[str, Signals] = {}
+        self.updates = 0
+        self._pending = dict.fromkeys(updaters, 0)
+        self._measuring = False
+        self._waits_for_device = device.type != "cpu"
+        self._alone = len(self.updaters) == 1
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context that forward passes run in."""
+        if self.precision.dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.precision.dtype)
+
+    def measure_next(self) -> None:
+        """Collect `signals` at the next update of each phase: gradient norm, and size of the update against the weights."""
+        self._measuring = True
+        self.signals = {}
+
+    def backward(self, loss: Tensor, phase: Phase) -> None:
+        """Gradients of the phase's own weights, averaged over the accumulated batches.
+
+        Raises:
+            DivergedError: the loss is not a finite number; no weight has been touched.
+        """
+        self._guard(loss, phase)
+        if self.accumulate > 1:
+            loss = loss / self.accumulate
+        if self._alone:
+            loss.backward()
+        else:  # the other phases' weights take part in the forward pass, but must not collect gradients from this loss
+            loss.backward(inputs=self.updaters[phase.name].parameters)
+        self._pending[phase.name] += 1
+
+    def update_if_due(self, phase: Phase) -> bool:
+        """Clip, update the weights and advance the schedule once enough batches are in; says whether it did."""
+        if self._pending[phase.name] < self.accumulate:
+            return False
+        self._pending[phase.name] = 0
+        updater = self.updaters[phase.name]
+        if updater.l1:
+            add_l1(updater.parameters, updater.l1)
+        norm = updater.clip(updater.parameters) if updater.clip is not None else None
+        if norm is not None and not self._waits_for_device and not math.isfinite(norm.item()):
+            raise self._diverged("gradient norm", norm, phase)
+        if self._measuring:
+            self._measured_step(updater, phase, norm)
+        else:
+            updater.optimizer.step()
+        updater.optimizer.zero_grad(set_to_none=True)
+        updater.schedule.advance()
+        self.updates += 1
+        if self.averaging is not None:
+            self.averaging.update()
+        return True
+
+    def observe(self, metric: float) -> None:
+        """Tell the schedules a validation result; only plateau listens."""
+        for updater in self.updaters.values():
+            updater.schedule.observe(metric)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides the next update, as tensors and JSON scalars."""
+        return {
+            "updates": self.updates,
+            "measuring": self._measuring,
+            "averaging": None if self.averaging is None else self.averaging.state(),
+            "phases": {
+                name: {"optimizer": updater.optimizer.state_dict(), "schedule": updater.schedule.state(),
+                       "pending": self._pending[name], "gradients": self._gradients(updater) if self._pending[name] else None}
+                for name, updater in self.updaters.items()
+            },
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Undo of `state`."""
+        self.updates, self._measuring = state["updates"], state["measuring"]
+        if self.averaging is not None:
+            self.averaging.load_state(state["averaging"])
+        for name, updater in self.updaters.items():
+            phase = state["phases"][name]
+            updater.optimizer.load_state_dict(phase["optimizer"])
+            updater.schedule.load_state(phase["schedule"])
+            self._pending[name] = phase["pending"]
+            for parameter, gradient in zip(updater.parameters, phase["gradients"] or (), strict=False):
+                parameter.grad = gradient
+
+    def _guard(self, loss: Tensor, phase: Phase) -> None:
+        if not self._waits_for_device:
+            if not math.isfinite(loss.item()):
+                raise self._diverged("loss", loss, phase)
+            return
+        optimizer = self.updaters[phase.name].optimizer
+        if getattr(optimizer, "_step_supports_amp_scaling", False) and optimizer.defaults.get("fused"):
+            optimizer.found_inf = (~torch.isfinite(loss.detach())).float()  # type: ignore[attr-defined]
+        elif not bool(torch.isfinite(loss)):
+            raise self._diverged("loss", loss, phase)
+
+    def _diverged(self, what: str, value: Tensor, phase: Phase) -> DivergedError:
+        updater = self.updaters[phase.name]
+        return DivergedError(
+            "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; lower optimizer.lr, "
+            "set optimizer.clip: 1.0, or look at the data with: netwright check",
+            what=what, value=value.item(), update=self.updates, lr=updater.lr,
+        )
+
+    def _measured_step(self, updater: Updater, phase: Phase, norm: Tensor | None) -> None:
+        """One update between two looks at the weights; a copy of them, so only on sampled steps."""
+        weights = [p.detach() for p in updater.parameters if p.grad is not None]
+        before = [w.clone() for w in weights]
+        if norm is None:
+            norm = gradient_norm(updater.parameters)
+        updater.optimizer.step()
+        moved = _norm(torch._foreach_sub(weights, before))
+        size = _norm(before)
+        self.signals[phase.name] = Signals(norm.item(), (moved / size.clamp_min(1e-12)).item())
+        if len(self.signals) == len(self.updaters):
+            self._measuring = False
+
+    @staticmethod
+    def _gradients(updater: Updater) -> list[Tensor | None]:
+        return [p.grad for p in updater.parameters]
+
+
+def _norm(tensors: Iterable[Tensor]) -> Tensor:
+    """The Euclidean norm over several tensors, without leaving the device."""
+    norms = torch._foreach_norm(list(tensors))
+    return torch.stack([n.float() for n in norms]).norm() if norms else torch.zeros(())

@@ -1,0 +1,1 @@
+"""Hooks: the log, the progress bar, early stopping, signals and trackers."""

@@ -1,0 +1,212 @@
+"""A training session: the objects of one run and where it stands, with the verbs the loop needs.
+
+The session owns progress (`epoch`, `step`), says what is due, tells the hooks, and saves and restores everything that
+decides the next bit: network, engine, batch source, task, hooks, random generators, thread count.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from netwright.core import records, seeds
+from netwright.core.errors import NetwrightError
+from netwright.data.batching import Batch, BatchSource
+from netwright.tasks.base import StepOutput, Task
+from netwright.training import checkpoints
+from netwright.training.engine import Engine
+from netwright.training.evaluation import evaluate
+from netwright.training.hooks.base import Hook
+
+__all__ = ["Plan", "Progress", "Session"]
+
+Due = Literal["validate", "checkpoint"]
+Every = Literal["epoch"] | int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, and how often to look and to save (`"epoch"` or a number of steps)."""
+
+    epochs: int
+    validate_every: Every = "epoch"
+    checkpoint_every: Every = "epoch"
+    steps: int | None = None
+
+
+@dataclass
+class Progress:
+    """Where the run stands; `batch` counts within the epoch, `step` over all epochs."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    best_epoch: int = 0
+
+
+class Session:
+    """See the module's text. `monitor` is the metric that chooses the best weights and `sense` its direction."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: nn.Module,
+        task: Task,
+        engine: Engine,
+        train: BatchSource,
+        validation: BatchSource | None,
+        plan: Plan,
+        monitor: tuple[str, Literal["min", "max"]],
+        hooks: list[Hook],
+    ) -> None:
+        self.folder, self.model, self.task, self.engine = folder, model, task, engine
+        self.train_source, self.validation_source = train, validation
+        self.plan, self.monitor, self.hooks = plan, monitor, hooks
+        self.progress = Progress()
+        self.last_metrics: dict[str, float] = {}
+        self.stop_reason: str | None = None  # set by hooks to end after the current step
+        self.leave: NetwrightError | None = None  # set by signal handlers: save, then raise
+        self._steps_per_epoch = train.steps_per_epoch
+        self._last_step = min(plan.epochs * self._steps_per_epoch, plan.steps or 1 << 62)
+        self._steppers = [hook for hook in hooks if hook.stride]
+        self._clock = time.monotonic()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole plan."""
+        return self._last_step
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether the last step was the last of its epoch (or of the run)."""
+        return self.progress.batch == self._steps_per_epoch or self.progress.step == self._last_step
+
+    def batches(self) -> Iterator[Batch]:
+        """All batches that are left, in order; a resumed run goes on in the middle of its epoch."""
+        progress = self.progress
+        self._clock = time.monotonic() - progress.seconds
+        self.model.train()
+        while progress.step < self._last_step and self.stop_reason is None:
+            if progress.batch == self._steps_per_epoch:
+                progress.epoch, progress.batch = progress.epoch + 1, 0
+            for batch in self.train_source.epoch(progress.epoch, progress.batch):
+                progress.batch += 1
+                progress.step += 1
+                yield batch
+                if self.leave is not None:
+                    self._leave(self.leave)
+                if self.stop_reason is not None or progress.step == self._last_step:
+                    return
+
+    def step_end(self, out: StepOutput) -> None:
+        """Tell the hooks whose stride has come round."""
+        step = self.progress.step
+        for hook in self._steppers:
+            if step % hook.stride == 0:
+                hook.step_end(self, out)
+
+    def notify(self, event: Literal["start", "validation_end", "saved", "end"]) -> None:
+        """Tell every hook of an event."""
+        if event != "start":
+            self.progress.seconds = self.elapsed()
+        for hook in self.hooks:
+            getattr(hook, event)(self)
+
+    def elapsed(self) -> float:
+        """Seconds of work on this run so far, over all its resumes."""
+        return time.monotonic() - self._clock
+
+    def due(self, what: Due) -> bool:
+        """Whether it is time to validate or to save."""
+        if what == "validate" and self.validation_source is None:
+            return False
+        every = self.plan.validate_every if what == "validate" else self.plan.checkpoint_every
+        if self.progress.step == self._last_step or self.stop_reason is not None:
+            return True
+        return self.epoch_is_over if every == "epoch" else self.progress.step % every == 0
+
+    def validate(self) -> None:
+        """Measure on the validation set, with the averaged weights where there are any; the best weights are saved."""
+        assert self.validation_source is not None
+        self.last_metrics = self.measure(self.validation_source)
+        value = self.last_metrics[self.monitor[0]]
+        self.engine.observe(value)
+        improved = self._improves(value)
+        if improved:
+            self.progress.best, self.progress.best_step, self.progress.best_epoch = value, self.progress.step, self.progress.epoch
+        self.notify("validation_end")
+        if improved and not self.due("checkpoint"):
+            self.save()
+
+    def measure(self, source: BatchSource) -> dict[str, float]:
+        """The task's figures on a source."""
+        return evaluate(self.model, self.task, self.engine, source)
+
+    def save(self) -> None:
+        """Commit a checkpoint; from here a resume gives the same bits."""
+        self.progress.seconds = self.elapsed()
+        best = self.progress.best_step == self.progress.step or self.validation_source is None
+        checkpoints.commit(self.folder / "checkpoints", self.progress.step, self.state(), best=best)
+        self.notify("saved")
+
+    def restore(self) -> bool:
+        """Go back to the newest whole checkpoint; False where there is none."""
+        state = checkpoints.newest(self.folder / "checkpoints")
+        if state is None:
+            return False
+        self.load_state(state)
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides the next bit."""
+        return {
+            "model": self.model.state_dict(),
+            "engine": self.engine.state(),
+            "source": self.train_source.state(),
+            "task": self.task.state(),
+            "hooks": {hook.name: hook.state() for hook in self.hooks},
+            "progress": asdict(self.progress),
+            "rng": seeds.rng_state(),
+            "threads": torch.get_num_threads(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo of `state`."""
+        torch.set_num_threads(state["threads"])
+        self.model.load_state_dict(state["model"])
+        self.progress = Progress(**state["progress"])
+        self.engine.load_state(state["engine"])
+        self.task.load_state(state["task"])
+        self.train_source.load_state(state["source"])
+        for hook in self.hooks:
+            if hook.name in state["hooks"]:
+                hook.load_state(self, state["hooks"][hook.name])
+        seeds.set_rng_state(state["rng"])
+
+    def load_best(self) -> None:
+        """Put the best weights into the network (the averaged ones where there is an average)."""
+        state = checkpoints.best(self.folder / "checkpoints")
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        if (averaging := self.engine.averaging) is not None:
+            averaging.load_state(state["engine"]["averaging"])
+            self.model.load_state_dict({**self.model.state_dict(), **averaging.tensors()})
+
+    def _improves(self, value: float) -> bool:
+        best = self.progress.best
+        if value != value:  # NaN is never better
+            return False
+        return best is None or (value > best if self.monitor[1] == "max" else value < best)
+
+    def _leave(self, error: NetwrightError) -> None:
+        self.save()
+        records.sync_folder(self.folder)
+        raise error

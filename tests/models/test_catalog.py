@@ -1,0 +1,45 @@
+"""The catalog: names, cards, validation, and that listing costs no torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from netwright.core.errors import ConfigError
+from netwright.models import build, card, list_models
+
+
+def test_names_are_sorted_and_filtered_by_family() -> None:
+    assert list_models() == sorted(list_models())
+    assert {"dqn", "gan", "gpt", "lenet5", "mlp"} <= set(list_models())
+    assert list_models("language") == ["gpt"]
+    with pytest.raises(ConfigError, match="known: generative, language"):
+        list_models("wizardry")
+
+
+def test_an_unknown_name_gives_the_nearest() -> None:
+    for look_up in (build, card):
+        with pytest.raises(ConfigError, match="did you mean lenet5"):
+            look_up("lenet")
+
+
+def test_every_mistake_of_the_arguments_comes_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        build("mlp", hiden=[3], dropout=1.0, activation="rellu", in_features=0)
+    text = str(error.value)
+    for part in ("model.hiden", "did you mean hidden", "model.dropout=1.0", "did you mean relu", "model.in_features=0"):
+        assert part in text
+
+
+def test_softmax_is_no_hidden_activation() -> None:
+    with pytest.raises(ConfigError, match="activation='softmax'"):
+        build("mlp", activation="softmax")
+
+
+def test_listing_imports_no_torch() -> None:
+    code = "import sys, netwright.models as m; m.list_models(); m.card('gpt'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cards_are_json_able() -> None:
+    assert card("lenet5").to_dict()["parameters"] == 61_706
