@@ -15,7 +15,7 @@ SOURCE = Path("/usr/share/wordnet/data.noun")
 BYTES = 1_000_000
 NOTICE_HEAD = (
     "glosses.txt.gz: definitions of nouns from WordNet 3.0 (https://wordnet.princeton.edu), a hash-ordered sample,\n"
-    "examples of use left out. Made by tools/make_glosses.py. This is a modified form of part of the database; its licence:\n\n"
+    "examples of use left out. Made by tools/make_glosses.py. This is a modified part of the database; its licence:\n\n"
 )
 
 

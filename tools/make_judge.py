@@ -1,9 +1,8 @@
 """Make `metrics/judges/fashion_mnist.safetensors`: the classifier that judges generated pictures of clothes.
 
-A LeNet-5 (ReLU, max pooling, batch norm) on the official training split of Fashion-MNIST, pictures in [-1, 1], mirrored at
-random. Only the training split is used, so that validation pictures of a generator may have been seen by the judge, and test
-pictures have not. Deterministic for one version of torch and one thread; prints the accuracy on the official test split and
-stores it with the weights.
+A LeNet-5 (ReLU, max pooling, batch norm) on the official training split of Fashion-MNIST, pictures in [-1, 1], mirrored
+at random. A generator's validation pictures may have been seen by the judge, its test pictures have not. Deterministic
+for one version of torch and one thread; prints the accuracy on the official test split and stores it with the weights.
 
 Run: python tools/make_judge.py [folder of the idx files]   (Debian: apt install dataset-fashion-mnist)
 """
@@ -65,8 +64,8 @@ def main(folder: Path) -> None:
     reached = accuracy(net, *pictures(folder, "test"))
     print(f"test accuracy {reached:.4f}")
     JUDGE.parent.mkdir(exist_ok=True)
-    metadata = {"network": "lenet5", "variant": "modern", "norm": "batch", "test_accuracy": f"{reached:.4f}", "data": "fashion-mnist"}
-    save_file(net.state_dict(), JUDGE, metadata)
+    made = {"network": "lenet5", "variant": "modern", "norm": "batch"}
+    save_file(net.state_dict(), JUDGE, made | {"data": "fashion-mnist", "test_accuracy": f"{reached:.4f}"})
 
 
 if __name__ == "__main__":

@@ -165,4 +165,5 @@ def test_sampling_follows_the_probabilities() -> None:
         ({"top_k": 9, "top_p": 1.0}, [0.5, 0.3, 0.15, 0.05]),
         ({"temperature": 0}, [1, 0, 0, 0]),
     ]:
-        torch.testing.assert_close(_shares(scores, **settings), torch.tensor(wanted, dtype=torch.float32), rtol=0, atol=0.015)
+        shares = torch.tensor(wanted, dtype=torch.float32)
+        torch.testing.assert_close(_shares(scores, **settings), shares, rtol=0, atol=0.015)

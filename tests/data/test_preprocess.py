@@ -18,13 +18,15 @@ from netwright.data.tokens import CharTokenizer
 
 def frame(rows: int = 120) -> pandas.DataFrame:
     chance = np.random.default_rng(3)
-    table = pandas.DataFrame({
-        "size": chance.normal(1000, 50, rows),
-        "city": chance.choice(["Rome", "Oslo", "Lima"], rows),
-        "new": chance.choice([True, False], rows),
-        "day": pandas.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d"),
-        "price": chance.normal(3e6, 1e5, rows),
-    })
+    table = pandas.DataFrame(
+        {
+            "size": chance.normal(1000, 50, rows),
+            "city": chance.choice(["Rome", "Oslo", "Lima"], rows),
+            "new": chance.choice([True, False], rows),
+            "day": pandas.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d"),
+            "price": chance.normal(3e6, 1e5, rows),
+        }
+    )
     table.loc[::7, "size"] = np.nan
     table.loc[::11, "city"] = None
     return table
@@ -41,7 +43,16 @@ def test_table_features_are_what_their_names_say() -> None:
     tensors = data.train.tensors()
     assert tensors is not None
     encoded = preprocess.inputs(tensors[0])
-    assert preprocess.feature_names == ("size", "new", "day", "size missing", "city=Lima", "city=Oslo", "city=Rome", "city=?")
+    assert preprocess.feature_names == (
+        "size",
+        "new",
+        "day",
+        "size missing",
+        "city=Lima",
+        "city=Oslo",
+        "city=Rome",
+        "city=?",
+    )
     assert encoded.shape == (96, data.schema.sizes()["in_features"]) == (96, 8) and encoded.dtype == torch.float32
     assert torch.allclose(encoded[:, [0, 2]].mean(0), torch.zeros(2), atol=1e-5)
     assert torch.allclose(encoded[:, [0, 2]].std(0, correction=0), torch.ones(2), atol=1e-4)
@@ -70,7 +81,9 @@ def test_unknown_categories_share_a_slot_and_odd_cells_are_named() -> None:
     assert preprocess.inputs(preprocess.raw(row | {"city": None})[None])[0, 4:].tolist() == [0, 0, 0, 1]
     assert preprocess.inputs(preprocess.raw({name: row[name] for name in ("new", "day")})[None])[0, 3] == 1
     for change, words in (
-        ({"size": "large"}, "size='large' is not a number"), ({"new": "perhaps"}, "yes or no"), ({"day": "soon"}, "a date"),
+        ({"size": "large"}, "size='large' is not a number"),
+        ({"new": "perhaps"}, "yes or no"),
+        ({"day": "soon"}, "a date"),
         ({"size": math.inf}, "not a number"),
     ):
         with pytest.raises(DataError, match=words):
@@ -88,7 +101,14 @@ def test_nothing_is_learnt_from_the_other_parts() -> None:
     table.loc[110:, "size"] = 1e9
     split = {"by": "time", "column": "order"}
     data = load_data({"frame": table, "target": "price", "ignore": ["order"], "split": split})
-    clean = load_data({"frame": table[:108], "target": "price", "ignore": ["order"], "split": split | {"test": 0.0, "validation": 0.112}})
+    clean = load_data(
+        {
+            "frame": table[:108],
+            "target": "price",
+            "ignore": ["order"],
+            "split": split | {"test": 0.0, "validation": 0.112},
+        }
+    )
     assert len(clean.train) == len(data.train)
     fitted, reference = Preprocessor.fit(data.train).to_dict(), Preprocessor.fit(clean.train).to_dict()
     assert fitted["values"]["std"] == pytest.approx(reference["values"]["std"], rel=1e-4)
@@ -115,7 +135,15 @@ def test_pictures_are_standardised_by_channel_and_read_alike(tmp_path: Path) -> 
     assert preprocess.floats(tensors[0]).max() <= 1
     image = Image.fromarray(pixels[5])
     image.save(tmp_path / "a.png")
-    forms = (image, tmp_path / "a.png", str(tmp_path / "a.png"), pixels[5], pixels[5].transpose(2, 0, 1), pixels[5] / 255, tensors[0][5])
+    forms = (
+        image,
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        pixels[5],
+        pixels[5].transpose(2, 0, 1),
+        pixels[5] / 255,
+        tensors[0][5],
+    )
     for form in forms:
         assert torch.equal(preprocess.raw(form), tensors[0][5])
     assert preprocess.raw(image.resize((40, 20))).shape == (3, 9, 9)

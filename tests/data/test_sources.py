@@ -1,4 +1,4 @@
-"""Sources: built-in sets, folders of pictures, tables in every wrapping, texts, arrays - and what is inferred of them."""
+"""Sources: built-in sets, pictures, tables in every wrapping, texts, arrays - and what is inferred of them."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from netwright.core.errors import ConfigError, DataError
-from netwright.data import list_data, load_data
+from netwright.data import Preprocessor, list_data, load_data
 from netwright.data.sources import builtin, fashion
 
 
@@ -39,7 +39,11 @@ def test_bundled_fashion_is_balanced_keeps_the_official_test_and_loads_fast() ->
     assert data.split["sizes"] == {"train": 5400, "validation": 600, "test": 1000}
     assert set(data.split["classes"].values()) == {540}
     assert data.schema.sizes() == {
-        "in_channels": 1, "image_shape": (1, 28, 28), "image_size": 28, "in_features": 784, "num_classes": 10,
+        "in_channels": 1,
+        "image_shape": (1, 28, 28),
+        "image_size": 28,
+        "in_features": 784,
+        "num_classes": 10,
     }
     assert data.test is not None
     assert data.test.open().labels().bincount().tolist() == [100] * 10
@@ -65,7 +69,9 @@ def test_without_the_full_set_the_bundled_one_is_used(monkeypatch: pytest.Monkey
 
 
 def idx(values: np.ndarray) -> bytes:
-    return gzip.compress(b"\0\0\x08" + bytes([values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes())
+    return gzip.compress(
+        b"\0\0\x08" + bytes([values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
+    )
 
 
 def test_fetch_checks_what_it_gets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -139,7 +145,9 @@ def test_image_folder_official_split_streams_and_needs_no_classes(tmp_path: Path
         save_pictures(tmp_path / part / "b", count, (14, 18), "L")
     resident = load_data(tmp_path)
     streamed = load_data({"path": str(tmp_path), "memory_gb": 0.0})
-    assert resident.split["sizes"] == {"train": 12, "validation": 4, "test": 6} and resident.split["method"] == "official"
+    assert (
+        resident.split["sizes"] == {"train": 12, "validation": 4, "test": 6} and resident.split["method"] == "official"
+    )
     assert resident.schema.input_shape == (1, 12, 12)  # the median of the shorter sides
     assert streamed.train.tensors() is None
     assert torch.equal(streamed.train.read(3)[0], resident.train.read(3)[0])
@@ -160,8 +168,17 @@ TABLE = {
     "grade": [1 + n % 3 for n in range(40)],
 }
 KINDS = {
-    "id": "id", "age": "numeric", "city": "category", "member": "boolean", "since": "datetime", "stamp": "numeric",
-    "note": "text", "same": "numeric", "empty": "numeric", "price": "numeric", "grade": "numeric",
+    "id": "id",
+    "age": "numeric",
+    "city": "category",
+    "member": "boolean",
+    "since": "datetime",
+    "stamp": "numeric",
+    "note": "text",
+    "same": "numeric",
+    "empty": "numeric",
+    "price": "numeric",
+    "grade": "numeric",
 }
 
 
@@ -203,8 +220,13 @@ def test_a_table_is_the_same_in_every_wrapping(tmp_path: Path, kind: str) -> Non
 
 @pytest.mark.parametrize(
     ("target", "kind", "classes"),
-    [("grade", "class", ("1", "2", "3")), ("member", "class", ("no", "yes")), ("age", "number", ()), ("city", "class", None),
-     ("stamp", "number", ())],
+    [
+        ("grade", "class", ("1", "2", "3")),
+        ("member", "class", ("no", "yes")),
+        ("age", "number", ()),
+        ("city", "class", None),
+        ("stamp", "number", ()),
+    ],
 )
 def test_target_kinds(target: str, kind: str, classes: tuple[str, ...] | None) -> None:
     frame = pandas.DataFrame(TABLE).dropna(subset=["age", "city"])
@@ -213,9 +235,22 @@ def test_target_kinds(target: str, kind: str, classes: tuple[str, ...] | None) -
     assert classes is None or data.schema.target.classes == classes
 
 
+def test_the_order_of_day_and_month_is_that_of_the_whole_column(tmp_path: Path) -> None:
+    dates = ["03/04/2024", "03/15/2024", "12/01/2023"] * 10
+    data = load_data(pandas.DataFrame({"day": dates, "y": [1.5, 2.5, 3.0] * 10}), target="y")
+    assert data.schema.columns[0].form == "%m/%d/%Y"
+    assert sorted(set(data.keys["day"].tolist())) == [19692, 19786, 19797]
+    assert Preprocessor.fit(data.train).raw({"day": "03/04/2024"}).item() == 19786 - 19692
+
+
 def test_target_kind_can_be_said_and_targets_can_be_several() -> None:
-    assert load_data({"frame": pandas.DataFrame(TABLE), "target": "grade", "target_kind": "number"}).schema.target.kind == "number"
-    frame = pandas.DataFrame({"x": np.linspace(0, 1, 30), "a": [0, 1] * 15, "b": [1, 1, 0] * 10, "c": np.linspace(2, 3, 30)})
+    assert (
+        load_data({"frame": pandas.DataFrame(TABLE), "target": "grade", "target_kind": "number"}).schema.target.kind
+        == "number"
+    )
+    frame = pandas.DataFrame(
+        {"x": np.linspace(0, 1, 30), "a": [0, 1] * 15, "b": [1, 1, 0] * 10, "c": np.linspace(2, 3, 30)}
+    )
     assert load_data(frame, target=["a", "b"]).schema.target.kind == "multilabel"
     assert load_data(frame, target=["a", "c"]).schema.sizes()["num_classes"] == 2
 

@@ -16,12 +16,14 @@ from netwright.data.split import SplitRule, split_rows
 
 def frame(rows: int = 200) -> pandas.DataFrame:
     chance = np.random.default_rng(1)
-    return pandas.DataFrame({
-        "x": chance.normal(size=rows),
-        "patient_id": [f"p{n // 5:03d}" for n in range(rows)],
-        "day": pandas.date_range("2024-01-01", periods=rows)[chance.permutation(rows)],
-        "sick": ["no"] * (rows - rows // 10) + ["yes"] * (rows // 10),
-    })
+    return pandas.DataFrame(
+        {
+            "x": chance.normal(size=rows),
+            "patient_id": [f"p{n // 5:03d}" for n in range(rows)],
+            "day": pandas.date_range("2024-01-01", periods=rows)[chance.permutation(rows)],
+            "sick": ["no"] * (rows - rows // 10) + ["yes"] * (rows // 10),
+        }
+    )
 
 
 def section(**split: object) -> dict:

@@ -52,7 +52,8 @@ SEQUENCES = {
     "tokens": ([{"embedding": 6}], (7,), (7, 6)),
     "lstm": ([{"embedding": 6}, {"lstm": 4, "bidirectional": True}], (7,), (8,)),
     "gru-all": (
-        [{"embedding": 6}, {"gru": 4, "layers": 2, "dropout": 0.1, "returns": "all"}, "norm", {"linear": 3}], (7,), (7, 3)
+        [{"embedding": 6}, {"gru": 4, "layers": 2, "dropout": 0.1, "returns": "all"}, "norm", {"linear": 3}],
+        (7,), (7, 3),
     ),
     "text-cnn": ([{"embedding": 6}, {"conv": 5}, "norm", "relu", {"global-pool": "max"}], (7,), (5,)),
     "mean": ([{"embedding": 6}, "global-pool"], (7,), (6,)),
@@ -79,6 +80,13 @@ def test_an_input_of_rank_two_is_read_as_the_first_layer_needs(first: dict[str, 
     net = LayerStack([first], (6, 8))
     assert net.output_shape == output
     assert net(torch.randn(3, 6, 8)).shape == (3, *output)
+
+
+def test_a_stream_of_tokens_is_read_in_windows() -> None:
+    layers = [{"embedding": 6}, {"gru": 5, "returns": "all"}, "linear"]
+    net = LayerStack(layers, (), vocab_size=11, context=7)
+    assert (net.context, net.output_shape) == (7, (7, 11))
+    assert net(torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 11)
 
 
 def test_reshape_back_and_forth() -> None:
@@ -146,7 +154,7 @@ MISTAKES: dict[str, tuple[list[Any], tuple[int, ...], list[str]]] = {
         [{"conv": 32}, "relu", "relu", {"conv": 8, "kernel": 9}], (1, 6, 6),
         ["model.layers[3].conv: kernel=9 is larger than the 4x4 feature map; use a kernel of at most 4 or padding"],
     ),
-    "shrunk": (["pool"] * 4, (1, 8, 8), ["model.layers[3].pool: kernel=2 does not fit the 1x1 feature map that is left"]),
+    "shrunk": (["pool"] * 4, (1, 8, 8), ["[3].pool: kernel=2 does not fit the 1x1 feature map that is left"]),
     "unflattened": (
         [{"conv": 4}, {"linear": 3}], (1, 6, 6),
         ["model.layers[1].linear: linear after the unflattened 4x4x4 feature map"],

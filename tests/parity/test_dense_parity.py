@@ -75,7 +75,8 @@ def test_dense_gan() -> None:
     gan = build("gan", image_shape=(1, 4, 4), noise_size=5, generator_hidden=[6, 7], discriminator_hidden=[8])
     generator = nn.Sequential(
         nn.Linear(5, 6, bias=False), nn.BatchNorm1d(6), nn.ReLU(),
-        nn.Linear(6, 7, bias=False), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)),
+        nn.Linear(6, 7, bias=False), nn.BatchNorm1d(7), nn.ReLU(),
+        nn.Linear(7, 16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)),
     )  # fmt: skip
     discriminator = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Flatten(0))
     _same(gan.generator, generator, torch.randn(3, 5))

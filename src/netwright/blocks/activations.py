@@ -44,8 +44,8 @@ OUTPUT_ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
 }
 
-# 1 / sqrt(E[f(z)^2]) for a standard normal z: the factor that keeps a deep stack's signal at unit scale (He et al., 2015
-# worked it out for ReLU). SELU's own constants make it one; sigmoid and softplus have a mean that no factor repairs.
+# 1 / sqrt(E[f(z)^2]) for a standard normal z: the factor that keeps a deep signal at unit scale (He et al., 2015, for
+# ReLU). SELU's own constants make it one; sigmoid and softplus have a mean that no factor repairs.
 _GAINS: Mapping[str, float] = {
     "elu": 1.245, "gelu": 1.534, "gelu-tanh": 1.534, "hardswish": 1.737, "leaky-relu": 1.414, "mish": 1.487,
     "relu": 1.414, "relu6": 1.414, "silu": 1.677, "tanh": 1.593,

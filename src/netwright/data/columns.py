@@ -5,11 +5,13 @@ numbers as they are, truth values as 0 and 1, dates as days since 1970, everythi
 values. Cells that do not fit their column are reported, never guessed.
 """
 
+import contextlib
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -45,25 +47,32 @@ MISSING = frozenset(
 _TRUE, _FALSE = frozenset({"true", "yes", "t", "y"}), frozenset({"false", "no", "f", "n"})
 _ID_EXACT = re.compile(r"(^|[_\s.-])(id|uuid|guid|index|idx|rownames?)$|[a-z]I[dD]$|^unnamed: 0$|^$")
 _DATE = re.compile(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d|$)")
-_DATE_FORMATS = (
-    "%Y/%m/%d",
-    "%d.%m.%Y",
+# One form for a whole column, the best fit: 03/04/2024 alone could be March or April.
+_DATE_FORMS = (
+    "",
     "%d/%m/%Y",
     "%m/%d/%Y",
-    "%Y/%m/%d %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    *(f"{day} {time}" for day in ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y") for time in ("%H:%M", "%H:%M:%S")),
 )
-_FITS = 0.95  # a column is of a kind when this share of its values fits; the rest are bad cells
+_LIKELY, _FITS = 0.8, 0.95  # shares of a column's values that make a kind likely, and certain; the rest are bad cells
+_FEW_WORDS = 20  # "1", "2", "3", "4 or more" are categories; a thousand prices with some junk are prices
 
 
 @dataclass
 class Parsed:
-    """A column made numeric. Shapes: values (N,) float64, NaN where missing; `labels` are the words behind codes."""
+    """A column made numeric; `labels` are the words behind codes, `form` that of dates.
+
+    Shapes: values (N,) float64, NaN where missing.
+    """
 
     kind: ColumnKind
     values: NDArray[np.float64]
     labels: tuple[str, ...] = ()
+    form: str = ""
     bad: dict[int, str] = field(default_factory=dict)
 
     def column(self, name: str) -> Column:
@@ -82,6 +91,7 @@ class Parsed:
             _origin(self.kind, known),
             bool(len(known) < len(self.values)),
             note,
+            self.form,
         )
 
 
@@ -128,31 +138,19 @@ def truth(value: object) -> float:
     raise ValueError(word)
 
 
-def days(value: object) -> float:
-    """A date as days since 1970-01-01 (UTC).
+def days(value: object, form: str = "") -> float:
+    """A date as days since 1970-01-01 (UTC); `form` is that of `strptime`, by default ISO.
 
     Raises:
-        ValueError: it is no date in ISO or one of the usual orders.
+        ValueError: it is no such date.
     """
     if isinstance(value, np.datetime64):
         return float(value.astype("datetime64[s]").astype(np.int64)) / 86400.0
-    if hasattr(value, "isoformat"):
-        value = value.isoformat()
+    if isinstance(value, date):
+        value, form = value.isoformat(), ""
     text = str(value).strip()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = _usual_orders(text)
+    moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() / 86400.0
-
-
-def _usual_orders(text: str) -> datetime:
-    for form in _DATE_FORMATS:
-        try:
-            return datetime.strptime(text, form)
-        except ValueError:
-            continue
-    raise ValueError(text)
 
 
 def _numbers(name: str, values: NDArray[np.float64]) -> Parsed:
@@ -176,21 +174,27 @@ def _counts_rows(values: NDArray[np.float64]) -> bool:
 
 
 def _words(name: str, cells: Sequence[Any]) -> Parsed:
-    known = [row for row, cell in enumerate(cells) if not is_missing(cell)]
+    if set(map(type, cells)) == {str}:
+        known = [row for row, cell in enumerate(cells) if cell.strip() not in MISSING]
+    else:
+        known = [row for row, cell in enumerate(cells) if not is_missing(cell)]
     if not known:
         return Parsed("numeric", np.full(len(cells), np.nan))
     sample = [str(cells[row]).strip() for row in known[:: max(1, len(known) // 200)]]
     kind: ColumnKind
     read: Callable[[Any], float]
+    form = ""
     if all(isinstance(cells[row], bool) or str(cells[row]).strip().lower() in _TRUE | _FALSE for row in known[:200]):
         kind, read = "boolean", truth
-    elif _share(float, sample) >= 0.8:
+    elif _share(float, sample) >= _LIKELY:
         kind, read = "numeric", float
-    elif sum(bool(_DATE.match(text)) for text in sample) >= 0.8 * len(sample):
-        kind, read = "datetime", days
+    elif sum(bool(_DATE.match(text)) for text in sample) >= _LIKELY * len(sample):
+        form = max(_DATE_FORMS, key=lambda form: _share(functools.partial(days, form=form), sample))
+        kind, read = "datetime", functools.partial(days, form=form)
     else:
         return _coded(name, cells, known)
-    return _read(name, cells, known, kind, read) or _coded(name, cells, known)
+    parsed = _read(name, cells, known, kind, read) or _coded(name, cells, known)
+    return replace(parsed, form=form if parsed.kind == "datetime" else "")
 
 
 def _share(read: Any, sample: Sequence[str]) -> float:
@@ -205,15 +209,19 @@ def _share(read: Any, sample: Sequence[str]) -> float:
 
 
 def _read(name: str, cells: Sequence[Any], known: list[int], kind: Any, read: Any) -> Parsed | None:
-    """Read every known cell; None when too many of them do not fit."""
-    values, bad = np.full(len(cells), np.nan), {}
+    """Read every known cell; None when many do not fit and there are few words, which then are categories."""
+    values, bad = np.full(len(cells), np.nan), dict[int, str]()
+    if kind == "numeric":
+        with contextlib.suppress(ValueError, TypeError, OverflowError):  # all at once, where all fit
+            values[known] = np.array([cells[row] for row in known], dtype=np.float64)
+            known = []
     for row in known:
         try:
             values[row] = read(cells[row])
         except (ValueError, TypeError, OverflowError):
             wanted = {"numeric": say("a number"), "boolean": say("yes or no"), "datetime": say("a date")}[kind]
             bad[row] = say("{name}={value!r} is not {wanted}", name=name, value=str(cells[row])[:40], wanted=wanted)
-    if len(bad) > (1 - _FITS) * len(known):
+    if len(bad) > (1 - _FITS) * len(known) and len({str(cells[row]) for row in known}) <= _FEW_WORDS:
         return None
     if kind != "numeric":
         return Parsed(kind, values, bad=bad)

@@ -5,14 +5,16 @@ feature says so; truth values are 0 and 1; categories take a slot each and one f
 columns, W features.
 """
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
+from netwright.core.messages import say
 from netwright.data.columns import days, is_missing, truth
 from netwright.data.dataset import Dataset
 from netwright.data.policy import nearest
@@ -147,11 +149,16 @@ def _cell(column: Column, value: Any) -> float:
     if column.kind == "category":
         text = str(value).strip()
         return float(column.categories.index(text)) if text in column.categories else -1.0
-    read, wanted = {"boolean": (truth, "yes or no"), "datetime": (days, "a date")}.get(column.kind, (float, "a number"))
+    read: Callable[[Any], float] = float
+    wanted = "a number"
+    if column.kind == "boolean":
+        read, wanted = truth, "yes or no"
+    elif column.kind == "datetime":
+        read, wanted = functools.partial(days, form=column.form), "a date"
     try:
         number = read(value) - column.origin
     except (ValueError, TypeError, OverflowError):
         number = math.inf
     if not math.isfinite(number):
-        raise DataError("{name}={value!r} is not {wanted}", name=column.name, value=value, wanted=wanted)
+        raise DataError("{name}={value!r} is not {wanted}", name=column.name, value=value, wanted=say(wanted))
     return number

@@ -17,7 +17,7 @@ from netwright.data.bundle import DataBundle, bundle, environment_bundle
 from netwright.data.dataset import Dataset
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import Bad, missing_file
-from netwright.data.sources import arrays, delimited, image_folder, text
+from netwright.data.sources import arrays, delimited, frames, image_folder, text
 from netwright.data.sources.builtin import BUILTIN, load_builtin
 from netwright.data.sources.joined import join_loaded
 from netwright.data.sources.loaded import Loaded, Origin
@@ -164,11 +164,11 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         total = len(spec) + len(spec.problems)
         return Loaded(spec, Origin("given in Python"), total, spec.problems)
     if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
-        if arrays.frame_columns(spec[0]) is not None:
+        if frames.frame_columns(spec[0]) is not None:
             return _frame_and_series(spec[0], spec[1], kind)
         return arrays.load_arrays(spec[0], spec[1], target_kind=kind)
-    if arrays.frame_columns(spec) is not None:
-        return arrays.load_frame(spec, **given)
+    if frames.frame_columns(spec) is not None:
+        return frames.load_frame(spec, **given)
     if isinstance(spec, torch.Tensor) or (hasattr(spec, "dtype") and hasattr(spec, "shape")):
         return arrays.load_arrays(spec, None)
     if hasattr(spec, "__getitem__") or hasattr(spec, "__iter__"):
@@ -183,14 +183,14 @@ def _frame_and_series(frame: Any, targets: Any, kind: Wanted | None) -> Loaded:
     """(X, y) as scikit-learn's users write it, X being a data frame."""
     import numpy as np
 
-    columns = arrays.frame_columns(frame) or {}
+    columns = frames.frame_columns(frame) or {}
     name = str(getattr(targets, "name", None) or "target")
     name = f"{name} (target)" if name in columns else name
     values = np.asarray(targets)
     if len(values) != len(next(iter(columns.values()), [])):
         template = "{inputs} inputs but {targets} targets; give one target an example"
         raise DataError(template, inputs=len(next(iter(columns.values()), [])), targets=len(values))
-    return arrays.load_columns({**columns, name: values}, target=name, target_kind=kind)
+    return frames.load_columns({**columns, name: values}, target=name, target_kind=kind)
 
 
 def _environment(spec: Mapping[str, Any]) -> DataBundle:
@@ -239,4 +239,4 @@ def _frame(
     split: dict[str, Any] | None = None,
 ) -> Loaded:
     """A section made in Python, with a data frame in it."""
-    return arrays.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad)
+    return frames.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad)

@@ -41,7 +41,7 @@ class Column:
     `missing` and `unique` count over all rows. `categories` are those of the training rows, most frequent 64;
     everything else shares one "unknown" slot. `origin` is subtracted from numbers before they become float32, so that
     time stamps and other large numbers keep their resolution. A column with a `note` is not used as a feature; the note
-    says why.
+    says why. `form` is how dates are written, "" for ISO.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Column:
     origin: float = 0.0
     indicator: bool = False
     note: str = ""
+    form: str = ""
 
     @property
     def width(self) -> int:

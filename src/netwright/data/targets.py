@@ -48,7 +48,7 @@ def make_target(names: Sequence[str], columns: Sequence[NDArray[np.generic]], wa
     Raises:
         DataError: one class only, words where numbers are wanted, identifiers.
     """
-    parsed = [parse_column("", values) for values in columns]
+    parsed = [parse_column(name, values) for name, values in zip(names, columns, strict=True)]
     bad: dict[int, str] = {}
     for name, column in zip(names, parsed, strict=True):
         for row in np.flatnonzero(np.isnan(column.values)):

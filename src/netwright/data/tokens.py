@@ -6,7 +6,12 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-__all__ = ["CharTokenizer"]
+from netwright.core.errors import DataError
+from netwright.data.dataset import Dataset
+from netwright.data.preprocess import Preprocessor
+from netwright.data.schema import Schema
+
+__all__ = ["CharTokenizer", "TextPreprocessor"]
 
 UNKNOWN = 0
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -57,3 +62,54 @@ class CharTokenizer:
     def from_dict(cls, values: Mapping[str, Any]) -> "CharTokenizer":
         """Undo of `to_dict`."""
         return cls(values["characters"])
+
+
+@final
+class TextPreprocessor(Preprocessor):
+    """Characters to codes. Shapes: raw (T,) or (B, T) code points -> the same shape, int64."""
+
+    kind = "text"
+    tokenizer: CharTokenizer
+
+    def __init__(self, schema: Schema, tokenizer: CharTokenizer) -> None:
+        super().__init__(schema)
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def fitted(cls, train: Dataset) -> "TextPreprocessor":
+        """A code for every character of the training part."""
+        stream = train.tensors()
+        assert stream is not None
+        return cls(train.schema, CharTokenizer.of(stream[0]))
+
+    @classmethod
+    def restored(cls, schema: Schema, values: Mapping[str, Any]) -> "TextPreprocessor":
+        """From `values`."""
+        return cls(schema, CharTokenizer.from_dict(values))
+
+    def values(self) -> dict[str, Any]:
+        """The tokenizer's."""
+        return self.tokenizer.to_dict()
+
+    def floats(self, raw: Tensor) -> Tensor:
+        """Codes of characters."""
+        return self.tokenizer.codes(raw)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Nothing."""
+        return x
+
+    def targets(self, raw: Tensor) -> Tensor:
+        """Codes of characters."""
+        return self.tokenizer.codes(raw)
+
+    def raw(self, x: Any) -> Tensor:
+        """A string. Shapes: -> (T,) code points."""
+        from netwright.data.sources.text import code_points
+
+        if not isinstance(x, str) or not x:
+            raise DataError(
+                "a {kind} where text is expected; give a string",
+                kind=type(x).__name__ if not isinstance(x, str) else "blank",
+            )
+        return code_points(x)

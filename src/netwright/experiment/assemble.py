@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netwright import losses, metrics, models, optim
+from netwright import losses, models, optim
 from netwright.core import schemas, seeds
 from netwright.core.devices import Precision, choose_device, choose_precision, has_convolution
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
-from netwright.data.augment import build_augment
-from netwright.data.preprocess import ImagePreprocessor
+from netwright.data.augment import Augment, build_augment
+from netwright.data.normalising import ImagePreprocessor
 from netwright.experiment.config import Config
 from netwright.experiment.sources import SourceMaker
 from netwright.models.layers import LayerStack
@@ -89,7 +89,7 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
     channels_last = has_convolution(model) and bundle.schema.kind == "image"
     model = model.to(device, memory_format=torch.channels_last) if channels_last else model.to(device)
     loss = _loss(config, factory, bundle, given)
-    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config))
+    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config, bundle))
     train_source = sources.training()
     total_steps = min(settings.epochs * train_source.steps_per_epoch, settings.steps or 1 << 62)
     task = build_task(task_name, task_values, bundle.schema, preprocess, loss, config, total_steps)
@@ -99,7 +99,7 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
     session = Session(
         folder, model, task, engine, train_source, sources.validation(),
         Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
-        (task.monitor, "min" if task.monitor == "loss" else metrics.direction(task.monitor)),
+        (task.monitor, task.sense),
         _hooks(config, folder, train_source.steps_per_epoch, quiet),
     )  # fmt: skip
     recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
@@ -119,7 +119,6 @@ def build_network(
         return given, {"python": f"{kind.__module__}:{kind.__qualname__}"}
     name, values = config.named("model")
     if name is None:
-        values = {"layers": values["layers"]}
         factory: Callable[..., nn.Module] = LayerStack
         arguments = schemas.arguments(factory, values, "model", {**sizes, "input_shape": list(input_shape)})
     else:
@@ -189,8 +188,11 @@ def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any
     return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})
 
 
-def _augment(config: Config) -> Any:
-    return build_augment(config.sections.augment) if config.sections.augment else None
+def _augment(config: Config, bundle: DataBundle) -> Augment | None:
+    if not config.sections.augment:
+        return None
+    shape, outputs = bundle.schema.input_shape, bundle.schema.target.outputs
+    return build_augment(config.sections.augment, input_shape=shape, num_classes=outputs)
 
 
 def _updaters(

@@ -17,13 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from netwright import losses, optim
+from netwright import losses, models, optim
 from netwright.core import schemas
 from netwright.core.errors import ConfigError, Problem, suggest
 from netwright.core.messages import say
 from netwright.data.augment import build_augment
 from netwright.experiment.settings import Sections, TrainSettings
-from netwright.models import catalog as models
 from netwright.tasks.catalog import TASKS
 
 __all__ = ["Config", "example_path", "example_names", "load_config"]
@@ -116,7 +115,7 @@ def _find(source: str | Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise ConfigError("{path} is a folder; give a YAML file or the name of an example", path="", file=path)
+        raise ConfigError("{file} is a folder; give a YAML file or the name of an example", file=path)
     if path.suffix not in (".yaml", ".yml") and (example := example_path(str(source))).is_file():
         return example
     template = "{file} is neither a file nor a gallery example{near}"
@@ -216,11 +215,11 @@ def _check_named(section: str, load: Callable[[str], Any], value: Any) -> None:
 
 def _check_model(value: Any) -> None:
     if isinstance(value, Mapping) and "layers" in value:
-        extra = [key for key in value if key not in ("layers", "name")]
-        if extra:
-            raise ConfigError("model.{key} does not go with model.layers; remove it", path=f"model.{extra[0]}", key=extra[0])
         if not isinstance(value["layers"], list) or not value["layers"]:
             raise ConfigError("model.layers is not a list of layers; give at least one", path="model.layers")
+        from netwright.models.layers import LayerStack
+
+        schemas.arguments(LayerStack, value, "model", partial=True)
         return
     _check_named("model", models.catalog().load, value)
 

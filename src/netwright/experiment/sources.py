@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from netwright.core import schemas
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Dataset, Preprocessor
 from netwright.data.augment import Augment
@@ -84,7 +85,8 @@ class SourceMaker:
     def _replay(self) -> BatchSource:
         from netwright.data.environments import ReplayOptions, ReplaySource
 
-        options = ReplayOptions(**{"batch_size": self.settings.batch_size, **self.bundle.options})
+        given = {"batch_size": self.settings.batch_size, **self.bundle.options}
+        options = schemas.build(ReplayOptions, given, "data")
         source = ReplaySource(
             self.bundle.name,
             epochs=self.settings.epochs,

@@ -1,4 +1,4 @@
-"""Optimizers, schedules, parameter groups, clipping and averaging: everything between a gradient and the next weights."""
+"""Optimizers, schedules, parameter groups, clipping and averaging: from a gradient to the next weights."""
 
 from typing import TYPE_CHECKING, Any
 

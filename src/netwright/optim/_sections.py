@@ -36,8 +36,8 @@ class Problems:
         options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
         name = options.pop("name", None)
         if not isinstance(name, str):
-            names = ", ".join(catalog.names())
-            self.add(path, "{path}={got!r} does not fit; expected one of {names}, or {{name: …}}", got=spec, names=names)
+            template = "{path}={got!r} does not fit; expected one of {names}, or {{name: …}}"
+            self.add(path, template, got=spec, names=", ".join(catalog.names()))
             return None
         factory = self.attempt(lambda: catalog.load(name), path)
         if factory is None:

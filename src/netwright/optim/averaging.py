@@ -1,9 +1,9 @@
 """Averages of the weights along a run: often a better network than the last one.
 
-EMA: exponential moving average, `a ← d·a + (1-d)·w` (Polyak & Juditsky, 1992; Tarvainen & Valpola, 2017), with the decay held
-down to `(1+t)/(10+t)` at first so that the start is forgotten. SWA: the plain mean from some point on (Izmailov et al., 2018).
-Averages are kept in float32 at least; buffers are copied, not averaged. Differs from the SWA paper: batch-norm statistics are
-the last network's; `torch.optim.swa_utils.update_bn` refreshes them inside `swap()`.
+EMA: exponential moving average, `a ← d·a + (1-d)·w` (Polyak & Juditsky, 1992; Tarvainen & Valpola, 2017), with the
+decay held down to `(1+t)/(10+t)` at first so that the start is forgotten. SWA: the plain mean from some point on
+(Izmailov et al., 2018). Averages are kept in float32 at least; buffers stay the live network's. Differs from the SWA
+paper: so do the batch-norm statistics; `torch.optim.swa_utils.update_bn` refreshes them inside `swap()`.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ Decay = Annotated[float, Field(gt=0, lt=1)]
 
 @dataclass(frozen=True)
 class Averaging:
-    """A kind of average: `weight(n)` is the share of the n-th network seen (from 0); `start` as a fraction or in updates."""
+    """A kind of average: `weight(n)` is the share of the n-th network (from 0); `start` is a fraction or in updates."""
 
     weight: Callable[[int], float]
     start: float

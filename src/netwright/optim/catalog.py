@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate schedules and averages of weights by name; each target's signature is its config. No torch is imported here."""
+"""Optimizers, learning-rate schedules and averages of weights by name; a signature is a config. Imports no torch."""
 
 from netwright.core.catalogs import Catalog
 

@@ -17,13 +17,15 @@ def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
-    """Euclidean norm of all gradients together, a scalar tensor on their device (0 where there is none); no synchronisation."""
+    """Euclidean norm of all gradients together, a scalar tensor on their device (0 where there is none)."""
     found = gradients(parameters)
     if not found:
         return torch.zeros(())
     if len({tensor.device for tensor in found}) > 1:  # a network over several devices: torch groups them
         return torch.nn.utils.get_total_norm(found, foreach=True)
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(found)))
+    norms: list[Tensor] = list(torch._foreach_norm(found))
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return total
 
 
 @torch.no_grad()
@@ -34,7 +36,7 @@ def clip_norm(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     """
     parameters = list(parameters)
     norm = gradient_norm(parameters)
-    # On a CPU the value is at hand, and leaving good gradients alone saves a pass over them; elsewhere asking would wait.
+    # On a CPU the value is at hand, and leaving good gradients alone saves a pass over them; elsewhere asking waits.
     if norm.device.type == "cpu" and norm.item() <= max_norm:
         return norm
     found = gradients(parameters)
@@ -59,7 +61,7 @@ def clip_value(parameters: Iterable[Tensor], max_value: float) -> Tensor:
 
 @torch.no_grad()
 def add_l1(parameters: Iterable[Tensor], strength: float) -> None:
-    """Add the gradient of `strength · Σ|w|` to the gradients of weights (not of norms and biases: one-dimensional ones)."""
+    """Add the gradient of `strength · Σ|w|` to those of weights; one-dimensional parameters are spared."""
     weights = [parameter for parameter in parameters if parameter.grad is not None and parameter.ndim > 1]
     if weights:
         torch._foreach_add_(gradients(weights), torch._foreach_sign(weights), alpha=strength)

@@ -1,9 +1,9 @@
 """Shapes of learning-rate schedules: functions of the step, with no state and no optimizer.
 
-A factory's signature is the schedule's config. It gives a `Curve`: `curve(step, total, lr) -> factor`, where `step` counts
-updates from 0, `total` is how many there will be (both after the warm-up), `lr` is the optimizer's learning rate (it turns
-an absolute `min_lr` into a factor), and every group's rate is its base rate times the factor. Beyond `total` a curve stays at its end.
-Amounts of steps may be given as a fraction of the total (0..1) or as a number of updates (above 1).
+A factory's signature is the schedule's config. It gives a `Curve`: `curve(step, total, lr) -> factor`, where `step`
+counts updates from 0, `total` is how many there will be (both after the warm-up), `lr` is the optimizer's learning rate
+(it turns an absolute `min_lr` into a factor), and every group's rate is its base rate times the factor. Amounts of
+steps may be given as a fraction of the total (0..1) or as a number of updates (above 1).
 """
 
 import math
@@ -16,7 +16,18 @@ from pydantic import Field
 
 from netwright.core.schemas import Count, NonNegative, Positive
 
-__all__ = ["Curve", "Plateau", "constant", "cosine", "linear", "one_cycle", "plateau", "step", "steps_of", "warm_restarts"]
+__all__ = [
+    "Curve",
+    "Plateau",
+    "constant",
+    "cosine",
+    "linear",
+    "one_cycle",
+    "plateau",
+    "step",
+    "steps_of",
+    "warm_restarts",
+]
 
 Curve = Callable[[int, int, float], float]
 Shrink = Annotated[float, Field(gt=0, lt=1)]
@@ -82,7 +93,11 @@ def one_cycle(rise: Shrink = 0.3, start: Multiplier = 25.0, end: Multiplier = 1e
 
 
 def warm_restarts(first: Positive = 0.1, multiplier: Multiplier = 2.0, min_lr: NonNegative = 0.0) -> Curve:
-    """Cosine falls that start anew, the `first` so long (fraction or updates), each `multiplier` times the one before (SGDR)."""
+    """Cosine falls that start anew (SGDR; Loshchilov & Hutter, 2017).
+
+    Args:
+        first: length of the first fall, a fraction of the run or in updates; each next is `multiplier` times as long.
+    """
 
     def factor(step: int, total: int, lr: float) -> float:
         length = float(max(steps_of(first, total), 1))
@@ -111,6 +126,7 @@ class Plateau:
 
 
 def plateau(
+    *,
     factor: Shrink = 0.1,
     patience: Count = 5,
     threshold: NonNegative = 1e-4,

@@ -1,13 +1,14 @@
 """One function an optimizer: its signature is the `optimizer:` section of a config, its result a `Recipe`.
 
-The update rules are PyTorch's own, but for LAMB (`lamb.py`). A recipe picks the fastest implementation that the parameters'
-device has: fused (one pass over memory an update), else foreach. Defaults are those that train the usual network;
-where they are not torch's, the docstring says so. `weight_decay` is L2 in the gradient for SGD, Adam, RMSprop, Adagrad and
-NAdam, and decoupled (Loshchilov & Hutter, 2019) for AdamW and LAMB; which parameters it reaches is decided in `groups.py`.
+The update rules are PyTorch's own, but for LAMB (`lamb.py`). A recipe picks the fastest implementation there is for the
+parameters' device: fused (one pass over memory an update), else foreach. Defaults are those that train the usual
+network; where they are not torch's, the docstring says so. `weight_decay` is L2 in the gradient for SGD, Adam, RMSprop,
+Adagrad and NAdam, and decoupled (Loshchilov & Hutter, 2019) for AdamW and LAMB; `groups.py` decides which parameters it
+reaches.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ class Recipe:
     `undecayed` is added to the groups that decay does not reach.
     """
 
-    kind: type[Optimizer]
+    kind: Callable[..., Optimizer]
     lr: float
     weight_decay: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -67,7 +68,7 @@ def sgd(
         ConfigError: `nesterov` without momentum or with dampening.
     """
     if nesterov and (momentum == 0 or dampening != 0):
-        template = "nesterov=true needs momentum above 0 and dampening=0; got momentum={momentum}, dampening={dampening}"
+        template = "nesterov=true needs momentum > 0 and dampening=0; got momentum={momentum}, dampening={dampening}"
         raise ConfigError(template, path="nesterov", momentum=momentum, dampening=dampening)
     settings = {"momentum": momentum, "dampening": dampening, "nesterov": nesterov}
     return Recipe(torch.optim.SGD, lr, weight_decay, settings)
@@ -96,6 +97,7 @@ def adamw(
 
 
 def rmsprop(
+    *,
     lr: Positive = 1e-3,
     alpha: Probability = 0.99,
     eps: Positive = 1e-8,
@@ -137,5 +139,5 @@ def lamb(
     eps: Positive = 1e-6,
     weight_decay: NonNegative = 0.01,
 ) -> Recipe:
-    """LAMB (You et al., 2020), for very large batches; norms and biases take a plain Adam step, as in the authors' code."""
+    """LAMB (You et al., 2020), for very large batches; what decay spares takes Adam's step, as in the authors' code."""
     return Recipe(Lamb, lr, weight_decay, {"betas": betas, "eps": eps}, undecayed={"adapt": False})

@@ -1,7 +1,8 @@
 """Which parameters train, with how much of the learning rate, and which of them decay.
 
-Decay pulls weights that multiply inputs towards zero; on norms' scales and on biases it only hurts, so they are left out by
-default (as in He et al., 2019, "Bag of tricks"). A parameter that several modules share is trained once, under its first name.
+Decay pulls weights that multiply inputs towards zero; on norms' scales and on biases it only hurts, so they are left
+out by default (as in He et al., 2019, "Bag of tricks"). A parameter that modules share is trained once, under its first
+name.
 """
 
 import fnmatch
@@ -33,13 +34,15 @@ class Grouping:
         layer_decay: multiplier for each layer away from the output (discriminative rates; Howard & Ruder, 2018).
     """
 
-    no_decay: Sequence[str] = ("norms", "biases")
-    freeze: Sequence[str] = ()
+    no_decay: tuple[str, ...] = ("norms", "biases")
+    freeze: tuple[str, ...] = ()
     lr_scale: Mapping[str, float] = field(default_factory=dict)
     layer_decay: float = 1.0
 
 
-def parameter_groups(module: nn.Module, lr: float, weight_decay: float, rules: Grouping | None = None) -> list[dict[str, Any]]:
+def parameter_groups(
+    module: nn.Module, lr: float, weight_decay: float, rules: Grouping | None = None
+) -> list[dict[str, Any]]:
     """Groups for any torch optimizer: `params` (named), `lr` and `weight_decay`, in the order of the network.
 
     Parameters whose `requires_grad` is off are left out; `rules.freeze` turns it off.
@@ -132,8 +135,8 @@ def _check_names(module: nn.Module, rules: Grouping) -> None:
     for setting, patterns in asked.items():
         for pattern in patterns:
             if not any(_fits(name, pattern) for name in names):
-                near = suggest(pattern, prefixes)
-                text = say("optimizer.{setting}: {name!r} fits no parameter{near}", setting=setting, name=pattern, near=near)
-                problems.append(Problem(f"optimizer.{setting}", text))
+                path, near = f"optimizer.{setting}", suggest(pattern, prefixes)
+                text = say("{path}: {name!r} fits no parameter{near}", path=path, name=pattern, near=near)
+                problems.append(Problem(path, text))
     if problems:
         raise ConfigError.of(problems)

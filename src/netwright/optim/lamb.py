@@ -1,13 +1,13 @@
 """LAMB: layer-wise adaptation of Adam's step for large batches.
 
-You et al., "Large batch optimization for deep learning: training BERT in 76 minutes", ICLR 2020, algorithm 2:
-`m, v` as Adam's with bias correction, `r = m̂ / (√v̂ + ε)`, `u = r + λ x`, `x ← x - η · φ(‖x‖) / ‖u‖ · u`, with φ the identity.
+You et al., "Large batch optimization for deep learning: training BERT in 76 minutes", ICLR 2020, algorithm 2: `m, v` as
+Adam's with bias correction, `r = m̂ / (√v̂ + ε)`, `u = r + λ x`, `x ← x - η · φ(‖x‖) / ‖u‖ · u`, φ the identity.
 
 Differs from the paper as the authors' own code does: where `‖x‖` or `‖u‖` is zero the ratio is 1, or a zero-initialised
 tensor could never move; groups with `adapt=False` (norms and biases) keep ratio 1.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class Lamb(Optimizer):
         self,
         params: Iterable[Any],
         lr: float = 2e-3,
+        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         weight_decay: float = 0.01,
@@ -81,12 +82,14 @@ class Lamb(Optimizer):
         if group["weight_decay"]:
             torch._foreach_add_(updates, parameters, alpha=group["weight_decay"])
         if group["adapt"]:
-            torch._foreach_mul_(updates, _trust_ratios(parameters, updates))
+            for update, ratio in zip(updates, _trust_ratios(parameters, updates), strict=True):
+                update.mul_(ratio)
         torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
 
-def _trust_ratios(parameters: list[Tensor], updates: list[Tensor]) -> list[Tensor]:
+def _trust_ratios(parameters: Sequence[Tensor], updates: Sequence[Tensor]) -> list[Tensor]:
     """‖x‖ / ‖u‖ a tensor, and 1 where either is zero; stays on the device."""
-    weight_norms, update_norms = torch.stack(torch._foreach_norm(parameters)), torch.stack(torch._foreach_norm(updates))
+    weight_norms = torch.stack(list(torch._foreach_norm(list(parameters))))
+    update_norms = torch.stack(list(torch._foreach_norm(list(updates))))
     usable = (weight_norms > 0) & (update_norms > 0)
     return list(torch.where(usable, weight_norms / update_norms, 1.0).unbind())

@@ -1,7 +1,7 @@
 """The `optimizer:` section of a config, checked at once and taken apart into its ideas: an `OptimizerPlan`.
 
-A section holds the optimizer's own settings (its factory's signature) and those around it (`Surroundings`): which parameters,
-which schedule, warm-up, clipping, L1, averaging.
+A section holds the optimizer's own settings (its factory's signature) and those around it (`Surroundings`): which
+parameters, which schedule, warm-up, clipping, L1, averaging.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
-from netwright.core.errors import suggest
+from netwright.core.errors import ConfigError, suggest
 from netwright.core.schemas import NonNegative, Positive, arguments, parameters
 from netwright.optim._sections import Problems
 from netwright.optim.averaging import Average
@@ -99,10 +99,7 @@ def split_spec(spec: str | Mapping[str, Any], where: str = "optimizer") -> Optim
     values: dict[str, Any] = {"name": spec} if isinstance(spec, str) else dict(spec)
     problems, name = Problems(where), values.pop("name", "adamw")
     outer = {key: values.pop(key) for key in parameters(Surroundings) if key in values}
-    if isinstance(name, str):
-        factory = problems.attempt(lambda: optimizers().load(name))
-    else:
-        factory = problems.add("name", "{path}={got!r} does not fit; expected a name", got=name)
+    factory = problems.attempt(lambda: _factory(name))
     own = _own_settings(factory, values, problems)
     recipe = None if own is None else problems.attempt(lambda: _recipe(factory, own))
     around = problems.attempt(lambda: arguments(Surroundings, outer, where)) or {}
@@ -110,19 +107,26 @@ def split_spec(spec: str | Mapping[str, Any], where: str = "optimizer") -> Optim
         if outer.get(key) is not None and (part := problems.part(outer[key], catalog, key)):
             around[key] = {"name": part[0], **part[1]}
     problems.raise_if_any()
+    assert isinstance(recipe, Recipe), "an optimizer factory gives a Recipe"
     return OptimizerPlan(name=name, recipe=recipe, settings=own or {}, **around)
 
 
 def build_optimizer(
     spec: str | Mapping[str, Any] | OptimizerPlan, module: nn.Module, device: torch.device | str | None = None
 ) -> Optimizer:
-    """The optimizer that `spec` describes over `module`'s trainable parameters; moves the module to `device` when given.
+    """The optimizer that `spec` describes over `module`'s trainable parameters, moved to `device` first when given.
 
     Raises:
         ConfigError: with every mistake in the section, a name that fits no parameter, or nothing to train.
     """
     plan = spec if isinstance(spec, OptimizerPlan) else split_spec(spec)
     return plan.build(module if device is None else module.to(device))
+
+
+def _factory(name: Any) -> Any:
+    if not isinstance(name, str):
+        raise ConfigError("got {got!r}, expected the name of an optimizer", path="name", got=name)
+    return optimizers().load(name)
 
 
 def _own_settings(factory: Any, values: dict[str, Any], problems: Problems) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
 """Schedules at work: a curve bound to an optimizer, with a warm-up in front.
 
-`advance()` is called after each update and writes `lr = initial_lr * factor(step)` into the optimizer's groups. The factor is a
-pure function of the step, so a schedule's state is its step; only `PlateauSchedule` remembers what it has seen.
-Each group's base rate lies in `group["initial_lr"]`, which the optimizer's own state_dict carries.
+`advance()` is called after each update and writes `lr = initial_lr * factor(step)` into the optimizer's groups. The
+factor is a pure function of the step, so a schedule's state is its step; only `PlateauSchedule` remembers what it has
+seen. Each group's base rate lies in `group["initial_lr"]`, which the optimizer's own state_dict carries.
 """
 
 import math
@@ -88,7 +88,7 @@ class Schedule:
 
 
 class PlateauSchedule(Schedule):
-    """Cuts the rates when the observed value stops improving, as torch's ReduceLROnPlateau with a relative threshold."""
+    """Cuts the rates when the observed value stops improving, as torch's ReduceLROnPlateau (relative threshold)."""
 
     def __init__(self, optimizer: Optimizer, settings: Plateau, total_steps: int, warmup: float = 0.0) -> None:
         self.settings = settings
@@ -103,7 +103,8 @@ class PlateauSchedule(Schedule):
         """Tell a validation value; a value that is not a number counts as no improvement."""
         settings = self.settings
         badness = value if settings.mode == "min" else -value
-        if badness < self._best - settings.threshold * abs(self._best) if math.isfinite(self._best) else badness < math.inf:
+        margin = settings.threshold * abs(self._best) if math.isfinite(self._best) else 0.0
+        if badness < self._best - margin:
             self._best, self._bad = badness, 0
         else:
             self._bad += 1

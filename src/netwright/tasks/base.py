@@ -49,8 +49,9 @@ class Measure(Protocol):
 class Task(ABC):
     """One kind of training; see the module's text. Subclasses are final.
 
-    `monitor` is the metric that says which weights are best and `sense` its direction; a constructor may set both, where
-    they depend on its arguments. `input_range` is the range that pictures must have for this task, None for standardised.
+    `monitor` is the metric that says which weights are best and `sense` its direction; a constructor may set both,
+    where they depend on its arguments. `input_range` is the range that pictures must have for this task, None for
+    standardised.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Task(ABC):
         """A fresh collector for one evaluation."""
 
     def after_update(self, model: nn.Module, updates: int) -> None:
-        """Called after every update of weights (`updates` counts them): targets that follow, weights that are clipped."""
+        """Called after every update of weights (`updates` counts them): targets that follow, weights that are cut."""
 
     def state(self) -> dict[str, Any]:
         """What must survive a resume, as tensors and JSON scalars."""

@@ -5,9 +5,8 @@ Letters: B windows, T tokens of a window, V vocabulary.
 
 import math
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,6 +67,7 @@ class LanguageModeling(Task):
         self,
         preprocess: Preprocessor,
         loss: nn.Module | None = None,
+        *,
         seed: int = 0,
         prompt: str | None = None,
         samples: Count = 1,
@@ -100,11 +100,10 @@ class LanguageModeling(Task):
         prompt_T = self._start(source)
         if prompt_T is None or self._tokenizer is None or not hasattr(model, "generate"):
             return []
-        texts = []
+        texts, generate, device = [], cast(Any, model.generate), next(model.parameters()).device
         for number, temperature in enumerate(t for t in _TEMPERATURES for _ in range(self._samples)):
             dice = generator(self._seed, _SAMPLE, number)
-            device = next(model.parameters()).device
-            made = model.generate(prompt_T[None].to(device), self._sample_tokens, temperature=temperature, generator=dice)
+            made = generate(prompt_T[None].to(device), self._sample_tokens, temperature=temperature, generator=dice)
             caption = say("temperature {temperature}", temperature=temperature)
             texts.append({"caption": caption, "text": self._tokenizer.decode(made[0].cpu())})
         return [{"kind": "text", "title": say("What the network writes"), "items": texts}] if texts else []
@@ -113,11 +112,8 @@ class LanguageModeling(Task):
         """The likeliest tokens after the last place of each input, (B, T, V) or (B, V)."""
         last_BV = outputs[:, -1] if outputs.dim() == 3 else outputs
         probability_BK, token_BK = last_BV.float().softmax(1).topk(min(_TOP, last_BV.shape[1]))
-        pairs = zip(token_BK.tolist(), probability_BK.tolist(), strict=True)
-        return [
-            {"next": [{"token": self._text(token), "probability": share} for token, share in zip(tokens, shares, strict=True)]}
-            for tokens, shares in pairs
-        ]
+        rows = zip(token_BK.tolist(), probability_BK.tolist(), strict=True)
+        return [{"next": [self._token(*pair) for pair in zip(*row, strict=True)]} for row in rows]
 
     def _start(self, source: BatchSource) -> Tensor | None:
         """What the samples go on from. Shapes: -> (T,) int64."""
@@ -129,5 +125,6 @@ class LanguageModeling(Task):
         first: Tensor = batch.inputs[0, : min(16, batch.inputs.shape[1])]
         return first
 
-    def _text(self, token: int) -> str | int:
-        return token if self._tokenizer is None else self._tokenizer.decode([token])
+    def _token(self, token: int, share: float) -> dict[str, Any]:
+        text = token if self._tokenizer is None else self._tokenizer.decode([token])
+        return {"token": text, "probability": share}

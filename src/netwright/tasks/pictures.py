@@ -20,8 +20,8 @@ _GRID_SIDE = 56
 def pixels_of(inputs_BCHW: Tensor, preprocess: Preprocessor) -> Tensor:
     """Undo the normalisation. Shapes: (B, C, H, W) -> the same, on the CPU, in [0, 1].
 
-    Normalisation is an affine map for each channel, so what it makes of 0 and of 1 is enough to turn it round. Pictures that
-    were handed over as floats in a range of their own are stretched to [0, 1].
+    Normalisation is an affine map for each channel, so what it makes of 0 and of 1 is enough to turn it round. Pictures
+    that were handed over as floats in a range of their own are stretched to [0, 1].
     """
     dark = preprocess.normalise(torch.zeros_like(inputs_BCHW[:1, :, :1, :1]))
     light = preprocess.normalise(torch.ones_like(inputs_BCHW[:1, :, :1, :1]))

@@ -1,10 +1,10 @@
 """Deep Q-learning: the value of an action is its reward plus the discounted value of the best action that follows.
 
-Mnih et al., "Human-level control through deep reinforcement learning", 2015; double Q-learning after van Hasselt, Guez &
-Silver, 2016. Memory and exploration belong to the batch source (`data.environments`); the target network lives here.
+Mnih et al., "Human-level control through deep reinforcement learning", 2015; double Q-learning after van Hasselt, Guez
+& Silver, 2016. Memory and exploration belong to the batch source (`data.environments`); the target network lives here.
 Letters: B batch, N environments, O observation, A actions.
 
-Differs from the paper: the target network may follow softly (`tau`), and errors go through any loss, by default Huber's.
+Differs from the paper: the target network may follow softly (`tau`), and errors go through any loss, usually Huber's.
 """
 
 import copy
@@ -44,8 +44,11 @@ class Returns:
         if not self._returns:
             return {"return_mean": float("nan"), "return_std": float("nan"), "episode_length": float("nan")}
         returns, lengths = torch.cat(self._returns), torch.cat(self._lengths)
-        spread = returns.std(correction=0)
-        return {"return_mean": returns.mean().item(), "return_std": spread.item(), "episode_length": lengths.mean().item()}
+        return {
+            "return_mean": returns.mean().item(),
+            "return_std": returns.std(correction=0).item(),
+            "episode_length": lengths.mean().item(),
+        }
 
 
 @final
@@ -70,6 +73,7 @@ class QLearning(Task):
         self,
         schema: Schema,
         loss: nn.Module | None = None,
+        *,
         gamma: Fraction = 0.99,
         double: bool = True,
         target_update: Size = 128,
@@ -79,7 +83,7 @@ class QLearning(Task):
         self._loss = loss if loss is not None else nn.HuberLoss()
         self._gamma, self._double, self._target_update, self._tau = gamma, double, target_update, tau
         self._target: nn.Module | None = None
-        self._waiting: dict[str, Tensor] | None = None  # a target network's weights that were loaded before there was one
+        self._waiting: dict[str, Tensor] | None = None  # weights loaded before there was a network for them
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The error of Q(s, a) against the reward and what the target network expects afterwards."""
@@ -100,7 +104,7 @@ class QLearning(Task):
         return Returns()
 
     def act(self, model: nn.Module, observation_NO: Tensor, step: int, generator: torch.Generator) -> Tensor:
-        """The best known action, for `ReplaySource` (which adds the random ones) and `EpisodeSource`. Shapes: -> (N,) int64."""
+        """The best known action, for both sources; the random ones are `ReplaySource`'s. Shapes: -> (N,) int64."""
         return greedy(model, observation_NO, step, generator)
 
     def after_update(self, model: nn.Module, updates: int) -> None:

@@ -1,16 +1,15 @@
-"""What a Python user already holds: arrays, tensors, data frames, somebody's torch Dataset or DataLoader.
+"""What a Python user already holds: arrays, tensors, somebody's torch Dataset or DataLoader.
 
 Floats are taken as they are: whoever hands over arrays has prepared them, and their own network expects them so. Bytes
 of pictures are normalised like any picture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from netwright.core.errors import DataError
@@ -18,12 +17,10 @@ from netwright.core.messages import say
 from netwright.data.dataset import BadRow, FileDataset, TensorDataset
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Kind, Schema, Target
-from netwright.data.sources.delimited import arrow_column
 from netwright.data.sources.loaded import Loaded, Origin
-from netwright.data.table import RawTable, load_table
 from netwright.data.targets import MadeTarget, Wanted, class_target, looks_like_classes, make_target, no_target
 
-__all__ = ["frame_columns", "load_arrays", "load_columns", "load_frame", "load_npz", "load_torch"]
+__all__ = ["load_arrays", "load_npz", "load_torch"]
 
 _GIVEN = Origin("given in Python")
 _MANY = 1000  # classes that an integer array may name: ImageNet's
@@ -107,44 +104,6 @@ def load_arrays(
         as_given=as_given,
     )
     return Loaded(TensorDataset(x, values, schema, name, problems), _GIVEN, total, problems)
-
-
-def load_frame(
-    frame: Any,
-    *,
-    target: str | Sequence[str] | None = None,
-    target_kind: Wanted | None = None,
-    ignore: Sequence[str] = (),
-    bad: Bad | None = None,
-) -> Loaded:
-    """A pandas or polars frame, or an Arrow table. Errors: see `table.load_table`."""
-    return load_columns(frame_columns(frame) or {}, target=target, target_kind=target_kind, ignore=ignore, bad=bad)
-
-
-def load_columns(
-    columns: Mapping[str, NDArray[Any]],
-    *,
-    target: str | Sequence[str] | None = None,
-    target_kind: Wanted | None = None,
-    ignore: Sequence[str] = (),
-    bad: Bad | None = None,
-) -> Loaded:
-    """Columns by name; rows count from 0, as data frames do. Errors: see `table.load_table`."""
-    lines = np.arange(len(next(iter(columns.values()), [])))
-    table = RawTable("table", columns, lines, unit=" row ")
-    return load_table(table, "table", _GIVEN, target=target, target_kind=target_kind, ignore=ignore, bad=bad)
-
-
-def frame_columns(value: Any) -> dict[str, NDArray[Any]] | None:
-    """The columns of a data frame, whichever library made it; None for anything else."""
-    library = type(value).__module__.split(".")[0]
-    if library == "pandas" and hasattr(value, "columns"):
-        return {str(name): _pandas(value[name]) for name in value.columns}
-    if library == "polars" and hasattr(value, "get_columns"):
-        return {column.name: _polars(column) for column in value.get_columns()}
-    if library == "pyarrow" and hasattr(value, "column_names"):
-        return {name: arrow_column(value.column(name)) for name in value.column_names}
-    return None
 
 
 def load_torch(value: Any, target_kind: Wanted | None = None, bad: Bad | None = None) -> Loaded:
@@ -294,23 +253,3 @@ def _classes(y: Tensor, as_given: bool, count: int | None = None) -> MadeTarget:
     unique, places = torch.unique(codes, return_inverse=True)
     good = np.ones(len(codes), dtype=bool)
     return class_target("target", places.double().numpy(), [str(value) for value in unique.tolist()], good)
-
-
-def _pandas(series: Any) -> NDArray[Any]:
-    values: NDArray[Any]
-    if series.dtype.kind in "iufb" and not hasattr(series.dtype, "na_value"):
-        values = series.to_numpy()
-    elif series.dtype.kind == "M":
-        values = (
-            series.dt.tz_localize(None).to_numpy() if getattr(series.dt, "tz", None) is not None else series.to_numpy()
-        )
-    elif series.dtype.kind in "iuf":
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        values = series.astype(object).to_numpy()
-    return values
-
-
-def _polars(series: Any) -> NDArray[Any]:
-    values: NDArray[Any] = series.to_numpy()
-    return values if values.dtype.kind in "biufM" else np.array([*series.to_list(), None], dtype=object)[:-1]

@@ -64,13 +64,17 @@ def read_lines(path: Path, encoding: str) -> tuple[list[str], list[BadRow]]:
     """The lines of a text file without their ends; lines that cannot be decoded come back empty, and as problems.
 
     Raises:
-        DataError: no such file, a folder, empty, or an encoding that Python does not know.
+        DataError: no such file, a folder, empty, binary, or an encoding that Python does not know.
     """
     content = _bytes(path)
     wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
     try:
         text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-        return text.replace("\r\n", "\n").split("\n"), []
+        lines = text.replace("\r\n", "\n").split("\n")
+        if "\0" in text:
+            row = next(number for number, line in enumerate(lines, start=1) if "\0" in line)
+            raise DataError("{path}:{row} holds NUL bytes; this is no text file", path=path, row=row)
+        return lines, []
     except LookupError as error:
         template = "data.encoding={encoding} is not an encoding; use utf-8, latin-1, gb18030, utf-16, …"
         raise DataError(template, encoding=encoding) from error
@@ -78,14 +82,14 @@ def read_lines(path: Path, encoding: str) -> tuple[list[str], list[BadRow]]:
         if wide or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
             hint = "" if wide else say("; it begins like UTF-16: set data.encoding: utf-16")
             raise DataError("{path} is not {encoding}{hint}", path=path, encoding=encoding, hint=hint) from error
-    lines, problems = [], []
+    decoded, problems = list[str](), list[BadRow]()
     for number, line in enumerate(content.split(b"\n"), start=1):
         try:
-            lines.append(line.decode(encoding).removesuffix("\r"))
+            decoded.append(line.decode(encoding).removesuffix("\r"))
         except UnicodeDecodeError as error:
-            lines.append("")
+            decoded.append("")
             problems.append(BadRow(f"{path}:{number}", _undecodable(line, error, encoding)))
-    return lines, problems
+    return decoded, problems
 
 
 def _undecodable(line: bytes, error: UnicodeDecodeError, encoding: str) -> str:
@@ -112,6 +116,8 @@ def _read(path: Path, delimiter: str | None, encoding: str, bad: Bad | None) -> 
     if suffix in (".parquet", ".pq"):
         return _parquet(path)
     lines, problems = read_lines(path, encoding)
+    if problems and problems[0].place == f"{path}:1":
+        raise DataError("{problem}; the first line must be readable", problem=problems[0])
     settle(problems, len(lines), bad, str(path))
     reader = _json_rows if suffix in (".jsonl", ".ndjson") else _csv_rows
     return reader(path, lines, delimiter, problems)
@@ -138,8 +144,6 @@ def arrow_column(column: Any) -> NDArray[Any]:
 
 def _csv_rows(path: Path, lines: list[str], delimiter: str | None, problems: list[BadRow]) -> RawTable:
     undecodable = {problem.place for problem in problems}
-    if f"{path}:1" in undecodable:
-        raise DataError("{problem}; the header must be readable", problem=problems[0])
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter or _delimiter(path, lines))
     names = _header(path, reader)
     rows, numbers, found = [], [], list(problems)

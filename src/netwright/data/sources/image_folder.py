@@ -89,7 +89,9 @@ def load(
     if resident:
         dataset = TensorDataset(torch.stack([pictures[place] for place in good]), labels, schema, folder.name, problems)
     else:
-        dataset = FileDataset([entries[place].path for place in good], labels, read, schema, folder.name, problems=problems)
+        dataset = FileDataset(
+            [entries[place].path for place in good], labels, read, schema, folder.name, problems=problems
+        )
     parts = torch.tensor([entries[place].part for place in good])
     return Loaded(dataset, Origin(path), len(entries), problems, official_parts(parts))
 

@@ -10,6 +10,7 @@ import random
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -31,9 +32,11 @@ _MOST = 256
 
 def examine(case: Case) -> None:
     """Fill in what running the network shows."""
-    if case.targets is not None:
+    if isinstance(case.targets, Tensor):
         case.target = view_targets(case.targets, case.schema)
     with _undisturbed():
+        if case.loss is not None and isinstance(case.loss.function, nn.Module):
+            case.loss = replace(case.loss, function=private_copy(case.loss.function))
         twin = private_copy(case.net)
         twin.eval()
         _choose_examples(case, twin)

@@ -33,7 +33,8 @@ class LayerStack(nn.Module):
 
     layers: names (`relu`) and mappings (`{conv: 32, kernel: 3}`); `{residual: [...]}` adds its input to its branch's
     output. A bare `linear` takes `num_classes` units; a bias that the next norm would remove is left out. Weights start
-    scaled for the activation that follows them.
+    scaled for the activation that follows them. An empty `input_shape` is a stream of tokens, read in windows of
+    `context`; a bare `linear` is then one score a token of the vocabulary.
 
     Shapes:
         [B, *input_shape] -> [B, *output_shape]; features: what the last linear or convolution layer is given
@@ -48,10 +49,13 @@ class LayerStack(nn.Module):
         input_shape: Sequence[Size],
         num_classes: Size | None = None,
         vocab_size: Size | None = None,
+        context: Size = 64,
     ) -> None:
         super().__init__()
-        self.input_shape = tuple(input_shape)
-        builder = _Builder({"num_classes": num_classes, "vocab_size": vocab_size})
+        self.context = context
+        self.input_shape = tuple(input_shape) or (context,)
+        outputs = num_classes if input_shape else num_classes or vocab_size
+        builder = _Builder({"num_classes": outputs, "vocab_size": vocab_size})
         built, self.output_shape = builder.build(layers, self.input_shape)
         self.layers = nn.Sequential(*(module for _, module in built))
         kinds = [kind for kind, _ in built]

@@ -1,0 +1,38 @@
+"""One idea a file. A rule reads a `Case` and yields findings; the table says which code is whose."""
+
+__all__ = ["RULES"]
+
+RULES: dict[str, str] = {
+    "NW101": "shape_mismatch",
+    "NW102": "head_size",
+    "NW103": "double_softmax",
+    "NW104": "missing_output_activation",
+    "NW105": "single_unit_softmax",
+    "NW106": "wrong_loss",
+    "NW107": "output_range",
+    "NW108": "multilabel",
+    "NW109": "broadcast_loss",
+    "NW110": "missing_nonlinearity",
+    "NW111": "redundant_activation",
+    "NW112": "bias_before_norm",
+    "NW113": "dropout_misuse",
+    "NW114": "missing_normalization",
+    "NW115": "dense_explosion",
+    "NW116": "symmetric_init",
+    "NW117": "init_scale",
+    "NW118": "input_scale",
+    "NW119": "input_degenerate",
+    "NW120": "target_scale",
+    "NW121": "invalid_values",
+    "NW122": "class_imbalance",
+    "NW123": "frozen_parameters",
+    "NW124": "invalid_setting",
+    "NW125": "batch_mixing",
+    "NW126": "batch_too_small",
+    "NW127": "wrong_mode",
+    "NW128": "over_regularized",
+    "NW129": "learning_rate",
+    "NW130": "preprocessing",
+    "NW131": "leakage",
+    "NW132": "not_shuffled",
+}

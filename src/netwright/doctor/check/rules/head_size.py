@@ -1,0 +1,79 @@
+"""NW102: the number of output units does not match the classes or targets."""
+
+from collections.abc import Iterator
+
+import torch
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.findings import Finding
+
+CODE, FAULT = "NW102", "head-size-mismatch"
+
+_UNIFORM = 0.5  # with fewer than this share of the classes one would expect to meet, the head is too wide
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """Compare the class axis with the labels, and columns with columns."""
+    output, target, loss = case.output, case.target, case.loss
+    if output is None or target is None or output.dim() < 2:
+        return
+    if target.kind in {"class", "tokens"} and loss is not None and loss.target_kind == "class" and not loss.onehot:
+        yield from _labels(case, output.shape[case.class_axis])
+    elif loss is not None and output.dim() == 2 and len(target.shape) == 2 and output.shape[1] != target.shape[1]:
+        yield from _columns(case, output.shape[1], target.shape[1])
+
+
+def _labels(case: Case, units: int) -> Iterator[Finding]:
+    target, where = case.target, _head(case)
+    assert target is not None
+    ignored = {getattr(case.loss.function, "ignore_index", -100) if case.loss else -100}
+    labels = sorted(set(target.counts) - ignored)
+    if not labels or units == 1:  # a single unit is another fault
+        return
+    if labels[-1] >= units or labels[0] < 0:
+        wanted = labels[-1] + 1
+        evidence = say("Labels run from {low} to {high}, the output has {units} units.", low=labels[0], high=labels[-1], units=units)
+        why = say("A label outside 0 to {last} has no unit that could stand for it. The loss fails on it or reads foreign memory.", last=units - 1)
+        if labels[0] >= 1 and labels[-1] == units:
+            remedy = say("Subtract 1 from the labels: they must start at 0.")
+        elif labels[0] < 0:
+            remedy = say("Number the labels from 0, or pass ignore_index for those to be left out.")
+        else:
+            remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
+        fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None
+        yield Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=fix)
+        return
+    known = len(getattr(getattr(case.schema, "target", None), "classes", ()) or ())
+    total = sum(target.counts.values())
+    expected = units * (1 - (1 - 1 / units) ** total)
+    if (known and known < units) or (not known and _too_wide(case, labels, units, expected)):
+        count = known or len(labels)
+        evidence = say("The output has {units} units for {count} classes.", units=units, count=count)
+        why = say("Units without a class are only ever pushed down, and the loss starts at ln {units} instead of ln {count}.", units=units, count=count)
+        remedy = say("Give the last layer {count} outputs, if there are no more classes.", count=count)
+        yield Finding(CODE, FAULT, "warning", where, evidence, why, remedy)
+
+
+def _too_wide(case: Case, labels: list[int], units: int, expected: float) -> bool:
+    """Vocabularies are wider than any text, so token targets never count as too narrow."""
+    tokens = case.target is not None and case.target.kind == "tokens"
+    integers = case.main_input is not None and not case.main_input.is_floating_point() and case.main_input.dtype != torch.uint8
+    return not tokens and not integers and labels[-1] + 1 < units and len(labels) < _UNIFORM * expected
+
+
+def _columns(case: Case, units: int, wanted: int) -> Iterator[Finding]:
+    evidence = say("The output has {units} columns, the targets have {wanted}.", units=units, wanted=wanted)
+    why = say("Each target column needs an output of its own. Where the loss does not refuse this, it compares every output with every target.")
+    remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
+    fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None
+    yield Finding(CODE, FAULT, "error", _head(case), evidence, why, remedy, proven=True, fix=fix)
+
+
+def _head(case: Case) -> str:
+    """The last layer with weights before the output."""
+    graph = case.graph
+    if graph is None:
+        return "output"
+    weighted = [node for node in graph.nodes if node.op in {"linear", "conv2d", "conv1d"} and node in graph.reaching()]
+    return weighted[-1].where if weighted else "output"

@@ -1,0 +1,99 @@
+"""NW117: activations or the first loss far from what an initialisation should give."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.check.graph import WEIGHTED, Graph, Node
+from netwright.doctor.check.rules.missing_normalization import DEEP, plain_chain
+from netwright.doctor.findings import Finding, Severity
+
+CODE, FAULT = "NW117", "bad-init-scale"
+
+_GAIN, _WILD = 30.0, 300.0  # of a signal's size over one layer; the usual schemes give 0.2 to 2
+_FADED = 1e-3
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """One layer that blows the signal up, a stack that fades, or a first loss far above that of equal odds."""
+    graph = case.quiet or case.training
+    if graph is None or not case.fresh:
+        return
+    worst = max(((_gain(graph, node), node) for node in graph.nodes), key=lambda pair: pair[0], default=(0.0, None))
+    if worst[1] is not None and worst[0] > _GAIN:
+        yield _loud(worst[1], worst[0])
+        return
+    chain = plain_chain(graph)
+    if 2 <= len(chain) < DEEP and (faded := _faded(chain)) is not None:
+        yield faded
+    else:
+        yield from _first_loss(case, graph)
+
+
+def _gain(graph: Graph, node: Node) -> float:
+    """Output size over input size, where the weights (not a bias) make it."""
+    if node.op not in WEIGHTED or len(node.parents) != 1 or node.stats is None:
+        return 0.0
+    before = node.parents[0].stats or (graph.first.get(node) is not None and _stats_of(graph.first[node])) or None
+    if before is None or before is False or before.rms <= 1e-6 or not node.stats.finite:
+        return 0.0
+    return float(node.stats.rms / before.rms)
+
+
+def _stats_of(tensor: Tensor) -> object:
+    from netwright.doctor.check.graph import measure
+
+    return measure(tensor.float())
+
+
+def _loud(node: Node, gain: float) -> Finding:
+    severity: Severity = "error" if gain > _WILD else "warning"
+    evidence = say("The signal grows by a factor of {gain:.3g} in this layer ({shape} weights).", gain=gain, shape=tuple(node.input_shapes[1]))
+    why = say("Weights should keep the size of the signal, about 1/sqrt(inputs) each. Large ones saturate what follows and make the first gradients explode.")
+    remedy = say("Initialise with torch's default, Kaiming or Xavier instead of a fixed standard deviation.")
+    return Finding(CODE, FAULT, severity, node.where, evidence, why, remedy, proven=severity == "error")
+
+
+def _faded(chain: list[Node]) -> Finding | None:
+    source = chain[0].parents[0].stats if chain[0].parents else None
+    last = chain[-2].stats
+    if source is None or last is None or source.spread <= 0 or last.spread <= 0:
+        return None  # a layer of zeros is another matter
+    ratio = last.spread / source.spread
+    if ratio > _FADED:
+        return None
+    evidence = say("Differences between examples shrink by a factor of {ratio:.1e} over {count} hidden layer(s).", ratio=ratio, count=len(chain) - 1)
+    why = say("Weights this small make all examples look alike to the later layers, and gradients are as small.")
+    remedy = say("Initialise with torch's default, Kaiming or Xavier.")
+    return Finding(CODE, FAULT, "warning", chain[0].where, evidence, why, remedy)
+
+
+def _first_loss(case: Case, graph: Graph) -> Iterator[Finding]:
+    output, targets, loss = case.quiet_output, case.few_targets, case.loss
+    if loss is None or output is None or not isinstance(targets, Tensor) or case.trouble is not None:
+        return
+    if loss.kind != "cross-entropy" or loss.inside or loss.onehot or targets.is_floating_point() or _unscaled(case, graph):
+        return
+    count = output.shape[case.class_axis]
+    rows = output.movedim(case.class_axis, -1).reshape(-1, count).float()
+    labels = targets.reshape(-1).long()
+    if count < 2 or rows.shape[0] != labels.shape[0] or int(labels.max()) >= count:
+        return
+    with torch.no_grad():
+        value = float(F.cross_entropy(rows, labels))
+    even = math.log(count)
+    if value > 3 * even and value - even > 2:
+        evidence = say("The first loss is {value:.3g}; equal odds for {count} classes give {even:.3g}.", value=value, count=count, even=even)
+        why = say("The untrained network is sure of wrong answers: its scores are spread too widely. The first steps only undo that.")
+        remedy = say("Scale down the initialisation of the last layer (or, with tied embeddings, of the embedding: a standard deviation of 0.02).")
+        yield Finding(CODE, FAULT, "warning", "output", evidence, why, remedy)
+
+
+def _unscaled(case: Case, graph: Graph) -> bool:
+    """Large inputs explain a large loss, and have a rule of their own."""
+    return any(float(tensor.float().abs().max()) > 30 for tensor in graph.first.values() if tensor.numel())

@@ -1,0 +1,58 @@
+"""NW104: raw scores go into a loss that wants probabilities or their logarithms."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.findings import Finding
+
+CODE, FAULT = "NW104", "missing-output-activation"
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """Measure whether the output is what the loss expects."""
+    loss, output = case.loss, case.output
+    if loss is None or output is None or not output.is_floating_point() or output.dim() < 1 or loss.inside:
+        return
+    if loss.expects == "log-probabilities" and output.dim() > 1 and output.shape[case.class_axis] > 1:
+        yield from _logs(case, output)
+    elif loss.expects == "probabilities" and case.ending.kind not in {"tanh", "relu", "softplus", "relu6", "hardtanh"}:
+        yield from _probabilities(case, output)
+
+
+def _logs(case: Case, output: Tensor) -> Iterator[Finding]:
+    axis = case.class_axis
+    sums = output.double().clamp(max=50).exp().sum(axis)
+    off = float((sums - 1).abs().mean())
+    if off < 1e-2:
+        return
+    assert case.loss is not None
+    plain = bool((output >= 0).all()) and float((output.double().sum(axis) - 1).abs().max()) < 1e-3
+    got = say("probabilities (rows sum to 1)") if plain else say("scores whose exponentials sum to {sum:.3g} on average", sum=float(sums.mean()))
+    evidence = say("{loss} wants log-probabilities and gets {got}.", loss=case.loss.name, got=got)
+    why = say("It only picks the entry of the right class, with its sign turned. Without the logarithm of a softmax, pushing all entries up lowers it without bound or without learning.")
+    remedy = say("Use log_softmax instead of softmax at the output.") if plain else say("Use cross-entropy, or put log_softmax at the output.")
+    yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=_fix(case, "cross-entropy", plain))
+
+
+def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
+    outside = float(((output < 0) | (output > 1)).double().mean())
+    if outside == 0:
+        return
+    assert case.loss is not None
+    low, high = (float(v) for v in output.aminmax())
+    evidence = say(
+        "{loss} wants probabilities; {share:.0%} of the outputs lie outside 0 to 1 (from {low:.3g} to {high:.3g}).",
+        loss=case.loss.name, share=outside, low=low, high=high,
+    )
+    why = say("The logarithm of a number outside 0 to 1 is no loss: it is refused or not a number. The network ends in raw scores.")
+    binary = case.loss.target_kind == "binary"
+    remedy = say("Use BCEWithLogitsLoss, or put a sigmoid at the output.") if binary else say("Use cross-entropy on the raw scores.")
+    fix = _fix(case, "bce-logits" if binary else "cross-entropy", False)
+    yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=fix)
+
+
+def _fix(case: Case, name: str, plain: bool) -> dict[str, object] | None:
+    return None if plain or case.option("loss.name", "loss") is None else case.patch("loss.name", name)

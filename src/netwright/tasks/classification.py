@@ -1,0 +1,181 @@
+"""Telling classes apart, for pictures and for rows of tables alike: one label an example.
+
+The report's calibration curve is that of Guo et al., "On calibration of modern neural networks", 2017.
+Letters: B batch, N examples, C channels, K classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from netwright.core.messages import say
+from netwright.data.batching import Batch, BatchSource
+from netwright.data.preprocess import Preprocessor
+from netwright.data.schema import Schema
+from netwright.tasks._figures import metric_set
+from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.tasks.pictures import pixels_of, write_png
+
+__all__ = ["Classification"]
+
+_WORST = 12
+_BINS = 10
+
+
+@final
+class Classification(Task):
+    """Cross-entropy, or any loss of (logits_BK, targets), where targets are codes (B,) or shares of the classes (B, K).
+
+    Args:
+        metrics: the figures of an evaluation, in place of the usual ones.
+
+    Shapes: the network gives (B, K).
+    """
+
+    name = "classification"
+    monitor = "accuracy"
+    sense = "max"
+    default_loss = "cross-entropy"
+    default_metrics = ("accuracy", "f1", "auroc", "ece")
+
+    def __init__(
+        self,
+        schema: Schema,
+        preprocess: Preprocessor | None = None,
+        loss: nn.Module | None = None,
+        metrics: list[str] | None = None,
+    ) -> None:
+        self._schema, self._preprocess = schema, preprocess
+        self._classes = schema.target.classes
+        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._metrics = _with_monitor(metrics, self.monitor, self._usual())
+        self.measure()  # an unknown metric is refused now, not after the first epoch
+
+    def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
+        """The loss of one batch."""
+        logits = model(batch.inputs)
+        return StepOutput(self._loss(logits, batch.targets), predictions=logits)
+
+    def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """Loss and logits."""
+        logits = model(batch.inputs).float()
+        return StepOutput(self._loss(logits, batch.targets), predictions=logits)
+
+    def measure(self) -> Measure:
+        """The metrics, fresh."""
+        return metric_set(self._metrics, num_classes=len(self._classes))
+
+    def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
+        """Confusion matrix, calibration, and the mistakes the network was surest of."""
+        seen = _watch(model, source)
+        if seen is None:
+            return []
+        truth_N, said_N, sure_N = seen.truth_N, seen.share_NK.argmax(1), seen.share_NK.amax(1)
+        shown = [self._confusion(truth_N, said_N), _calibration(sure_N, said_N == truth_N)]
+        template = "true {truth}, said {said} ({share:.2f})"
+        captions = [
+            say(template, truth=self._label(truth), said=self._label(said), share=share)
+            for truth, said, share in seen.worst
+        ]
+        if not captions:
+            return shown
+        if self._schema.kind == "image" and self._preprocess is not None:
+            return [*shown, self._pictures(torch.stack(seen.inputs), captions, folder)]
+        columns = [say("row"), say("true"), say("said"), say("probability")]
+        rows: list[list[Any]] = [
+            [row, self._label(truth), self._label(said), round(share, 4)]
+            for row, (truth, said, share) in zip(seen.rows, seen.worst, strict=True)
+        ]
+        return [*shown, {"kind": "table", "title": say("Worst mistakes"), "columns": columns, "rows": rows}]
+
+    def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """Label, its probability, and the probability of every class."""
+        rows = outputs.float().softmax(1).tolist()
+        return [
+            {"label": self._label(row.index(max(row))), "probability": max(row),
+             "probabilities": {self._label(code): share for code, share in enumerate(row)}}
+            for row in rows
+        ]  # fmt: skip
+
+    def _usual(self) -> list[str]:
+        """Top-5 says something only where there are many more classes than five."""
+        return [*self.default_metrics, *(["top5"] if len(self._classes) >= 20 else [])]
+
+    def _label(self, code: int) -> str:
+        return self._classes[code] if code < len(self._classes) else str(code)
+
+    def _confusion(self, truth_N: Tensor, said_N: Tensor) -> dict[str, Any]:
+        count = max(len(self._classes), int(torch.stack([truth_N, said_N]).max()) + 1)
+        matrix = torch.bincount(truth_N * count + said_N, minlength=count**2).view(count, count)
+        labels = [self._label(code) for code in range(count)]
+        return {"kind": "confusion", "title": say("Confusion matrix"), "labels": labels, "matrix": matrix.tolist()}
+
+    def _pictures(self, inputs_BCHW: Tensor, captions: Sequence[str], folder: Path) -> dict[str, Any]:
+        assert self._preprocess is not None
+        items = []
+        for number, (pixels, caption) in enumerate(
+            zip(pixels_of(inputs_BCHW, self._preprocess), captions, strict=True), start=1
+        ):
+            file = f"exhibits/mistake-{number:02d}.png"
+            write_png(pixels, folder / file)
+            items.append({"file": file, "caption": caption})
+        return {"kind": "pictures", "title": say("Worst mistakes"), "items": items}
+
+
+@dataclass
+class _Seen:
+    """One look at all examples; `inputs`, `rows` and `worst` (true, said, probability) are of the surest mistakes."""
+
+    share_NK: Tensor
+    truth_N: Tensor
+    inputs: list[Tensor]
+    rows: list[int]
+    worst: list[tuple[int, int, float]]
+
+
+@torch.no_grad()
+def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
+    """Run the network over the source; of the inputs only those of the worst mistakes so far are kept."""
+    was_training = model.training
+    model.eval()
+    shares, truths, kept, first = [], [], [], 0
+    for batch in source.epoch(0):
+        assert isinstance(batch.inputs, Tensor) and batch.targets is not None
+        truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
+        share_BK = F.softmax(model(batch.inputs).float(), 1)
+        sure_B, said_B = share_BK.max(1)
+        wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
+        for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
+            number = first + row if batch.index is None else int(batch.index[row])
+            kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), batch.inputs[row].clone()))
+        kept = sorted(kept, key=lambda mistake: (-mistake[0], mistake[1]))[:_WORST]
+        shares.append(share_BK.cpu())
+        truths.append(truth_B.cpu())
+        first += len(truth_B)
+    model.train(was_training)
+    if not shares:
+        return None
+    worst = [(truth, said, sure) for sure, _, truth, said, _ in kept]
+    return _Seen(torch.cat(shares), torch.cat(truths), [x for *_, x in kept], [row for _, row, *_ in kept], worst)
+
+
+def _calibration(sure_N: Tensor, right_N: Tensor) -> dict[str, Any]:
+    """How often the network is right when it is so sure; empty bins are left out."""
+    bin_N = (sure_N * _BINS).long().clamp_max(_BINS - 1)
+    count = torch.bincount(bin_N, minlength=_BINS)
+    filled = count > 0
+    x = torch.bincount(bin_N, sure_N.double(), _BINS)[filled] / count[filled]
+    y = torch.bincount(bin_N, right_N.double(), _BINS)[filled] / count[filled]
+    return {"kind": "curve", "title": say("Calibration"), "x": x.tolist(), "y": y.tolist(),
+            "x_label": say("probability it gives"), "y_label": say("share that is right")}  # fmt: skip
+
+
+def _with_monitor(metrics: Sequence[str] | None, monitor: str, usual: Sequence[str]) -> list[str]:
+    """The wanted metrics, or the usual ones; the one that chooses the best weights is always measured."""
+    wanted = list(usual if metrics is None else metrics)
+    return wanted if monitor in wanted else [monitor, *wanted]

@@ -1,0 +1,190 @@
+"""Adversarial training: a discriminator learns to tell real from made, a generator learns to be taken for real.
+
+Goodfellow et al., "Generative adversarial nets", 2014 (the non-saturating loss); hinge loss: Lim & Ye, "Geometric GAN",
+2017; Wasserstein loss with gradient penalty: Gulrajani et al., "Improved training of Wasserstein GANs", 2017; one-sided
+label smoothing: Salimans et al., 2016. Letters: B batch, C channels, Z noise.
+
+Differs from the papers: for every loss there is one update of the discriminator for one of the generator.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from netwright.core.errors import ConfigError
+from netwright.core.messages import say
+from netwright.core.schemas import NonNegative, Probability, Size
+from netwright.core.seeds import generator, normal
+from netwright.data.batching import Batch, BatchSource
+from netwright.data.preprocess import Preprocessor
+from netwright.data.schema import Schema
+from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.judging import Judgement, Verdict, Verdicts, bundled_judge
+from netwright.tasks.pictures import pixels_of, write_grid
+
+__all__ = ["AdversarialGeneration"]
+
+Kind = Literal["non-saturating", "hinge", "wasserstein-gp"]
+
+_NOISE, _GRID = 0x6A4, 0x6A5  # keep the fixed noise of evaluations and of the report's grid apart
+
+
+@final
+class AdversarialGeneration(Task):
+    """Two phases a step: the discriminator, then the generator. The network has both as parts, as `models.GAN` does.
+
+    Args:
+        kind: the game that is played; see the module's text.
+        label_smoothing: what real pictures lack to a certain "real" (non-saturating only; the made ones stay at 0).
+        penalty: weight of the gradient penalty (wasserstein-gp only).
+        judge: what measures the pictures: `auto` (the bundled one, where the data are Fashion-MNIST), `none`, or the
+            path of a classifier's model folder.
+        judge_network: bound from `judge` where that is a path: takes pictures in [-1, 1], has `features`.
+        columns: the report's grid has that many pictures in a row and as many rows.
+
+    Shapes: batch inputs (B, C, H, W) in [-1, 1]; targets are not looked at.
+
+    Raises:
+        ConfigError: a judge's path without its network; in a step, a network without the two parts.
+    """
+
+    name = "gan"
+    phases = (Phase("discriminator", "discriminator"), Phase("generator", "generator"))
+    input_range = (-1.0, 1.0)
+
+    def __init__(
+        self,
+        schema: Schema,
+        preprocess: Preprocessor,
+        *,
+        kind: Kind = "non-saturating",
+        label_smoothing: Probability = 0.0,
+        penalty: NonNegative = 10.0,
+        judge: str = "auto",
+        judge_network: nn.Module | None = None,
+        columns: Size = 8,
+        seed: int = 0,
+    ) -> None:
+        if judge not in ("auto", "none") and judge_network is None:
+            template = "task.judge={judge!r} was not loaded; use auto, none, or the model folder of a classifier"
+            raise ConfigError(template, path="task.judge", judge=judge)
+        self._preprocess, self._kind, self._real, self._penalty = preprocess, kind, 1.0 - label_smoothing, penalty
+        self._columns, self._seed = columns, seed
+        self._judge = judge_network or (bundled_judge(schema) if judge == "auto" else None)
+        self.monitor = "loss" if self._judge is None else "frechet"
+        self._discriminator_loss: Tensor | None = None  # of this step, for the log
+
+    def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
+        """The loss of one of the two; noise comes from torch's global generator, which checkpoints hold."""
+        real = _real(batch)
+        _check(model)
+        noise = model.noise(len(real))  # type: ignore[operator]
+        if phase.name == "generator":
+            loss = _generator_loss(self._kind, _scores(model, _make(model, noise)))
+            logs = {} if self._discriminator_loss is None else {"discriminator_loss": self._discriminator_loss}
+            return StepOutput(loss, {**logs, "generator_loss": loss.detach()})
+        with torch.no_grad():
+            made = _make(model, noise)
+        loss = _discriminator_loss(self._kind, _scores(model, real), _scores(model, made), self._real)
+        if self._kind == "wasserstein-gp":
+            loss = loss + self._penalty * _gradient_penalty(model, real, made)
+        self._discriminator_loss = loss.detach()
+        return StepOutput(loss, {"discriminator_loss": self._discriminator_loss})
+
+    def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """As many pictures as there are real ones, from noise that belongs to the row; the loss is the generator's."""
+        real = _real(batch)
+        index = batch.index if batch.index is not None else torch.arange(len(real), device=real.device)
+        made = _make(model, normal(self._seed, 0, index, _NOISE, _noise_size(model)))
+        scores = _scores(model, made)
+        losses = {
+            "generator_loss": _generator_loss(self._kind, scores),
+            "discriminator_loss": _discriminator_loss(self._kind, _scores(model, real), scores, self._real),
+        }
+        return StepOutput(losses["generator_loss"], losses, Verdict(len(real), losses, self._judged(real, made)))
+
+    def measure(self) -> Verdicts:
+        """Losses, and where there is a judge Fréchet distance and classifier score."""
+        return Verdicts()
+
+    def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
+        """A grid of made pictures, and one of real ones to hold against it."""
+        count = self._columns**2
+        made = model.sample(count, generator(self._seed, _GRID))  # type: ignore[operator]
+        real = next(iter(source.epoch(0))).inputs
+        assert isinstance(real, Tensor)
+        items, captions = [], (say("made by the network"), say("real"))
+        for name, caption, pictures in zip(("made", "real"), captions, (made, real[:count]), strict=True):
+            file = f"exhibits/{name}.png"
+            write_grid(pixels_of(pictures, self._preprocess), folder / file, self._columns)
+            items.append({"file": file, "caption": caption})
+        shown: list[dict[str, Any]] = [{"kind": "pictures", "title": say("Made and real pictures"), "items": items}]
+        if self._judge is None:
+            text = say(
+                "No judge fits these data, so nothing says how good the pictures are: the losses of a GAN do not. "
+                "Train a classifier on such pictures and give its model folder as task.judge."
+            )
+            shown.append({"kind": "text", "title": say("Not measured"), "items": [text]})
+        return shown
+
+    def _judged(self, real: Tensor, made: Tensor) -> Judgement | None:
+        if self._judge is None:
+            return None
+        judge = self._judge.to(real.device)
+        features_of: Any = judge.features
+        seen = [features_of(pictures).flatten(1).float() for pictures in (real, made)]
+        return Judgement(seen[0], seen[1], judge(made).float())
+
+
+def _discriminator_loss(kind: Kind, real_B: Tensor, made_B: Tensor, real_label: float) -> Tensor:
+    """Real up, made down; the gradient penalty is added elsewhere."""
+    if kind == "non-saturating":
+        up = F.binary_cross_entropy_with_logits(real_B, torch.full_like(real_B, real_label))
+        return up + F.binary_cross_entropy_with_logits(made_B, torch.zeros_like(made_B))
+    if kind == "hinge":
+        return F.relu(1 - real_B).mean() + F.relu(1 + made_B).mean()
+    return made_B.mean() - real_B.mean()
+
+
+def _generator_loss(kind: Kind, made_B: Tensor) -> Tensor:
+    """Made up. Non-saturating: -log D, whose gradient is strong while the discriminator still wins."""
+    return F.softplus(-made_B).mean() if kind == "non-saturating" else -made_B.mean()
+
+
+def _gradient_penalty(model: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+    """How far the discriminator's slope is from 1, between real and made pictures."""
+    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    between = torch.lerp(real, made.to(real.dtype), share).requires_grad_()
+    (slope,) = torch.autograd.grad(_scores(model, between).sum(), between, create_graph=True)
+    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    return penalty
+
+
+def _real(batch: Batch) -> Tensor:
+    assert isinstance(batch.inputs, Tensor)
+    return batch.inputs
+
+
+def _make(model: nn.Module, noise_BZ: Tensor) -> Tensor:
+    made: Tensor = model.generator(noise_BZ)  # type: ignore[operator]
+    return made
+
+
+def _scores(model: nn.Module, pictures: Tensor) -> Tensor:
+    scores: Tensor = model.discriminator(pictures)  # type: ignore[operator]
+    return scores
+
+
+def _noise_size(model: nn.Module) -> int:
+    size: Any = model.noise_size
+    return int(size)
+
+
+def _check(model: nn.Module) -> None:
+    missing = [name for name in ("generator", "discriminator", "noise", "noise_size") if not hasattr(model, name)]
+    if missing:
+        template = "the network has no {missing}, which task gan needs; use model: gan, or wrap two networks in GAN"
+        raise ConfigError(template, path="model", missing=", ".join(missing))

@@ -1,0 +1,113 @@
+"""How good generated pictures are, in the eyes of a judge: a classifier of the same kind of pictures.
+
+Fréchet distance: Heusel et al., "GANs trained by a two time-scale update rule converge to a local Nash equilibrium",
+2017. Classifier score: Salimans et al., "Improved techniques for training GANs", 2016. Both judge by the features of
+Inception; ours are those of a small classifier of the data at hand, so figures compare only under one judge and one
+number of samples.
+Letters: B batch, D features, K classes.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from netwright.data.schema import Schema
+from netwright.data.sources.fashion import CLASSES
+from netwright.metrics import judges
+from netwright.models.vision.lenet import LeNet5
+
+__all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge", "classifier_score", "frechet_distance"]
+
+
+@dataclass
+class Judgement:
+    """What the judge saw. Shapes: features of real and made pictures (B, D), scores of the made ones (B, K)."""
+
+    real: Tensor
+    made: Tensor
+    scores: Tensor
+
+
+@dataclass
+class Verdict:
+    """The predictions of one evaluation batch of a GAN; as long as its batch, and so weighted in the mean."""
+
+    size: int
+    losses: dict[str, Tensor]
+    judgement: Judgement | None
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def bundled_judge(schema: Schema) -> nn.Module | None:
+    """The judge that comes with the package, for Fashion-MNIST in [-1, 1]; None for other data."""
+    if schema.input_shape != (1, 28, 28) or schema.target.classes != CLASSES:
+        return None
+    return _fashion_judge()
+
+
+def frechet_distance(real_ND: Tensor, made_ND: Tensor) -> float:
+    """Squared distance of means plus what the covariances differ, of two clouds taken as Gaussian; 0 for equal ones.
+
+    Shapes: (N, D) and (M, D), N and M at least 2.
+    """
+    real, made = real_ND.double(), made_ND.double()
+    shift = (real.mean(0) - made.mean(0)).square().sum()
+    spread_real, spread_made = (torch.cov(cloud.T).reshape(cloud.shape[1], -1) for cloud in (real, made))
+    root = _root(spread_real)
+    # The trace of the product's root is that of the symmetric root @ made @ root, whose eigenvalues are safe to take.
+    overlap = torch.linalg.eigvalsh(root @ spread_made @ root).clamp_min(0).sqrt().sum()
+    return max(0.0, float(shift + spread_real.trace() + spread_made.trace() - 2 * overlap))
+
+
+def classifier_score(scores_NK: Tensor) -> float:
+    """The exponential of how far p(class | picture) is from p(class): 1 (all alike) to K (sure, and every class)."""
+    log_NK = scores_NK.double().log_softmax(1)
+    share_NK = log_NK.exp()
+    return float((share_NK * (log_NK - share_NK.mean(0).log())).sum(1).mean().exp())
+
+
+class Verdicts:
+    """Collects verdicts into the figures: losses, and where there is a judge `frechet` and `classifier_score`."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, Tensor | float] = {}
+        self._count = 0
+        self._seen: list[Judgement] = []
+
+    def update(self, predictions: Verdict, targets: object) -> None:
+        """Take one batch in."""
+        self._count += predictions.size
+        for name, loss in predictions.losses.items():
+            self._losses[name] = self._losses.get(name, 0.0) + loss.double() * predictions.size
+        if predictions.judgement is not None:
+            self._seen.append(predictions.judgement)
+
+    def compute(self) -> dict[str, float]:
+        """The figures."""
+        figures = {name: float(total) / self._count for name, total in self._losses.items()}
+        if self._seen:
+            real, made = torch.cat([seen.real for seen in self._seen]), torch.cat([seen.made for seen in self._seen])
+            figures["frechet"] = frechet_distance(real, made) if len(real) > 1 else float("nan")
+            figures["classifier_score"] = classifier_score(torch.cat([seen.scores for seen in self._seen]))
+        return figures
+
+
+@cache
+def _fashion_judge() -> nn.Module:
+    judge = LeNet5(variant="modern", norm="batch")
+    with safe_open(Path(judges.__file__).with_name("fashion_mnist.safetensors"), "pt") as weights:
+        judge.load_state_dict({name: weights.get_tensor(name) for name in weights.keys()})  # noqa: SIM118 - not a dict
+    return judge.eval().requires_grad_(False)
+
+
+def _root(spread_DD: Tensor) -> Tensor:
+    """The symmetric square root."""
+    values, vectors = torch.linalg.eigh(spread_DD)
+    root: Tensor = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+    return root
