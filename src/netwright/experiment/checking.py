@@ -7,7 +7,7 @@ from typing import Any
 
 from netwright.core.errors import ConfigError
 from netwright.doctor import check
-from netwright.doctor.check.fix import fix_text
+from netwright.doctor.check.fix import apply_fixes
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
@@ -55,4 +55,4 @@ def fix_config(path: str | Path, findings: Sequence[Finding]) -> tuple[str, str]
         text = Path(path).read_text("utf-8")
     except OSError as error:
         raise ConfigError("{file} cannot be read ({reason})", file=path, reason=error.strerror) from error
-    return fix_text(text, list(findings), str(path))
+    return apply_fixes(text, list(findings), str(path))

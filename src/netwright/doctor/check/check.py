@@ -50,7 +50,9 @@ def check(
     given = inputs if type(inputs) is tuple else (inputs,)
     given = tuple(_tensor(value, net) for value in given)
     wanted = _tensor(targets, net) if targets is not None else None
-    case = Case(net, given, wanted, given, wanted, None, optimizer, config, schema, validation, examples, tuple(metrics))
+    case = Case(
+        net, given, wanted, given, wanted, None, optimizer, config, schema, validation, examples, tuple(metrics)
+    )
     case.loss = view_loss(loss) if loss is not None else None
     notes: list[Finding] = []
     if all(tensor.numel() for tensor in tensors_in(given)):
@@ -79,7 +81,11 @@ def _guarded(code: str, work: Callable[[], list[Finding]]) -> list[Finding]:
         evidence = say("{code} raised {kind}: {error}", code=code, kind=type(error).__name__, error=str(error)[:200])
         why = say("This is a bug of netwright, not of your network. The other rules were not affected.")
         remedy = say("Report it with this line, please.")
-        return [Finding("NW100", "internal", "note", f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}", evidence, why, remedy)]
+        return [
+            Finding(
+                "NW100", "internal", "note", f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}", evidence, why, remedy
+            )
+        ]
 
 
 def _tensor(value: Any, net: nn.Module) -> Any:

@@ -56,7 +56,13 @@ _FUNCTIONS = {
     "huber_loss": "huber",
     "kl_div": "kl",
 }
-_TARGET_KINDS = {"class": "class", "multilabel": "binary", "binary": "binary", "number": "number", "distribution": "distribution"}
+_TARGET_KINDS = {
+    "class": "class",
+    "multilabel": "binary",
+    "binary": "binary",
+    "number": "number",
+    "distribution": "distribution",
+}
 _WEIGHTS = ("weight", "pos_weight", "alpha", "gamma", "class_weights", "weights")
 
 
@@ -112,7 +118,11 @@ def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _given(value: Any) -> bool:
-    return isinstance(value, Tensor) or (isinstance(value, int | float) and not isinstance(value, bool)) or isinstance(value, list)
+    return (
+        isinstance(value, Tensor)
+        or (isinstance(value, int | float) and not isinstance(value, bool))
+        or isinstance(value, list)
+    )
 
 
 def _known(loss: Any, kind: str | None, name: str, how: str, weighted: bool = False) -> LossView:
@@ -122,7 +132,11 @@ def _known(loss: Any, kind: str | None, name: str, how: str, weighted: bool = Fa
 
 def _self_described(loss: Any, inner: Any, name: str, weighted: bool) -> LossView:
     target_kind = _TARGET_KINDS.get(getattr(inner, "target_kind", None) or "")
-    by_nature = {("logits", "class"): "cross-entropy", ("logits", "binary"): "bce-logits", ("probabilities", "binary"): "bce"}
+    by_nature = {
+        ("logits", "class"): "cross-entropy",
+        ("logits", "binary"): "bce-logits",
+        ("probabilities", "binary"): "bce",
+    }
     kind = by_nature.get((inner.expects, target_kind or ""))
     return LossView(loss, name, kind, inner.expects, target_kind, "attribute", weighted)
 
@@ -235,5 +249,7 @@ def _by_invariance(
     scale = max(abs(a - answers[0]) for a in answers)
     if scale > 0 and all(abs(a - b) < 1e-4 * scale for a, b in zip(moved, answers, strict=True)):
         expects, target_kind = KINDS["cross-entropy"]
-        return LossView(unknown.function, unknown.name, "cross-entropy", expects, target_kind, "behaviour", unknown.weighted)
+        return LossView(
+            unknown.function, unknown.name, "cross-entropy", expects, target_kind, "behaviour", unknown.weighted
+        )
     return unknown

@@ -194,7 +194,13 @@ def _trouble(stage: str, error: Exception, recorder: Recorder, training: bool) -
     call = recorder.open[-1] if recorder.open else None
     shapes = call.input_shapes if call else []
     return Trouble(
-        stage, _line(error), type(error).__name__, call.path if call else "", call.module if call else None, shapes, training
+        stage,
+        _line(error),
+        type(error).__name__,
+        call.path if call else "",
+        call.module if call else None,
+        shapes,
+        training,
     )
 
 

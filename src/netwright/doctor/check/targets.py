@@ -8,7 +8,13 @@ from torch import Tensor
 
 __all__ = ["TargetView", "view_targets"]
 
-_FROM_SCHEMA = {"class": "class", "number": "number", "multilabel": "multilabel", "next-token": "tokens", "action": "number"}
+_FROM_SCHEMA = {
+    "class": "class",
+    "number": "number",
+    "multilabel": "multilabel",
+    "next-token": "tokens",
+    "action": "number",
+}
 
 
 @dataclass(frozen=True)

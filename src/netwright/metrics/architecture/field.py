@@ -15,9 +15,41 @@ __all__ = ["Field", "depths", "fields"]
 
 _GLOBAL = {"matmul", "bmm", "einsum", "scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru"}
 _GLOBAL |= {"rnn_tanh", "rnn_relu", "embedding", "bilinear"}
-_RESHAPES = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "mean", "sum", "amax", "max", "getitem", "select"}
-WEIGHTED = {"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "matmul"}
-WEIGHTED |= {"bmm", "einsum", "lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward", "bilinear", "addmm"}
+_RESHAPES = {
+    "view",
+    "reshape",
+    "flatten",
+    "unflatten",
+    "squeeze",
+    "unsqueeze",
+    "mean",
+    "sum",
+    "amax",
+    "max",
+    "getitem",
+    "select",
+}
+WEIGHTED = {
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "matmul",
+}
+WEIGHTED |= {
+    "bmm",
+    "einsum",
+    "lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+    "multi_head_attention_forward",
+    "bilinear",
+    "addmm",
+}
 WEIGHTED |= {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 
 
@@ -94,7 +126,9 @@ def _slide(field: Field, kernel: object, stride: object, dilation: object) -> Fi
 
 
 def _transposed(node: Node, field: Field, axes: int) -> Field:
-    finer = Field(field.reach, tuple(a / b for a, b in zip(field.step, _each(node.argument("stride", 3, 1), axes), strict=True)))
+    finer = Field(
+        field.reach, tuple(a / b for a, b in zip(field.step, _each(node.argument("stride", 3, 1), axes), strict=True))
+    )
     kernel, stride = node.input_shapes[1][2:], _each(node.argument("stride", 3, 1), axes)
     # A cell of the finer map is fed by ceil(k / s) cells of the coarser one.
     reach = tuple(finer.reach[i] + (math.ceil(kernel[i] / stride[i]) - 1) * field.step[i] for i in range(axes))

@@ -22,11 +22,44 @@ Shape = tuple[int, ...]
 # Attribute reads that give a tensor; everything else read through __get__ (shape, dtype, device, ...) is no step of the network.
 _VIEWS = {"T": "transpose", "mT": "transpose", "H": "transpose", "mH": "transpose", "data": "detach"}
 _VIEWS |= {"real": "real", "imag": "imag"}
-_NAMES = {"truediv": "div", "true_divide": "div", "divide": "div", "floordiv": "floor_divide", "multiply": "mul", "subtract": "sub"}
-_NAMES |= {"rsub": "sub", "radd": "add", "rmul": "mul", "rtruediv": "div", "rdiv": "div", "rpow": "pow", "iadd": "add", "imul": "mul"}
-_NAMES |= {"isub": "sub", "itruediv": "div", "idiv": "div", "ipow": "pow", "rmatmul": "matmul", "special_expit": "sigmoid"}
+_NAMES = {
+    "truediv": "div",
+    "true_divide": "div",
+    "divide": "div",
+    "floordiv": "floor_divide",
+    "multiply": "mul",
+    "subtract": "sub",
+}
+_NAMES |= {
+    "rsub": "sub",
+    "radd": "add",
+    "rmul": "mul",
+    "rtruediv": "div",
+    "rdiv": "div",
+    "rpow": "pow",
+    "iadd": "add",
+    "imul": "mul",
+}
+_NAMES |= {
+    "isub": "sub",
+    "itruediv": "div",
+    "idiv": "div",
+    "ipow": "pow",
+    "rmatmul": "matmul",
+    "special_expit": "sigmoid",
+}
 _NAMES |= {"concat": "cat", "concatenate": "cat", "swapaxes": "transpose", "movedim": "permute", "detach_": "detach"}
-_QUIET = {"size", "dim", "numel", "is_floating_point", "requires_grad_", "backward", "register_hook", "retain_grad", "stride"}
+_QUIET = {
+    "size",
+    "dim",
+    "numel",
+    "is_floating_point",
+    "requires_grad_",
+    "backward",
+    "register_hook",
+    "retain_grad",
+    "stride",
+}
 
 
 @dataclass(eq=False)
@@ -85,7 +118,10 @@ class Recorder(TorchFunctionMode):
     """
 
     def __init__(
-        self, net: nn.Module, inputs: tuple[Any, ...], observe: Callable[[Node, Tensor, tuple[Any, ...]], None] | None = None
+        self,
+        net: nn.Module,
+        inputs: tuple[Any, ...],
+        observe: Callable[[Node, Tensor, tuple[Any, ...]], None] | None = None,
     ) -> None:
         super().__init__()
         self.nodes: list[Node] = []
@@ -102,6 +138,8 @@ class Recorder(TorchFunctionMode):
         self._handles: list[Any] = []
         for tensor in tensors_in(inputs):
             self.inputs.append(self._add("input", [], [], [], tensor, (), {}))
+            if observe is not None:
+                observe(self.inputs[-1], tensor, ())
 
     def __enter__(self) -> "Recorder":
         for path, module in self._net.named_modules():
@@ -164,7 +202,14 @@ class Recorder(TorchFunctionMode):
         return None
 
     def _add(
-        self, op: str, parents: list[Node], parameters: list[str], shapes: list[Shape], made: Tensor, args: Any, kwargs: Any
+        self,
+        op: str,
+        parents: list[Node],
+        parameters: list[str],
+        shapes: list[Shape],
+        made: Tensor,
+        args: Any,
+        kwargs: Any,
     ) -> Node:
         path = self.open[-1].path if self.open else ""
         literal_args, literal_kwargs = _literal(args), _literal(kwargs)
@@ -223,7 +268,13 @@ def main_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
         return output
     for name in ("logits", "out", "output", "prediction", "predictions", "reconstruction"):
-        part = output.get(name) if isinstance(output, Mapping) else vars(output).get(name) if hasattr(output, "__dict__") else None
+        part = (
+            output.get(name)
+            if isinstance(output, Mapping)
+            else vars(output).get(name)
+            if hasattr(output, "__dict__")
+            else None
+        )
         if isinstance(part, Tensor):
             return part
     return next((tensor for tensor in tensors_in(output) if tensor.is_floating_point()), None)

@@ -95,7 +95,9 @@ class Architecture:
         return [f"{self.name}: " + ", ".join(facts), way, *(word for word in words if word)]
 
     def _foot(self) -> list[str]:
-        note = say("For one example. FLOPs: a multiply-accumulate is 2; convolutions, matrix products and attention count.")
+        note = say(
+            "For one example. FLOPs: a multiply-accumulate is 2; convolutions, matrix products and attention count."
+        )
         return [note, self.remark] if self.remark else [note]
 
 
@@ -105,7 +107,11 @@ def _table(rows: list[LayerRow]) -> list[str]:
     for row, label in _collapsed(rows):
         field = "" if row.receptive_field is None else str(row.receptive_field)
         kind = row.type if row.calls == 1 else f"{row.type} ×{row.calls}"
-        numbers = [f"{row.parameters:,}" if row.parameters else "", _human(row.flops), _human(row.activation_bytes, "B")]
+        numbers = [
+            f"{row.parameters:,}" if row.parameters else "",
+            _human(row.flops),
+            _human(row.activation_bytes, "B"),
+        ]
         lines.append([label, kind, _shown(row.output_shape), *numbers, field])
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     aligned = [_aligned(line, widths) for line in lines]

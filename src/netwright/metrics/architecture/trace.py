@@ -50,7 +50,9 @@ def trace(
             remark = "" if attempt is _on_meta else _remark(first_error)
             return _architecture(net, input_shape, batch, seen, meter, output, remark)
     shapes = " + ".join(str(tuple(t.shape)) for t in tensors_in(examples[0]))
-    raise ConfigError("{net} cannot run on input {shapes}: {error}", net=_title(net), shapes=shapes, error=_line(first_error))
+    raise ConfigError(
+        "{net} cannot run on input {shapes}: {error}", net=_title(net), shapes=shapes, error=_line(first_error)
+    )
 
 
 Prepared = tuple[nn.Module, tuple[Any, ...], contextlib.AbstractContextManager[Any]]
@@ -195,7 +197,10 @@ def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _remark(error: Exception | None) -> str:
-    return say("Measured on a real run of a copy, since the network does not run on shapes alone ({error}).", error=_line(error))
+    return say(
+        "Measured on a real run of a copy, since the network does not run on shapes alone ({error}).",
+        error=_line(error),
+    )
 
 
 def _line(error: Exception | None) -> str:

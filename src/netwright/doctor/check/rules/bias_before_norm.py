@@ -24,8 +24,15 @@ def rule(case: Case) -> Iterator[Finding]:
     if not places:
         return
     shown = ", ".join(places[:4]) + (", …" if len(places) > 4 else "")
-    evidence = say("{count} layer(s) with a bias directly before a norm that subtracts the mean: {shown} ({wasted:,} parameters).", count=len(places), shown=shown, wasted=wasted)
-    why = say("The norm takes each channel's mean away, and the bias with it. It gets no gradient and costs memory and time.")
+    evidence = say(
+        "{count} layer(s) with a bias directly before a norm that subtracts the mean: {shown} ({wasted:,} parameters).",
+        count=len(places),
+        shown=shown,
+        wasted=wasted,
+    )
+    why = say(
+        "The norm takes each channel's mean away, and the bias with it. It gets no gradient and costs memory and time."
+    )
     remedy = say("Build these layers with bias=False; the norm has a shift of its own.")
     yield Finding(CODE, FAULT, "note", places[0], evidence, why, remedy)
 

@@ -47,7 +47,11 @@ def _finding(case: Case, output: Tensor, targets: Tensor, given: float | None, m
     if given is None or meant is None:
         evidence = sizes
     else:
-        evidence = sizes + say(" The loss is {given:.4g}; with equal shapes it would be {meant:.4g}.", given=given, meant=meant)
-    why = say("Broadcasting pairs every output with every target, so the best the network can do is to predict the mean for all.")
+        evidence = sizes + say(
+            " The loss is {given:.4g}; with equal shapes it would be {meant:.4g}.", given=given, meant=meant
+        )
+    why = say(
+        "Broadcasting pairs every output with every target, so the best the network can do is to predict the mean for all."
+    )
     remedy = say("Give the targets the output's shape: targets.reshape(output.shape) (or output.squeeze(1)).")
     return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)

@@ -27,8 +27,17 @@ def rule(case: Case) -> Iterator[Finding]:
         if size < _LARGE or size < _SHARE * total or not convolutional or not _flattened(graph, node):
             continue
         outs, ins = node.input_shapes[1]
-        evidence = say("{ins:,} inputs to {outs:,} units: {size:,} of {total:,} parameters ({share:.0%}).", ins=ins, outs=outs, size=size, total=total, share=size / total)
-        why = say("The layer reads a whole feature map position by position, learns no shift invariance, and overfits first.")
+        evidence = say(
+            "{ins:,} inputs to {outs:,} units: {size:,} of {total:,} parameters ({share:.0%}).",
+            ins=ins,
+            outs=outs,
+            size=size,
+            total=total,
+            share=size / total,
+        )
+        why = say(
+            "The layer reads a whole feature map position by position, learns no shift invariance, and overfits first."
+        )
         remedy = say("Pool the map before it (global average pooling), or add strides.")
         yield Finding(CODE, FAULT, "warning", node.where, evidence, why, remedy)
         return

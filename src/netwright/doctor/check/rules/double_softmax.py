@@ -46,9 +46,14 @@ def _squeezed(case: Case, ending: Output, kind: str) -> Finding:
     where = ending.node.where if ending.node is not None else "output"
     floor = _floor(kind, case.loss.kind, count)
     evidence = say(
-        "{kind} at the output, and {loss} applies its own: the loss cannot fall below {floor:.3f}.", kind=kind, loss=case.loss.name, floor=floor
+        "{kind} at the output, and {loss} applies its own: the loss cannot fall below {floor:.3f}.",
+        kind=kind,
+        loss=case.loss.name,
+        floor=floor,
     )
-    why = say("The scores reach the loss squeezed into 0 to 1, so confident answers cannot be given and gradients are weak. Training is slow or stops short.")
+    why = say(
+        "The scores reach the loss squeezed into 0 to 1, so confident answers cannot be given and gradients are weak. Training is slow or stops short."
+    )
     remedy = say("Remove the {kind} at the output; apply it only when predicting.", kind=kind)
     key = case.layer_key(where)
     return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
@@ -66,7 +71,9 @@ def _idle(case: Case, ending: Output) -> Finding:
     assert case.loss is not None
     where = ending.node.where if ending.node is not None else "output"
     evidence = say("log-softmax at the output, and {loss} applies it again.", loss=case.loss.name)
-    why = say("A log-softmax of a log-softmax is the same, so results are right but work is done twice. With NLLLoss it would be needed.")
+    why = say(
+        "A log-softmax of a log-softmax is the same, so results are right but work is done twice. With NLLLoss it would be needed."
+    )
     remedy = say("Remove the log-softmax, or use NLLLoss.")
     key = case.layer_key(where)
     return Finding(CODE, FAULT, "warning", where, evidence, why, remedy, fix={key: None} if key else None)
@@ -74,16 +81,29 @@ def _idle(case: Case, ending: Output) -> Finding:
 
 def _within(case: Case) -> Finding:
     assert case.loss is not None
-    evidence = say("{loss} behaves like {kind} of {inside}(output).", loss=case.loss.name, kind=case.loss.kind, inside=case.loss.inside)
-    why = say("{kind} applies {inside} itself, so it is applied twice. The loss cannot come near zero and gradients are weak.", kind=case.loss.kind, inside=case.loss.inside)
+    evidence = say(
+        "{loss} behaves like {kind} of {inside}(output).",
+        loss=case.loss.name,
+        kind=case.loss.kind,
+        inside=case.loss.inside,
+    )
+    why = say(
+        "{kind} applies {inside} itself, so it is applied twice. The loss cannot come near zero and gradients are weak.",
+        kind=case.loss.kind,
+        inside=case.loss.inside,
+    )
     remedy = say("Give the raw scores to the loss.")
     return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)
 
 
 def _twice(case: Case, first: Node, second: Node) -> Finding:
     evidence = say("{second} is applied to the result of {first}.", first=named(first), second=named(second))
-    why = say("The second one sees numbers between 0 and 1 and makes them nearly equal. The network cannot be sure of anything.")
+    why = say(
+        "The second one sees numbers between 0 and 1 and makes them nearly equal. The network cannot be sure of anything."
+    )
     remedy = say("Remove one of the two.")
     severity = "warning" if first.op == second.op == "log_softmax" else "error"
     key = case.layer_key(second.where)
-    return Finding(CODE, FAULT, severity, second.where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
+    return Finding(
+        CODE, FAULT, severity, second.where, evidence, why, remedy, proven=True, fix={key: None} if key else None
+    )

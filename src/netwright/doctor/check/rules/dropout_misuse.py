@@ -52,7 +52,9 @@ def _output(case: Case, node: Node) -> Finding:
     why = say("It deletes answers, not features: the loss is taken on scores that were set to zero by chance.")
     remedy = say("Move it before the last layer, or remove it.")
     key = case.layer_key(node.path)
-    return Finding(CODE, FAULT, "error", node.where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
+    return Finding(
+        CODE, FAULT, "error", node.where, evidence, why, remedy, proven=True, fix={key: None} if key else None
+    )
 
 
 def _feeds_norm(graph: Graph, node: Node) -> bool:
@@ -69,7 +71,9 @@ def _feeds_norm(graph: Graph, node: Node) -> bool:
 def _norm(case: Case, nodes: list[Node]) -> Finding:
     places = ", ".join(node.where for node in nodes[:4])
     evidence = say("{count} dropout layer(s) directly before a batch norm: {places}.", count=len(nodes), places=places)
-    why = say("Dropout changes the variance in training but not in evaluation, so the running statistics are wrong when they are used (Li et al., 2019).")
+    why = say(
+        "Dropout changes the variance in training but not in evaluation, so the running statistics are wrong when they are used (Li et al., 2019)."
+    )
     remedy = say("Put dropout after the last batch norm, or remove it.")
     key = case.layer_key(nodes[0].path)
     fix = {key: None} if key else None

@@ -33,8 +33,16 @@ def _labels(case: Case, units: int) -> Iterator[Finding]:
         return
     if labels[-1] >= units or labels[0] < 0:
         wanted = labels[-1] + 1
-        evidence = say("Labels run from {low} to {high}, the output has {units} units.", low=labels[0], high=labels[-1], units=units)
-        why = say("A label outside 0 to {last} has no unit that could stand for it. The loss fails on it or reads foreign memory.", last=units - 1)
+        evidence = say(
+            "Labels run from {low} to {high}, the output has {units} units.",
+            low=labels[0],
+            high=labels[-1],
+            units=units,
+        )
+        why = say(
+            "A label outside 0 to {last} has no unit that could stand for it. The loss fails on it or reads foreign memory.",
+            last=units - 1,
+        )
         if labels[0] >= 1 and labels[-1] == units:
             remedy = say("Subtract 1 from the labels: they must start at 0.")
         elif labels[0] < 0:
@@ -50,7 +58,11 @@ def _labels(case: Case, units: int) -> Iterator[Finding]:
     if (known and known < units) or (not known and _too_wide(case, labels, units, expected)):
         count = known or len(labels)
         evidence = say("The output has {units} units for {count} classes.", units=units, count=count)
-        why = say("Units without a class are only ever pushed down, and the loss starts at ln {units} instead of ln {count}.", units=units, count=count)
+        why = say(
+            "Units without a class are only ever pushed down, and the loss starts at ln {units} instead of ln {count}.",
+            units=units,
+            count=count,
+        )
         remedy = say("Give the last layer {count} outputs, if there are no more classes.", count=count)
         yield Finding(CODE, FAULT, "warning", where, evidence, why, remedy)
 
@@ -58,13 +70,17 @@ def _labels(case: Case, units: int) -> Iterator[Finding]:
 def _too_wide(case: Case, labels: list[int], units: int, expected: float) -> bool:
     """Vocabularies are wider than any text, so token targets never count as too narrow."""
     tokens = case.target is not None and case.target.kind == "tokens"
-    integers = case.main_input is not None and not case.main_input.is_floating_point() and case.main_input.dtype != torch.uint8
+    integers = (
+        case.main_input is not None and not case.main_input.is_floating_point() and case.main_input.dtype != torch.uint8
+    )
     return not tokens and not integers and labels[-1] + 1 < units and len(labels) < _UNIFORM * expected
 
 
 def _columns(case: Case, units: int, wanted: int) -> Iterator[Finding]:
     evidence = say("The output has {units} columns, the targets have {wanted}.", units=units, wanted=wanted)
-    why = say("Each target column needs an output of its own. Where the loss does not refuse this, it compares every output with every target.")
+    why = say(
+        "Each target column needs an output of its own. Where the loss does not refuse this, it compares every output with every target."
+    )
     remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
     fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None
     yield Finding(CODE, FAULT, "error", _head(case), evidence, why, remedy, proven=True, fix=fix)

@@ -36,25 +36,26 @@ def rule(case: Case) -> Iterator[Finding]:
 
 
 def _gain(graph: Graph, node: Node) -> float:
-    """Output size over input size, where the weights (not a bias) make it."""
-    if node.op not in WEIGHTED or len(node.parents) != 1 or node.stats is None:
+    """Output size over input size, where the weights (not a bias on a small input) make it."""
+    if node.op not in WEIGHTED or len(node.parents) != 1 or node.stats is None or not node.stats.finite:
         return 0.0
-    before = node.parents[0].stats or (graph.first.get(node) is not None and _stats_of(graph.first[node])) or None
-    if before is None or before is False or before.rms <= 1e-6 or not node.stats.finite:
+    weight, before = graph.weight(node), node.parents[0].stats
+    if weight is None or before is None or before.rms <= 0:
         return 0.0
-    return float(node.stats.rms / before.rms)
-
-
-def _stats_of(tensor: Tensor) -> object:
-    from netwright.doctor.check.graph import measure
-
-    return measure(tensor.float())
+    expected = float(weight.detach().float().std(correction=0)) * (weight[0].numel() ** 0.5)
+    return min(float(node.stats.rms / before.rms), 4 * expected)
 
 
 def _loud(node: Node, gain: float) -> Finding:
     severity: Severity = "error" if gain > _WILD else "warning"
-    evidence = say("The signal grows by a factor of {gain:.3g} in this layer ({shape} weights).", gain=gain, shape=tuple(node.input_shapes[1]))
-    why = say("Weights should keep the size of the signal, about 1/sqrt(inputs) each. Large ones saturate what follows and make the first gradients explode.")
+    evidence = say(
+        "The signal grows by a factor of {gain:.3g} in this layer ({shape} weights).",
+        gain=gain,
+        shape=tuple(node.input_shapes[1]),
+    )
+    why = say(
+        "Weights should keep the size of the signal, about 1/sqrt(inputs) each. Large ones saturate what follows and make the first gradients explode."
+    )
     remedy = say("Initialise with torch's default, Kaiming or Xavier instead of a fixed standard deviation.")
     return Finding(CODE, FAULT, severity, node.where, evidence, why, remedy, proven=severity == "error")
 
@@ -67,7 +68,11 @@ def _faded(chain: list[Node]) -> Finding | None:
     ratio = last.spread / source.spread
     if ratio > _FADED:
         return None
-    evidence = say("Differences between examples shrink by a factor of {ratio:.1e} over {count} hidden layer(s).", ratio=ratio, count=len(chain) - 1)
+    evidence = say(
+        "Differences between examples shrink by a factor of {ratio:.1e} over {count} hidden layer(s).",
+        ratio=ratio,
+        count=len(chain) - 1,
+    )
     why = say("Weights this small make all examples look alike to the later layers, and gradients are as small.")
     remedy = say("Initialise with torch's default, Kaiming or Xavier.")
     return Finding(CODE, FAULT, "warning", chain[0].where, evidence, why, remedy)
@@ -77,7 +82,13 @@ def _first_loss(case: Case, graph: Graph) -> Iterator[Finding]:
     output, targets, loss = case.quiet_output, case.few_targets, case.loss
     if loss is None or output is None or not isinstance(targets, Tensor) or case.trouble is not None:
         return
-    if loss.kind != "cross-entropy" or loss.inside or loss.onehot or targets.is_floating_point() or _unscaled(case, graph):
+    if (
+        loss.kind != "cross-entropy"
+        or loss.inside
+        or loss.onehot
+        or targets.is_floating_point()
+        or _unscaled(case, graph)
+    ):
         return
     count = output.shape[case.class_axis]
     rows = output.movedim(case.class_axis, -1).reshape(-1, count).float()
@@ -88,9 +99,18 @@ def _first_loss(case: Case, graph: Graph) -> Iterator[Finding]:
         value = float(F.cross_entropy(rows, labels))
     even = math.log(count)
     if value > 3 * even and value - even > 2:
-        evidence = say("The first loss is {value:.3g}; equal odds for {count} classes give {even:.3g}.", value=value, count=count, even=even)
-        why = say("The untrained network is sure of wrong answers: its scores are spread too widely. The first steps only undo that.")
-        remedy = say("Scale down the initialisation of the last layer (or, with tied embeddings, of the embedding: a standard deviation of 0.02).")
+        evidence = say(
+            "The first loss is {value:.3g}; equal odds for {count} classes give {even:.3g}.",
+            value=value,
+            count=count,
+            even=even,
+        )
+        why = say(
+            "The untrained network is sure of wrong answers: its scores are spread too widely. The first steps only undo that."
+        )
+        remedy = say(
+            "Scale down the initialisation of the last layer (or, with tied embeddings, of the embedding: a standard deviation of 0.02)."
+        )
         yield Finding(CODE, FAULT, "warning", "output", evidence, why, remedy)
 
 

@@ -10,7 +10,11 @@ from netwright.doctor.findings import Finding
 CODE, FAULT = "NW110", "missing-nonlinearity"
 
 # Averages are linear, and so is a batch norm once its statistics are fixed.
-_LINEAR = RESHAPES | DROPOUTS | {"batch_norm", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool2d", "adaptive_avg_pool1d"}
+_LINEAR = (
+    RESHAPES
+    | DROPOUTS
+    | {"batch_norm", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool2d", "adaptive_avg_pool1d"}
+)
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -26,10 +30,19 @@ def rule(case: Case) -> Iterator[Finding]:
     merged = len({node for pair in pairs for node in pair})
     everything = len(layers) >= 2 and merged == len(layers)
     places = ", ".join(f"{first.where} → {second.where}" for first, second in pairs[:4])
-    evidence = say("{count} of {all} layers with weights follow each other without an activation: {places}.", count=merged, all=len(layers), places=places)
-    why = say("The product of two linear maps is one linear map, so the second layer adds weights but nothing that can be expressed.")
+    evidence = say(
+        "{count} of {all} layers with weights follow each other without an activation: {places}.",
+        count=merged,
+        all=len(layers),
+        places=places,
+    )
+    why = say(
+        "The product of two linear maps is one linear map, so the second layer adds weights but nothing that can be expressed."
+    )
     remedy = say("Put an activation (ReLU, GELU) between them, or drop one of the layers.")
-    yield Finding(CODE, FAULT, "error" if everything else "warning", pairs[0][1].where, evidence, why, remedy, proven=everything)
+    yield Finding(
+        CODE, FAULT, "error" if everything else "warning", pairs[0][1].where, evidence, why, remedy, proven=everything
+    )
 
 
 def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:
@@ -42,7 +55,12 @@ def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:
             return None
         way.append(before)
     first = way[-1]
-    if len(way) < 2 or first.op not in WEIGHTED or _special(first) or (first.op in CONVOLUTIONS) != (node.op in CONVOLUTIONS):
+    if (
+        len(way) < 2
+        or first.op not in WEIGHTED
+        or _special(first)
+        or (first.op in CONVOLUTIONS) != (node.op in CONVOLUTIONS)
+    ):
         return None
     return None if _bottleneck(first, node) else (first, node)
 

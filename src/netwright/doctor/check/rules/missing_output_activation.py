@@ -30,11 +30,23 @@ def _logs(case: Case, output: Tensor) -> Iterator[Finding]:
         return
     assert case.loss is not None
     plain = bool((output >= 0).all()) and float((output.double().sum(axis) - 1).abs().max()) < 1e-3
-    got = say("probabilities (rows sum to 1)") if plain else say("scores whose exponentials sum to {sum:.3g} on average", sum=float(sums.mean()))
+    got = (
+        say("probabilities (rows sum to 1)")
+        if plain
+        else say("scores whose exponentials sum to {sum:.3g} on average", sum=float(sums.mean()))
+    )
     evidence = say("{loss} wants log-probabilities and gets {got}.", loss=case.loss.name, got=got)
-    why = say("It only picks the entry of the right class, with its sign turned. Without the logarithm of a softmax, pushing all entries up lowers it without bound or without learning.")
-    remedy = say("Use log_softmax instead of softmax at the output.") if plain else say("Use cross-entropy, or put log_softmax at the output.")
-    yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=_fix(case, "cross-entropy", plain))
+    why = say(
+        "It only picks the entry of the right class, with its sign turned. Without the logarithm of a softmax, pushing all entries up lowers it without bound or without learning."
+    )
+    remedy = (
+        say("Use log_softmax instead of softmax at the output.")
+        if plain
+        else say("Use cross-entropy, or put log_softmax at the output.")
+    )
+    yield Finding(
+        CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=_fix(case, "cross-entropy", plain)
+    )
 
 
 def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
@@ -45,11 +57,20 @@ def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
     low, high = (float(v) for v in output.aminmax())
     evidence = say(
         "{loss} wants probabilities; {share:.0%} of the outputs lie outside 0 to 1 (from {low:.3g} to {high:.3g}).",
-        loss=case.loss.name, share=outside, low=low, high=high,
+        loss=case.loss.name,
+        share=outside,
+        low=low,
+        high=high,
     )
-    why = say("The logarithm of a number outside 0 to 1 is no loss: it is refused or not a number. The network ends in raw scores.")
+    why = say(
+        "The logarithm of a number outside 0 to 1 is no loss: it is refused or not a number. The network ends in raw scores."
+    )
     binary = case.loss.target_kind == "binary"
-    remedy = say("Use BCEWithLogitsLoss, or put a sigmoid at the output.") if binary else say("Use cross-entropy on the raw scores.")
+    remedy = (
+        say("Use BCEWithLogitsLoss, or put a sigmoid at the output.")
+        if binary
+        else say("Use cross-entropy on the raw scores.")
+    )
     fix = _fix(case, "bce-logits" if binary else "cross-entropy", False)
     yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=fix)
 

@@ -23,9 +23,12 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     evidence = say(
         "{share:.0%} of the examples have several labels; {what} makes labels compete.",
-        share=several, what=loss.name if loss.target_kind == "class" else case.ending.kind,
+        share=several,
+        what=loss.name if loss.target_kind == "class" else case.ending.kind,
     )
-    why = say("With softmax the labels share one unit of probability, so two right answers can reach a half each at best.")
+    why = say(
+        "With softmax the labels share one unit of probability, so two right answers can reach a half each at best."
+    )
     remedy = say("Use BCEWithLogitsLoss on raw scores, one question a label.")
     fix = case.patch("loss.name", "bce-logits") if case.option("loss.name", "loss") else None
     yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True, fix=fix)

@@ -39,7 +39,9 @@ def rule(case: Case) -> Iterator[Finding]:
     elif loss.expects == "logits" and ending.kind in {"tanh", "hardtanh", "relu", "relu6", "softplus"}:
         yield from _bounded(case, low, high)
     elif loss.expects == "probabilities" and ending.kind in {"tanh", "hardtanh", "relu", "softplus", "relu6"}:
-        evidence = say("{kind} at the output, before {loss} that wants values from 0 to 1.", kind=ending.kind, loss=loss.name)
+        evidence = say(
+            "{kind} at the output, before {loss} that wants values from 0 to 1.", kind=ending.kind, loss=loss.name
+        )
         why = say("The activation gives values outside 0 to 1, whose logarithm is no loss.")
         remedy = say("Use a sigmoid at the output, or none with BCEWithLogitsLoss.")
         yield Finding(CODE, FAULT, "error", _where(case), evidence, why, remedy, proven=True)
@@ -59,28 +61,41 @@ def _unreachable(case: Case, targets: Tensor, low: float, high: float) -> Iterat
     kind = case.ending.kind
     evidence = say(
         "{kind} reaches {low:g} to {high:g}; {share:.0%} of the targets lie outside (from {least:.3g} to {most:.3g}).",
-        kind=kind, low=low, high=high, share=share, least=case.target.low, most=case.target.high,
+        kind=kind,
+        low=low,
+        high=high,
+        share=share,
+        least=case.target.low,
+        most=case.target.high,
     )
     why = say("No weights can produce those targets. The output is driven to its end, where the gradient vanishes.")
     remedy = say("Remove the {kind} at the output, or scale the targets into its range.", kind=kind)
     key = case.layer_key(_where(case))
-    yield Finding(CODE, FAULT, "error", _where(case), evidence, why, remedy, proven=True, fix={key: None} if key else None)
+    yield Finding(
+        CODE, FAULT, "error", _where(case), evidence, why, remedy, proven=True, fix={key: None} if key else None
+    )
 
 
 def _bounded(case: Case, low: float, high: float) -> Iterator[Finding]:
     loss, output, kind = case.loss, case.output, case.ending.kind
     assert loss is not None
     count = output.shape[case.class_axis] if output is not None and output.dim() > 1 else 1
-    floor = math.log1p((count - 1) * math.exp(low - high)) if loss.kind == "cross-entropy" else math.log1p(math.exp(-high))
+    floor = (
+        math.log1p((count - 1) * math.exp(low - high)) if loss.kind == "cross-entropy" else math.log1p(math.exp(-high))
+    )
     unreachable = floor > 0.1
     evidence = say("{kind} before {loss}, which wants raw scores of any sign.", kind=kind, loss=loss.name)
     if unreachable:
         evidence += say(" The loss cannot fall below {floor:.3f}.", floor=floor)
-    why = say("Scores are bounded, so some answers cannot be given with confidence. A unit at the bound gets no gradient.")
+    why = say(
+        "Scores are bounded, so some answers cannot be given with confidence. A unit at the bound gets no gradient."
+    )
     remedy = say("Remove the {kind} after the last layer.", kind=kind)
     key = case.layer_key(_where(case))
     severity = "error" if unreachable else "warning"
-    yield Finding(CODE, FAULT, severity, _where(case), evidence, why, remedy, proven=unreachable, fix={key: None} if key else None)
+    yield Finding(
+        CODE, FAULT, severity, _where(case), evidence, why, remedy, proven=unreachable, fix={key: None} if key else None
+    )
 
 
 def _where(case: Case) -> str:

@@ -36,14 +36,22 @@ def _finding(case: Case, graph: Graph, first: Node, second: Node, at_end: bool) 
     severity: Severity = "error" if half and second.op == "sigmoid" else "warning"
     evidence = say("{second} follows {first} directly.", first=named(first), second=named(second))
     if half and second.stats is not None:
-        evidence += say(" Its values on this batch run from {low:.3g} to {high:.3g}.", low=second.stats.low, high=second.stats.high)
+        evidence += say(
+            " Its values on this batch run from {low:.3g} to {high:.3g}.", low=second.stats.low, high=second.stats.high
+        )
     same = first.op == second.op == "relu"
     if half:
-        why = say("The first one removes all negative scores, so the second can never say no: half of its range is out of reach.")
+        why = say(
+            "The first one removes all negative scores, so the second can never say no: half of its range is out of reach."
+        )
     elif same:
         why = say("A ReLU of a ReLU is the same ReLU: nothing is gained. A layer between them may have been forgotten.")
     else:
-        why = say("The second one works on a range the first has already bent, which weakens gradients without adding anything.")
+        why = say(
+            "The second one works on a range the first has already bent, which weakens gradients without adding anything."
+        )
     remedy = say("Remove {first}.", first=named(first)) if at_end else say("Remove one of the two.")
     key = case.layer_key(first.where)
-    return Finding(CODE, FAULT, severity, second.where, evidence, why, remedy, proven=half, fix={key: None} if key else None)
+    return Finding(
+        CODE, FAULT, severity, second.where, evidence, why, remedy, proven=half, fix={key: None} if key else None
+    )

@@ -12,9 +12,13 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW101", "shape-mismatch"
 
-_DTYPE = re.compile(r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '", re.IGNORECASE)
+_DTYPE = re.compile(
+    r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '", re.IGNORECASE
+)
 _OTHERS = re.compile(r"more than 1 value per channel|index out of range|between 0 and 1|out of bounds", re.IGNORECASE)
-_SHRUNK = re.compile(r"too small|smaller than kernel|greater than actual input|Calculated output size|non-?zero size", re.IGNORECASE)
+_SHRUNK = re.compile(
+    r"too small|smaller than kernel|greater than actual input|Calculated output size|non-?zero size", re.IGNORECASE
+)
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -32,12 +36,18 @@ def _failed(case: Case, trouble: Trouble) -> Finding:
     kind = type(trouble.module).__name__ if trouble.module is not None else "forward"
     evidence = say("{kind} given {shapes}: {error}.", kind=kind, shapes=shapes, error=trouble.message.rstrip("."))
     if _SHRUNK.search(trouble.message):
-        why = say("The feature map has become smaller than the window that should slide over it. Strides and pooling before have used it up.")
+        why = say(
+            "The feature map has become smaller than the window that should slide over it. Strides and pooling before have used it up."
+        )
         remedy = say("Remove a pooling or a stride, pad the convolutions, or use larger inputs.")
     else:
-        why = say("The layer was built for another size than the one that reaches it. Nothing can be trained until they agree.")
+        why = say(
+            "The layer was built for another size than the one that reaches it. Nothing can be trained until they agree."
+        )
         remedy = _remedy(trouble)
-    return Finding(CODE, FAULT, "error", trouble.path or "forward", evidence, why, remedy, proven=True, fix=_fix(case, trouble))
+    return Finding(
+        CODE, FAULT, "error", trouble.path or "forward", evidence, why, remedy, proven=True, fix=_fix(case, trouble)
+    )
 
 
 def _remedy(trouble: Trouble) -> str:
@@ -47,7 +57,11 @@ def _remedy(trouble: Trouble) -> str:
         flat = "" if len(got) <= 2 else say(" (or flatten its input before, if all of {shape} is meant)", shape=got[1:])
         return say("Set in_features={size} instead of {old}{flat}.", size=got[-1], old=module.in_features, flat=flat)
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and len(got) >= 2 and got[1] != module.in_channels:
-        return say("Set in_channels={size} instead of {old}, or put channels first: (B, C, H, W).", size=got[1], old=module.in_channels)
+        return say(
+            "Set in_channels={size} instead of {old}, or put channels first: (B, C, H, W).",
+            size=got[1],
+            old=module.in_channels,
+        )
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) and len(got) >= 2:
         return say("Set num_features={size} instead of {old}.", size=got[1], old=module.num_features)
     return say("Make the sizes agree at this place; `netwright explain` shows the shapes up to it.")
@@ -70,7 +84,11 @@ def _pointless(graph: Graph) -> Iterator[Finding]:
     if not used:
         return
     kernel = "×".join(str(size) for size in used[0].input_shapes[1][2:])
-    evidence = say("{count} convolution(s), the first {kernel}, work on a map of a single cell.", count=len(used), kernel=kernel)
-    why = say("All other cells under the window are padding, so most of its weights never meet data. The input is too small for so many strides.")
+    evidence = say(
+        "{count} convolution(s), the first {kernel}, work on a map of a single cell.", count=len(used), kernel=kernel
+    )
+    why = say(
+        "All other cells under the window are padding, so most of its weights never meet data. The input is too small for so many strides."
+    )
     remedy = say("Use fewer strides and poolings (a small-image stem), or larger inputs.")
     yield Finding(CODE, FAULT, "warning" if len(used) > 1 else "note", used[0].where, evidence, why, remedy)

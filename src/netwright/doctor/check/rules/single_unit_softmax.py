@@ -26,7 +26,11 @@ def rule(case: Case) -> Iterator[Finding]:
 
 def _finding(case: Case, where: str, name: str) -> Finding:
     evidence = say("{name} over an axis with a single unit.", name=name)
-    why = say("One number divided by itself is 1 whatever the network says, so the loss is constant and nothing is learned.")
-    remedy = say("Keep one unit with a sigmoid (BCEWithLogitsLoss on the raw score), or use two units with cross-entropy.")
+    why = say(
+        "One number divided by itself is 1 whatever the network says, so the loss is constant and nothing is learned."
+    )
+    remedy = say(
+        "Keep one unit with a sigmoid (BCEWithLogitsLoss on the raw score), or use two units with cross-entropy."
+    )
     fix = case.patch("loss.name", "bce-logits") if case.option("loss.name", "loss") else None
     return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=fix)

@@ -35,8 +35,12 @@ def rule(case: Case) -> Iterator[Finding]:
     evidence = say("All {rows} units of {name} have the same weights", rows=weight.shape[0], name=suspects[0])
     evidence += say(", and still do after three steps") if after is not None else ""
     evidence += say(" ({count} such tensor(s)).", count=len(suspects))
-    why = say("Equal units get equal gradients, so they stay copies of one another: the layer is one unit wide in effect.")
-    remedy = say("Initialise weights at random (torch's default, Kaiming or Xavier); constants are for biases and norms.")
+    why = say(
+        "Equal units get equal gradients, so they stay copies of one another: the layer is one unit wide in effect."
+    )
+    remedy = say(
+        "Initialise weights at random (torch's default, Kaiming or Xavier); constants are for biases and norms."
+    )
     severity = "error" if after is not None else "warning"
     yield Finding(CODE, FAULT, severity, suspects[0], evidence, why, remedy, proven=after is not None)
 

@@ -50,10 +50,18 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
     if same:
         return
     evidence = say("{loss} on targets that are {kind}.", loss=loss.name, kind=kind)
-    why = say("A distance treats classes as points on a line, and its gradient vanishes exactly where a squashed output is confidently wrong.")
+    why = say(
+        "A distance treats classes as points on a line, and its gradient vanishes exactly where a squashed output is confidently wrong."
+    )
     two = target.kind == "binary"
-    remedy = say("Use BCEWithLogitsLoss on the raw score.") if two else say("Use cross-entropy on raw scores, one output a class.")
-    yield Finding(CODE, FAULT, severity, "loss", evidence, why, remedy, fix=_fix(case, "bce-logits" if two else "cross-entropy"))
+    remedy = (
+        say("Use BCEWithLogitsLoss on the raw score.")
+        if two
+        else say("Use cross-entropy on raw scores, one output a class.")
+    )
+    yield Finding(
+        CODE, FAULT, severity, "loss", evidence, why, remedy, fix=_fix(case, "bce-logits" if two else "cross-entropy")
+    )
 
 
 def _binary(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]:
@@ -61,12 +69,19 @@ def _binary(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]
     if (one_of_many or loss.onehot) and (case.output is not None and case.output.shape[-1] > 2):
         count = case.output.shape[-1]
         evidence = say("{loss} on one-hot targets: exactly one of {count} in every row.", loss=loss.name, count=count)
-        why = say("It solves {count} separate questions, most of them nearly always answered no, and the outputs need not sum to 1.", count=count)
+        why = say(
+            "It solves {count} separate questions, most of them nearly always answered no, and the outputs need not sum to 1.",
+            count=count,
+        )
         remedy = say("Use cross-entropy with class numbers as targets.")
         yield Finding(CODE, FAULT, "warning", "loss", evidence, why, remedy, fix=_fix(case, "cross-entropy"))
     elif target.low < -1e-6 or target.high > 1 + 1e-6:
-        evidence = say("{loss} on targets from {low:.3g} to {high:.3g}.", loss=loss.name, low=target.low, high=target.high)
-        why = say("Binary cross-entropy is defined for targets between 0 and 1. Outside, it has no minimum and runs to minus infinity.")
+        evidence = say(
+            "{loss} on targets from {low:.3g} to {high:.3g}.", loss=loss.name, low=target.low, high=target.high
+        )
+        why = say(
+            "Binary cross-entropy is defined for targets between 0 and 1. Outside, it has no minimum and runs to minus infinity."
+        )
         if target.kind in {"class", "tokens"} and len(target.counts) > 2:
             remedy, name = say("Use cross-entropy with one output a class."), "cross-entropy"
         elif len(target.counts) == 2 or target.kind == "multilabel":
@@ -80,14 +95,20 @@ def _classes(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding
     fractions = case.targets is not None and bool((case.targets != case.targets.round()).any())
     if not fractions:
         return
-    evidence = say("{loss} on real numbers from {low:.3g} to {high:.3g}.", loss=loss.name, low=target.low, high=target.high)
-    why = say("A loss of classes takes class numbers, or rows of probabilities that sum to 1. These targets are quantities.")
+    evidence = say(
+        "{loss} on real numbers from {low:.3g} to {high:.3g}.", loss=loss.name, low=target.low, high=target.high
+    )
+    why = say(
+        "A loss of classes takes class numbers, or rows of probabilities that sum to 1. These targets are quantities."
+    )
     remedy = say("Use MSELoss or HuberLoss, with one output a target column.")
     yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True, fix=_fix(case, "mse"))
 
 
 def _reversed(case: Case, loss: LossView) -> Iterator[Finding]:
-    evidence = say("{loss} behaves like minus {kind}: it falls as predictions get worse.", loss=loss.name, kind=loss.kind)
+    evidence = say(
+        "{loss} behaves like minus {kind}: it falls as predictions get worse.", loss=loss.name, kind=loss.kind
+    )
     why = say("The optimizer minimises it, and so moves away from the targets. The loss will fall without bound.")
     remedy = say("Turn the sign of the loss.")
     yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)

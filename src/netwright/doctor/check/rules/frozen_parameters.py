@@ -1,0 +1,152 @@
+"""NW123: trainable parameters absent from the optimizer, cut from the graph, never used, or not registered."""
+
+from collections.abc import Iterator
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.findings import Finding
+
+CODE, FAULT = "NW123", "frozen-parameters"
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """Parameters with requires_grad=False are frozen on purpose and are left alone."""
+    trainable = {name: p for name, p in case.net.named_parameters() if p.requires_grad}
+    if case.optimizer is not None:
+        yield from _absent(case, trainable)
+    if not trainable:
+        if case.optimizer is not None and any(True for _ in case.net.parameters()):
+            yield _all_frozen(case)
+        return
+    yield from _gradients(case)
+    graph = case.training
+    if graph is not None and graph.strays:
+        yield _stray(case)
+
+
+def _absent(case: Case, trainable: dict[str, object]) -> Iterator[Finding]:
+    held = case.optimized()
+    missing = [name for name, parameter in trainable.items() if id(parameter) not in held]
+    if not missing:
+        return
+    everything = len(missing) == len(trainable)
+    evidence = say(
+        "{count} of {all} trainable tensors are not in the optimizer: {names}.",
+        count=len(missing),
+        all=len(trainable),
+        names=_few(missing),
+    )
+    if everything:
+        why = say(
+            "The optimizer holds parameters of another network (or of this one before it was rebuilt), so nothing here will change."
+        )
+        remedy = say("Make the optimizer after the network is complete: Adam(net.parameters()).")
+    else:
+        why = say(
+            "They get gradients, but no step ever moves them. If they should stay as they are, requires_grad=False says so and saves the work."
+        )
+        remedy = say("Pass them to the optimizer, or freeze them with requires_grad_(False).")
+    yield Finding(
+        CODE, FAULT, "error" if everything else "warning", missing[0], evidence, why, remedy, proven=everything
+    )
+
+
+def _all_frozen(case: Case) -> Finding:
+    evidence = say("No parameter of the network has requires_grad=True.")
+    why = say("There is nothing for the optimizer to learn.")
+    return Finding(
+        CODE,
+        FAULT,
+        "error",
+        "parameters",
+        evidence,
+        why,
+        say("Unfreeze at least the last layer: layer.requires_grad_(True)."),
+        proven=True,
+    )
+
+
+def _gradients(case: Case) -> Iterator[Finding]:
+    if case.loss_has_gradient is False:
+        evidence = say("The loss has no gradient with respect to any parameter.")
+        why = say("Somewhere the graph is cut for all of them: by detach(), .data, argmax, NumPy or no_grad.")
+        yield Finding(
+            CODE,
+            FAULT,
+            "error",
+            "loss",
+            evidence,
+            why,
+            say("Keep to torch operations between the network and the loss."),
+            proven=True,
+        )
+        return
+    lost = [name for name, gradient in (case.gradients or {}).items() if gradient is None]
+    if not lost or case.training is None:
+        return
+    used = {name for node in case.training.nodes for name in node.parameters}
+    cut = [name for name in lost if name in used and _reaches_output(case, name)]
+    idle = [name for name in lost if name not in used]
+    if cut:
+        evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(cut), names=_few(cut))
+        why = say(
+            "The graph is cut between them and the loss (detach, .data, no_grad, argmax or NumPy), so they will never learn."
+        )
+        yield Finding(
+            CODE,
+            FAULT,
+            "error",
+            cut[0],
+            evidence,
+            why,
+            say("Remove the cut, or freeze them with requires_grad_(False) if it is meant."),
+            proven=True,
+        )
+    if idle:
+        evidence = say(
+            "{count} trainable tensor(s) are never used in the forward pass: {names}.",
+            count=len(idle),
+            names=_few(idle),
+        )
+        why = say("They cannot learn and only take memory. Perhaps a layer was made but not called.")
+        yield Finding(
+            CODE, FAULT, "warning", idle[0], evidence, why, say("Call the layer in forward, or delete it."), proven=True
+        )
+
+
+def _reaches_output(case: Case, name: str) -> bool:
+    """A branch that ends nowhere, or in a second output that this loss does not read, is no cut."""
+    graph = case.training
+    if graph is None or graph.output is None:
+        return False
+    reaching = graph.reaching()
+    return any(name in node.parameters and node in reaching for node in graph.nodes)
+
+
+def _stray(case: Case) -> Finding:
+    assert case.training is not None
+    path, tensor = case.training.strays[0]
+    place = path or type(case.net).__name__
+    evidence = say(
+        "{place} uses {count} parameter(s) that the network does not know, the first of shape {shape}.",
+        place=place,
+        count=len(case.training.strays),
+        shape=tuple(tensor.shape),
+    )
+    why = say(
+        "Layers in a plain Python list or dict are not registered: net.parameters(), .to(device) and the state dict all miss them."
+    )
+    return Finding(
+        CODE,
+        FAULT,
+        "error",
+        place,
+        evidence,
+        why,
+        say("Use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of the list or dict."),
+        proven=True,
+    )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

@@ -1,0 +1,102 @@
+"""NW119: constant, doubly scaled or empty features."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.findings import Finding
+
+CODE, FAULT = "NW119", "input-degenerate"
+
+_ENOUGH = 8  # examples, before constancy means anything
+_MANY = 0.8  # of the columns; borders of flattened pictures are constant too, but not that many
+_TINY = 0.02  # pixels divided by 255 twice lie below 1/255
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """The main input, all of it."""
+    given = case.main_input
+    if given is None:
+        return
+    if not given.numel():
+        yield _empty(given)
+        return
+    if given.dim() < 1 or given.shape[0] < _ENOUGH or not case.batched:
+        return
+    if bool((given == given[:1]).all()):
+        yield _same(given)
+    elif given.is_floating_point():
+        yield from _columns(case, given)
+        yield from _tiny(case, given)
+
+
+def _empty(given: Tensor) -> Finding:
+    evidence = say("The input has shape {shape}: nothing in it.", shape=tuple(given.shape))
+    why = say("There is nothing to learn from. A filter or a path upstream has left no examples.")
+    return Finding(CODE, FAULT, "error", "inputs", evidence, why, say("Check where the data come from."), proven=True)
+
+
+def _same(given: Tensor) -> Finding:
+    evidence = say("All {count} examples are identical.", count=given.shape[0])
+    why = say("If inputs do not differ, no answer can depend on them. Loading or preprocessing has erased them.")
+    return Finding(
+        CODE,
+        FAULT,
+        "error",
+        "inputs",
+        evidence,
+        why,
+        say("Look at a few raw examples and at each step of the preprocessing."),
+        proven=True,
+    )
+
+
+def _columns(case: Case, given: Tensor) -> Iterator[Finding]:
+    axis = 1 if given.dim() in (2, 4, 5) else given.dim() - 1
+    if given.dim() < 2 or given.shape[axis] < 2:
+        return
+    columns = given.movedim(axis, -1).reshape(-1, given.shape[axis])
+    constant = ((columns == columns[:1]).all(0)).nonzero().flatten().tolist()
+    if not constant:
+        return
+    share = len(constant) / columns.shape[1]
+    table = getattr(case.schema, "kind", "") == "table"
+    severity = "warning" if share >= _MANY or table or given.dim() == 4 else "note"
+    evidence = say(
+        "{count} of {all} features have one value in all examples: {which}.",
+        count=len(constant),
+        all=columns.shape[1],
+        which=_few(constant),
+    )
+    why = say(
+        "A constant feature says nothing about the target; it only adds to the bias. It may be a column that failed to load."
+    )
+    yield Finding(
+        CODE, FAULT, severity, "inputs", evidence, why, say("Drop these features, or find out why they are constant.")
+    )
+
+
+def _tiny(case: Case, given: Tensor) -> Iterator[Finding]:
+    """The whole input far below unit scale, and the network does not mend it before its first weights."""
+    first = next(iter(case.graph.first.values()), None) if case.graph is not None else None
+    if (
+        first is None
+        or not first.numel()
+        or float(first.float().abs().max()) > _TINY
+        or float(given.abs().max()) > _TINY
+    ):
+        return
+    most = float(given.abs().max())
+    evidence = say("No input is larger than {most:.2g} in size.", most=most)
+    twice = most <= 1 / 254
+    why = say(
+        "Next to weights and biases of ordinary size such inputs vanish, and all examples look alike. Pixels that were divided by 255 twice look like this."
+    )
+    remedy = say("Remove one of the two scalings.") if twice else say("Standardise the inputs.")
+    yield Finding(CODE, FAULT, "warning", "inputs", evidence, why, remedy)
+
+
+def _few(numbers: list[int]) -> str:
+    return ", ".join(str(number) for number in numbers[:8]) + (", …" if len(numbers) > 8 else "")

@@ -1,0 +1,110 @@
+"""NW128: decay or clipping that leaves nothing of the gradient."""
+
+from collections.abc import Iterator
+
+import torch
+
+from netwright.core.messages import say
+from netwright.doctor.check.case import Case
+from netwright.doctor.findings import Finding
+
+CODE, FAULT = "NW128", "over-regularized"
+
+_PULL = 3.0  # decay over gradient
+_HALF_LIFE = 100.0  # steps
+_CLIPPED = 1e-3
+_DECOUPLED = ("AdamW", "LAMB", "Lamb", "Lion", "AdEMAMix")
+
+
+def rule(case: Case) -> Iterator[Finding]:
+    """Scale-free: the pull of the decay against the first gradient, or the steps in which decay alone halves a weight."""
+    if case.optimizer is not None and case.fresh:
+        yield from _decay(case)
+    yield from _clip(case)
+
+
+def _decay(case: Case) -> Iterator[Finding]:
+    assert case.optimizer is not None
+    name = type(case.optimizer).__name__
+    for group in case.optimizer.param_groups:
+        decay, lr = float(group.get("weight_decay", 0) or 0), float(group.get("lr", 0) or 0)
+        if decay <= 0:
+            continue
+        if name in _DECOUPLED or group.get("decoupled_weight_decay"):
+            steps = 0.693 / max(lr * decay, 1e-30)
+            if steps < _HALF_LIFE:
+                evidence = say(
+                    "weight_decay={decay:g} at lr={lr:g} alone halves every weight in {steps:.0f} steps.",
+                    decay=decay,
+                    lr=lr,
+                    steps=steps,
+                )
+                yield _finding(case, evidence)
+                return
+        elif (pull := _pull(case, group["params"], decay)) > _PULL:
+            evidence = say(
+                "weight_decay={decay:g} pulls {pull:.3g} times as hard as the first gradient.", decay=decay, pull=pull
+            )
+            yield _finding(case, evidence)
+            return
+
+
+def _pull(case: Case, parameters: list[torch.Tensor], decay: float) -> float:
+    names = {id(parameter): name for name, parameter in case.net.named_parameters()}
+    weights, slopes = 0.0, 0.0
+    for parameter in parameters:
+        gradient = (case.gradients or {}).get(names.get(id(parameter), ""))
+        if gradient is not None:
+            weights += float(parameter.detach().double().square().sum())
+            slopes += float(gradient.double().square().sum())
+    return float(decay * weights**0.5 / slopes**0.5) if slopes > 0 else 0.0
+
+
+def _finding(case: Case, evidence: str) -> Finding:
+    why = say("The decay moves the weights to zero faster than the data can move them anywhere else.")
+    fix = case.patch("optimizer.weight_decay", 0.01) if case.option("optimizer.weight_decay") else None
+    return Finding(
+        CODE,
+        FAULT,
+        "warning",
+        "optimizer.weight_decay",
+        evidence,
+        why,
+        say("Use 1e-4 to 1e-1, less for small networks."),
+        fix=fix,
+    )
+
+
+def _clip(case: Case) -> Iterator[Finding]:
+    found = case.option("train.clip", "train.clip_norm", "train.gradient_clip", "optimizer.clip")
+    if (
+        found is None
+        or isinstance(found[1], bool)
+        or not isinstance(found[1], int | float)
+        or found[1] <= 0
+        or not case.gradients
+    ):
+        return
+    norm = sum(float(g.double().square().sum()) for g in case.gradients.values() if g is not None) ** 0.5
+    adaptive = case.optimizer is not None and type(case.optimizer).__name__.startswith(
+        ("Adam", "NAdam", "RMS", "LAMB", "Lamb", "Adagrad")
+    )
+    if norm > 0 and found[1] / norm < _CLIPPED and not adaptive:
+        evidence = say(
+            "{where}={value:g} leaves {share:.1e} of the first gradient (norm {norm:.3g}).",
+            where=found[0],
+            value=found[1],
+            share=found[1] / norm,
+            norm=norm,
+        )
+        why = say("Every step is cut to a fraction of its length, which is a hidden, far smaller learning rate.")
+        yield Finding(
+            CODE,
+            FAULT,
+            "warning",
+            found[0],
+            evidence,
+            why,
+            say("Clip near the usual norm of the gradient, such as 1.0."),
+            fix=case.patch(found[0], 1.0),
+        )

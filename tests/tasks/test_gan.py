@@ -1,0 +1,148 @@
+import json
+import math
+
+import pytest
+import torch
+from task_helpers import PICTURES, Source, make_batch, measured
+from PIL import Image
+from torch import nn
+
+from netwright.core.errors import ConfigError
+from netwright.core.schemas import build
+from netwright.data.preprocess import ImagePreprocessor
+from netwright.data.schema import Schema, Target
+from netwright.data.sources.fashion import CLASSES, load_small
+from netwright.models import build as build_model
+from netwright.tasks import TASKS
+from netwright.tasks.gan import AdversarialGeneration
+from netwright.tasks.judging import bundled_judge, classifier_score, frechet_distance
+
+DISCRIMINATOR, GENERATOR = AdversarialGeneration.phases
+PREPROCESS = ImagePreprocessor(PICTURES, [0.5], [0.5])
+FASHION = Schema("image", (1, 28, 28), "uint8", Target("class", CLASSES))
+
+
+def small(image_shape=(1, 8, 8), **more):
+    return build_model("gan", image_shape=image_shape, noise_size=4, generator_hidden=[8], discriminator_hidden=[8], **more)
+
+
+def real(count=16, shape=(1, 8, 8)):
+    return make_batch(torch.rand(count, *shape) * 2 - 1, torch.zeros(count, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", ["non-saturating", "hinge", "wasserstein-gp"])
+def test_each_phase_moves_its_own_part(kind):
+    net, task = small(), AdversarialGeneration(PICTURES, PREPROCESS, kind=kind)
+    for phase in task.phases:
+        out = task.training_step(net, real(), phase)
+        own = list(net.get_submodule(phase.part).parameters())
+        out.loss.backward(inputs=own)
+        assert math.isfinite(out.loss.item()) and all(p.grad is not None and p.grad.abs().sum() > 0 for p in own[-2:])
+    assert set(out.logs) == {"discriminator_loss", "generator_loss"}
+    assert all(not log.requires_grad for log in out.logs.values())
+
+
+class Fixed(nn.Module):
+    """A pair whose scores are known: everything real is +2 and everything made -1."""
+
+    noise_size = 1
+
+    def noise(self, n, generator=None):
+        return torch.zeros(n, 1)
+
+    def generator(self, noise):
+        return torch.full((len(noise), 1, 8, 8), -0.5)
+
+    def discriminator(self, x):
+        return torch.where(x.mean((1, 2, 3)) > 0, 2.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "discriminator", "generator"),
+    [
+        ("non-saturating", math.log1p(math.exp(-2)) + math.log1p(math.exp(-1)), math.log1p(math.exp(1))),
+        ("hinge", 0.0, 1.0),
+    ],
+)
+def test_losses_are_those_of_the_papers(kind, discriminator, generator):
+    task, batch = AdversarialGeneration(PICTURES, PREPROCESS, kind=kind), make_batch(torch.ones(4, 1, 8, 8), None)
+    assert task.training_step(Fixed(), batch, DISCRIMINATOR).loss.item() == pytest.approx(discriminator)
+    assert task.training_step(Fixed(), batch, GENERATOR).loss.item() == pytest.approx(generator)
+    figures = measured(task, Fixed(), Source(batch, batch))
+    assert figures == pytest.approx(
+        {"loss": generator, "generator_loss": generator, "discriminator_loss": discriminator}
+    )
+
+
+def test_one_sided_smoothing_touches_only_the_real_ones():
+    task = AdversarialGeneration(PICTURES, PREPROCESS, label_smoothing=0.1)
+    loss = task.training_step(Fixed(), make_batch(torch.ones(4, 1, 8, 8), None), DISCRIMINATOR).loss.item()
+    real_part = 0.9 * math.log1p(math.exp(-2)) + 0.1 * math.log1p(math.exp(2))
+    assert loss == pytest.approx(real_part + math.log1p(math.exp(-1)))
+
+
+def test_evaluation_noise_is_fixed_and_leaves_the_generator_of_chance_alone():
+    net, task, batch = small().eval(), AdversarialGeneration(PICTURES, PREPROCESS), real()
+    before = torch.get_rng_state()
+    first, again = (task.evaluation_step(net, batch).loss.item() for _ in range(2))
+    assert first == again and torch.equal(before, torch.get_rng_state())
+    halves = [make_batch(batch.inputs[:6], None), make_batch(batch.inputs[6:], None, 6)]
+    assert measured(task, net, Source(*halves))["loss"] == pytest.approx(first, rel=1e-5)
+
+
+def test_without_a_judge_it_says_so(tmp_path):
+    task = build(TASKS.load("gan"), {"columns": 3}, "task", {"schema": PICTURES, "preprocess": PREPROCESS, "seed": 1})
+    assert task.monitor == "loss"
+    shown = task.exhibits(small(), Source(real()), tmp_path)
+    assert "task.judge" in shown[1]["items"][0]
+    for item in shown[0]["items"]:
+        with Image.open(tmp_path / item["file"]) as image:
+            assert image.size[0] == image.size[1] >= 27
+    json.dumps(shown)
+
+
+def test_a_judge_s_path_needs_its_network():
+    with pytest.raises(ConfigError, match=r"task\.judge='runs/x' was not loaded"):
+        AdversarialGeneration(PICTURES, PREPROCESS, judge="runs/x")
+
+
+def test_a_network_without_the_two_parts_is_refused():
+    with pytest.raises(ConfigError, match="no generator, discriminator, noise, noise_size"):
+        AdversarialGeneration(PICTURES, PREPROCESS).training_step(nn.Linear(2, 2), real(), DISCRIMINATOR)
+
+
+def test_the_bundled_judge_knows_clothes_and_only_them():
+    assert bundled_judge(PICTURES) is None
+    judge, data = bundled_judge(FASHION), load_small()
+    raw, labels = data.dataset.tensors()
+    rows = torch.arange(6000, 7000)  # of the official test split
+    with torch.no_grad():
+        said = judge(ImagePreprocessor(FASHION, [0.5], [0.5]).inputs(raw[rows])).argmax(1)
+    assert (said == labels[rows]).float().mean() > 0.88
+
+
+def test_the_judge_tells_real_from_noise():
+    raw, _ = load_small().dataset.tensors()
+    pictures = ImagePreprocessor(FASHION, [0.5], [0.5]).inputs(raw[:1000])
+    task, net = AdversarialGeneration(FASHION, PREPROCESS), small((1, 28, 28))
+    assert task.monitor == "frechet" and task.sense == "min"
+    untrained = measured(task, net, Source(make_batch(pictures[:500], None)))
+    net.generator.forward = lambda noise: pictures[500:][: len(noise)]
+    true = measured(task, net, Source(make_batch(pictures[:500], None)))
+    assert true["frechet"] < 0.1 * untrained["frechet"]
+    assert true["classifier_score"] > 4 > untrained["classifier_score"]
+
+
+def test_frechet_distance_of_gaussians_is_the_formula():
+    dice = torch.Generator().manual_seed(0)
+    a = torch.randn(200_000, 2, generator=dice)
+    b = torch.randn(200_000, 2, generator=dice) * torch.tensor([2.0, 0.5]) + torch.tensor([1.0, 0.0])
+    assert frechet_distance(a, b) == pytest.approx(1 + (2 - 1) ** 2 + (0.5 - 1) ** 2, rel=0.02)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(a[:, :1], a[:, :1]) == pytest.approx(0, abs=1e-6)
+
+
+def test_classifier_score_runs_from_one_to_the_number_of_classes():
+    assert classifier_score(torch.zeros(10, 5)) == pytest.approx(1)
+    assert classifier_score(torch.eye(5).repeat(2, 1) * 100) == pytest.approx(5)
+    assert classifier_score(torch.tensor([[200.0, 0.0]]).repeat(9, 1)) == pytest.approx(1)
