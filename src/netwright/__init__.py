@@ -1,1 +1,65 @@
+"""Netwright: from a data set and an idea to a well-built, well-trained network.
+
+    import netwright as nw
+    run = nw.train("lenet-fashion-mnist")
+    predict = nw.load(run.folder)
+
+Names are imported when they are first used, so `import netwright` imports no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netwright.core.errors import NetwrightError
+    from netwright.doctor import Finding, check
+    from netwright.experiment.explaining import explain
+    from netwright.experiment.fit import fit
+    from netwright.experiment.predictor import Predictor, load
+    from netwright.experiment.run import Run, train
+    from netwright.metrics.architecture import Architecture
+    from netwright.models import build, list_models
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Architecture",
+    "Finding",
+    "NetwrightError",
+    "Predictor",
+    "Run",
+    "build",
+    "check",
+    "explain",
+    "fit",
+    "list_models",
+    "load",
+    "train",
+]
+
+_WHERE = {
+    "Architecture": "netwright.metrics.architecture",
+    "Finding": "netwright.doctor",
+    "NetwrightError": "netwright.core.errors",
+    "Predictor": "netwright.experiment.predictor",
+    "Run": "netwright.experiment.run",
+    "build": "netwright.models",
+    "check": "netwright.doctor",
+    "explain": "netwright.experiment.explaining",
+    "fit": "netwright.experiment.fit",
+    "list_models": "netwright.models",
+    "load": "netwright.experiment.predictor",
+    "train": "netwright.experiment.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'netwright' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value  # the next use finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

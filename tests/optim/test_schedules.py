@@ -47,7 +47,7 @@ def torch_trace(make: Callable[[Optimizer], lr_scheduler.LRScheduler], total: in
         ("step", {"every": 12, "gamma": 0.3}, lambda o: lr_scheduler.StepLR(o, 12, 0.3)),
         ("one-cycle", {}, lambda o: lr_scheduler.OneCycleLR(o, 0.4, total_steps=51, cycle_momentum=False)),
         ("warm-restarts", {"first": 7, "multiplier": 2}, lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 7, 2)),
-        ("warm-restarts", {"first": 0.2, "multiplier": 1}, lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 10, 1)),
+        ("warm-restarts", {"first": 0.2, "multiplier": 1}, lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 10)),
         ("constant", {}, lambda o: lr_scheduler.ConstantLR(o, 1.0)),
     ],
 )
@@ -118,11 +118,11 @@ def test_plateau_cuts_as_torch_does() -> None:
 
 def test_plateau_may_watch_a_value_that_should_rise() -> None:
     made = optimizer()
-    schedule = build_schedule("plateau", made, 100, patience=0, mode="max")
+    schedule = build_schedule("plateau", made, 100, patience=0)
     for value in (0.1, 0.2, 0.3):
-        schedule.observe(value)
+        schedule.observe(value, "max")
     assert schedule.lr == 0.4
-    schedule.observe(0.3)
+    schedule.observe(0.3, "max")
     assert schedule.lr == pytest.approx(0.04)
 
 

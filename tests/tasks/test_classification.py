@@ -2,13 +2,13 @@ import json
 
 import pytest
 import torch
-from task_helpers import PICTURES, ROWS, Source, make_batch, measured
 from PIL import Image
+from task_helpers import PICTURES, ROWS, Source, make_batch, measured
 from torch import nn
 
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import build
-from netwright.data.preprocess import ImagePreprocessor
+from netwright.data.normalising import ImagePreprocessor
 from netwright.tasks import TASKS, Phase
 from netwright.tasks.classification import Classification
 from netwright.tasks.pictures import pixels_of, write_grid
@@ -100,7 +100,8 @@ def test_exhibits_of_rows_are_a_table(tmp_path):
 
 def test_no_mistakes_no_album(tmp_path):
     source = Source(make_batch(scores([3, 0], [0, 3]), torch.tensor([0, 1])))
-    assert [item["kind"] for item in Classification(ROWS).exhibits(IDENTITY, source, tmp_path)] == ["confusion", "curve"]
+    shown = Classification(ROWS).exhibits(IDENTITY, source, tmp_path)
+    assert [item["kind"] for item in shown] == ["confusion", "curve"]
 
 
 def test_answers_are_in_words():

@@ -6,9 +6,8 @@ from task_helpers import Source, make_batch, measured
 from torch import nn
 
 from netwright.core.schemas import build
-from netwright.data.preprocess import TextPreprocessor
 from netwright.data.schema import Schema, Target
-from netwright.data.tokens import CharTokenizer
+from netwright.data.tokens import CharTokenizer, TextPreprocessor
 from netwright.models import build as build_model
 from netwright.tasks import TASKS, Phase
 from netwright.tasks.language import LanguageModeling
@@ -41,7 +40,7 @@ def test_every_place_counts():
     assert out.loss.item() == pytest.approx(nats.mean().item(), rel=1e-5)
     figures = measured(task, net, source)
     assert figures["loss"] == pytest.approx(nats.mean().item(), rel=1e-5)
-    assert figures["perplexity"] == pytest.approx(math.exp(nats.mean()), rel=1e-5)
+    assert figures["perplexity"] == pytest.approx(math.exp(nats.mean().item()), rel=1e-5)
     assert figures["bits_per_char"] == pytest.approx(nats.mean().item() / math.log(2), rel=1e-5)
 
 

@@ -109,5 +109,5 @@ def test_it_acts_greedily_and_answers_in_words():
 
 def test_config_is_the_signature():
     assert isinstance(build(TASKS.load("q-learning"), {"tau": 0.01}, "task", {"schema": SCHEMA}), QLearning)
-    with pytest.raises(ConfigError, match="task.tau"):
+    with pytest.raises(ConfigError, match=r"task\.tau"):
         build(QLearning, {"tau": 0.0}, "task", {"schema": SCHEMA})

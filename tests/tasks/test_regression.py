@@ -79,5 +79,5 @@ def test_config_is_the_signature():
     task = build(TASKS.load("regression"), {}, "task", {"schema": ONE, "loss": nn.HuberLoss(), "metrics": ["mae"]})
     source = Source(make_batch(torch.ones(2, 1), torch.zeros(2, 1)))
     assert set(measured(task, nn.Identity(), source)) == {"loss", "rmse", "mae"}
-    with pytest.raises(ConfigError, match="task.gamma is not a known setting"):
+    with pytest.raises(ConfigError, match=r"task\.gamma is not a known setting"):
         build(Regression, {"gamma": 1}, "task", {"schema": ONE})

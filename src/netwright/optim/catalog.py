@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate schedules and averages of weights by name; a signature is a config. Imports no torch."""
+"""Optimizers, learning-rate schedules and averages of weights by name; a target's signature is its config."""
 
 from netwright.core.catalogs import Catalog
 

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -122,7 +122,6 @@ class Plateau:
     threshold: float
     cooldown: int
     min_lr: float
-    mode: Literal["min", "max"]
 
 
 def plateau(
@@ -132,16 +131,14 @@ def plateau(
     threshold: NonNegative = 1e-4,
     cooldown: Count = 0,
     min_lr: NonNegative = 0.0,
-    mode: Literal["min", "max"] = "min",
 ) -> Plateau:
     """Times `factor` when the observed value has not improved for more than `patience` observations.
 
     Args:
         threshold: improvement that counts, relative to the best value.
         cooldown: observations after a cut in which nothing is counted.
-        mode: whether the observed value should fall (`min`, a loss) or rise (`max`).
     """
-    return Plateau(factor, patience, threshold, cooldown, min_lr, mode)
+    return Plateau(factor, patience, threshold, cooldown, min_lr)
 
 
 def _cosine_fall(progress: float) -> float:

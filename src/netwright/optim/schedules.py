@@ -7,7 +7,7 @@ seen. Each group's base rate lies in `group["initial_lr"]`, which the optimizer'
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -57,8 +57,8 @@ class Schedule:
         if self.step <= self._steady_from:
             self._write()
 
-    def observe(self, value: float) -> None:
-        """Tell a validation value; only a plateau schedule listens."""
+    def observe(self, value: float, sense: Literal["min", "max"] = "min") -> None:
+        """Tell a validation value, and whether it should fall or rise; only a plateau schedule listens."""
 
     def scale(self, multiplier: float) -> None:
         """Multiply every base rate, now and for the rest of the run: a remedy of the doctor's."""
@@ -99,10 +99,10 @@ class PlateauSchedule(Schedule):
         super().__init__(optimizer, self._level, total_steps, warmup)
         self._steady_from = self.warmup_steps
 
-    def observe(self, value: float) -> None:
-        """Tell a validation value; a value that is not a number counts as no improvement."""
+    def observe(self, value: float, sense: Literal["min", "max"] = "min") -> None:
+        """Tell a validation value, and whether it should fall or rise; one that is not a number counts as no improvement."""
         settings = self.settings
-        badness = value if settings.mode == "min" else -value
+        badness = value if sense == "min" else -value
         margin = settings.threshold * abs(self._best) if math.isfinite(self._best) else 0.0
         if badness < self._best - margin:
             self._best, self._bad = badness, 0

@@ -6,16 +6,16 @@ A long noisy log becomes buckets (mean, lowest, highest), so that the picture ke
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netwright.reports.folder import MetricLine, RunRecord
 from netwright.reports.numbers import as_float
 
-__all__ = ["SIGNALS", "Series", "Topic", "last_value", "series", "signals", "topics"]
+__all__ = ["SIGNALS", "Series", "Topic", "is_figure", "last_value", "series", "signals", "topics"]
 
 SIGNALS = ("lr", "grad_norm", "update_ratio", "examples_per_second")
-NOT_DRAWN = frozenset({"kind", "step", "epoch", "seconds", "best", "time", "phase", *SIGNALS})
+NOT_DRAWN = frozenset({"kind", "step", "epoch", "seconds", "best", "time", "phase"})
 BUCKETS = 160
 MOST_TOPICS = 12
 
@@ -50,34 +50,40 @@ class Topic:
 def topics(run: RunRecord, monitor: str) -> list[Topic]:
     """Loss first, then the monitored metric, then the rest in the order in which they were logged."""
     keys = dict.fromkeys(key for lines in (run.train[:50], run.validation, run.train[-1:]) for row in lines for key in row)
-    drawn = [key for key in keys if key not in NOT_DRAWN]
+    drawn = [key for key in keys if is_figure(key)]
     parts = [key for key in drawn if key.endswith("_loss")]
     first = [key for key in ("loss", monitor) if key in drawn]
     rest = [key for key in drawn if key not in first and (len(parts) < 2 or key not in parts)]
-    found = [_topic(run, key) for key in dict.fromkeys([*first, *rest])]
+    found = [topic for key in dict.fromkeys([*first, *rest]) for topic in _topics(run, key)]
     if len(parts) >= 2:
         found.insert(len(first), Topic("losses", _parts(run, parts)))
     return [topic for topic in found if any(each.known or each.lost_from is not None for each in topic.series)][:MOST_TOPICS]
 
 
 def signals(run: RunRecord) -> list[Topic]:
-    """Learning rate, gradient norm, update ratio and speed; a value per parameter group becomes a line per group."""
+    """Learning rate, gradient norm, update ratio and speed; a run of several phases has a line for each (`lr_generator`)."""
+    keys = dict.fromkeys(key for row in (*run.train[:20], *run.train[-1:]) for key in row)
     found = []
-    for key in SIGNALS:
-        groups = {name for row in run.train[:20] if isinstance(row.get(key), dict) for name in row[key]}
-        if groups:
-            lines = [_group_rows(run.train, key, name) for name in sorted(groups)[:4]]
-            topic = Topic(key, [series(name, rows, key) for name, rows in zip(sorted(groups), lines, strict=False)])
-        else:
-            topic = Topic(key, [series("train", run.train, key)])
-        if any(each.known for each in topic.series):
-            found.append(topic)
+    for signal in SIGNALS:
+        named = [key for key in keys if key == signal or key.startswith(f"{signal}_")]
+        lines = [series(key.removeprefix(signal).strip("_"), run.train, key) for key in named[:4]]
+        if any(each.known for each in lines):
+            found.append(Topic(signal, lines))
     return found
 
 
-def _topic(run: RunRecord, key: str) -> Topic:
-    both = (series("train", run.train, key), series("validation", run.validation, key))
-    return Topic(key, [each for each in both if each.xs])
+def is_figure(key: str) -> bool:
+    """Whether a key of the log is a measured figure, rather than a counter or a signal of training."""
+    return key not in NOT_DRAWN and not any(key == signal or key.startswith(f"{signal}_") for signal in SIGNALS)
+
+
+def _topics(run: RunRecord, key: str) -> list[Topic]:
+    both = [each for each in (series("train", run.train, key), series("validation", run.validation, key)) if each.xs]
+    # Q-learning: in training an error, in validation minus the return. One axis for both would flatten the error.
+    signs = [{y > 0 for _, y in each.known if y} for each in both]
+    if len(both) == 2 and sorted(map(tuple, signs)) == [(False,), (True,)]:
+        return [Topic(key, [each]) for each in both]
+    return [Topic(key, both)]
 
 
 def _parts(run: RunRecord, keys: Sequence[str]) -> list[Series]:
@@ -85,18 +91,13 @@ def _parts(run: RunRecord, keys: Sequence[str]) -> list[Series]:
     return [series(key.removesuffix("_loss").replace("_", " "), lines, key) for key in keys[:4]]
 
 
-def _group_rows(lines: Iterable[MetricLine], key: str, name: str) -> list[MetricLine]:
-    return [{"step": row.get("step"), key: row[key].get(name)} for row in lines if isinstance(row.get(key), dict)]
-
-
 def series(name: str, lines: Sequence[MetricLine], key: str) -> Series:
     """`key` over the steps of `lines`. A null counts as a value that was lost, an absent key as nothing logged."""
     points: dict[float, float] = {}
     for position, row in enumerate(lines):
-        if key not in row or isinstance(row[key], str | bool | dict) and as_float(row[key]) is None:
+        if key not in row or isinstance(row[key], str | bool | dict | list) and as_float(row[key]) is None:
             continue
-        value = row[key][0] if isinstance(row[key], list) and row[key] else row[key]
-        got, step = as_float(value), as_float(row.get("step"))
+        got, step = as_float(row[key]), as_float(row.get("step"))
         # A resumed run logs some steps twice: the later line is the one that counts.
         points[float(position) if step is None else step] = math.nan if got is None else got
     xs = sorted(points)

@@ -19,12 +19,14 @@ MOST_PROBLEMS = 40
 SPLITS = ("train", "validation", "test")
 SHOWN_ELSEWHERE = frozenset({"command"})
 LABELS = {
+    "cores": "cores",
     "cpu": "processor",
     "device": "device",
     "git": "git",
     "machine": "machine",
     "memory_format": "memory format",
-    "netwright": "netwright",
+    "netwright": "Netwright",
+    "platform": "system",
     "precision": "precision",
     "precision_reason": "why this precision",
     "python": "Python",
@@ -121,7 +123,7 @@ def _columns(run: RunRecord) -> list[dict[str, str]]:
     columns = run.schema.get("columns")
     if not isinstance(columns, list):
         return []
-    keys = ("name", "kind", "missing", "unique")
+    keys = ("name", "kind", "missing", "unique", "note")
     return [{key: plain(column.get(key)) for key in keys} for column in columns[:200] if isinstance(column, dict)]
 
 

@@ -12,7 +12,7 @@ from netwright.reports.numbers import as_float, big, bytes_, count, duration, fi
 from netwright.reports.verdict import Verdict, monitored, results
 from netwright.reports.words import metric_name, value_name
 
-__all__ = ["architecture", "curves", "figures", "findings", "metrics_table", "signal_charts"]
+__all__ = ["architecture", "best_point", "curves", "figures", "findings", "metrics_table", "signal_charts"]
 
 SEVERITIES = ("error", "warning", "note")
 MOST_FINDINGS = 60
@@ -35,12 +35,11 @@ def figures(run: RunRecord, verdict: Verdict) -> list[dict[str, str]]:
     steps = count(summary.get("steps"))
     add(duration(summary.get("seconds")), say("training time"), "" if steps == "–" else say("{steps} steps", steps=steps))
     add(big(summary.get("examples_per_second")), say("examples per second"), str(run.environment.get("device") or ""))
-    epoch, best_step = as_float(summary.get("best_epoch")), count(summary.get("best_step"))
-    total = as_float(_epochs(run))
-    best = "–" if epoch is None else f"{epoch:g}" + (f" / {total:g}" if total else "")
-    add(best, say("best epoch"), "" if best_step == "–" else say("step {step}", step=best_step))
-    if epoch is None:
-        add(count(summary.get("epochs")), say("epochs"))
+    best, total = best_point(run), as_float(_epochs(run))
+    if best and best[1] is not None:
+        add(f"{best[1]:g}" + (f" / {total:g}" if total else ""), say("best epoch"), say("step {step}", step=count(best[0])))
+    else:
+        add(count(total), say("epochs"))
     add(big(run.architecture.get("flops")), say("FLOPs per example"), say("a multiply-add counts as 2"))
     return shown
 
@@ -105,6 +104,8 @@ def _chart(run: RunRecord, topic: Topic, monitor: str) -> Chart:
     else:
         lines = [(each, metric_name(each.name), style) for each, style in zip(topic.series, STYLES, strict=False)]
     title = say("losses by part") if topic.key == "losses" else metric_name(topic.key)
+    if split_names and len(topic.series) == 1:
+        title = say("{metric} ({split})", metric=title, split=value_name(topic.series[0].name))
     best, guide = None, None
     validated = any(each.name == "validation" for each in topic.series)
     if validated and topic.key in (monitor, "loss"):
@@ -123,24 +124,30 @@ def _steps(run: RunRecord) -> tuple[float, float] | None:
 
 
 def _best(run: RunRecord, topic: Topic) -> tuple[float, str] | None:
-    step, epoch = as_float(run.summary.get("best_step")), run.summary.get("best_epoch")
-    if step is None:
-        marked = [row for row in run.validation if row.get("best") is True]
-        step, epoch = (as_float(marked[-1].get("step")), marked[-1].get("epoch")) if marked else (None, None)
+    best = best_point(run)
     validation = next((each for each in topic.series if each.name == "validation"), None)
-    if step is None or validation is None or not validation.known:
+    if best is None or validation is None or not validation.known:
         return None
+    step, epoch = best
     value = metric(topic.key, min(validation.known, key=lambda point: abs(point[0] - step))[1])
-    if as_float(epoch) is None:
+    if epoch is None:
         return step, say("best: {value}", value=value)
-    return step, say("best, epoch {epoch}: {value}", epoch=plain(epoch), value=value)
+    return step, say("best, epoch {epoch}: {value}", epoch=f"{epoch:g}", value=value)
+
+
+def best_point(run: RunRecord) -> tuple[float, float | None] | None:
+    """Step and epoch of the best weights; a run that was not validated has none (its summary says step 0)."""
+    step, epoch = as_float(run.summary.get("best_step")), as_float(run.summary.get("best_epoch"))
+    if not step:
+        marked = [row for row in run.validation if row.get("best") is True]
+        step, epoch = (as_float(marked[-1].get("step")), as_float(marked[-1].get("epoch"))) if marked else (None, None)
+    return None if step is None or not run.validation else (step, epoch)
 
 
 def signal_charts(run: RunRecord) -> list[Chart]:
     charts = []
     for topic in signals(run):
-        single = len(topic.series) == 1
-        named = [(each, metric_name(topic.key if single else each.name)) for each in topic.series]
+        named = [(each, metric_name(each.name or topic.key)) for each in topic.series]
         lines: list[tuple[Series, str, str]] = [(each, name, style) for (each, name), style in zip(named, STYLES, strict=False)]
         guide = (1e-3, say("usual")) if topic.key == "update_ratio" else None
         charts.append(line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run)))
@@ -163,7 +170,7 @@ def architecture(run: RunRecord) -> dict[str, Any] | None:
         "open": len(rows) <= OPEN_UP_TO,
         "strip": _strip(leaves),
         "facts": _network_facts(run),
-        "notes": [str(run.architecture[name]) for name in ("idea", "when", "paper") if run.architecture.get(name)],
+        "notes": [str(run.architecture[name]) for name in ("idea", "when", "paper", "remark") if run.architecture.get(name)],
         "field": any(row["field"] != "–" for row in rows),
     }
 
@@ -175,7 +182,7 @@ def _layer(row: dict[str, Any], whole: float) -> dict[str, Any]:
         "path": path,
         "short": path.rpartition(".")[2] or path,
         "depth": min(6, max(0, int(as_float(row.get("depth")) or 0))),
-        "type": str(row.get("type") or ""),
+        "type": str(row.get("type") or "") + (f" ×{row['calls']}" if (as_float(row.get("calls")) or 1) > 1 else ""),
         "output": shape(row.get("output_shape")),
         "parameters": count(parameters) if parameters else "–",
         "share": min(1.0, parameters / whole),

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netwright.core.messages import say
-from netwright.reports.curves import last_value
+from netwright.reports.curves import is_figure, last_value
 from netwright.reports.folder import RunRecord
 from netwright.reports.numbers import as_float, finite, metric
 from netwright.reports.scales import Scale, Tick, axis
-from netwright.reports.words import LOWER_IS_BETTER, METRICS, metric_name, value_name
+from netwright.reports.words import LOWER_IS_BETTER, metric_name, value_name
 
 __all__ = ["Headline", "Ruler", "Verdict", "class_counts", "judge", "monitored", "results"]
 
 SPLITS = ("test", "validation", "train")
 UNIT = frozenset({"accuracy", "auroc", "error_rate", "f1", "precision", "recall", "r2", "top5_accuracy"})
+TELLING = ("accuracy", "f1", "r2", "rmse", "frechet", "return_mean", "perplexity")  # where the loss is what is monitored
 SILENT_AFTER = 600  # seconds without a log line after which a "running" run is probably dead
 UNFINISHED = ("running", "interrupted", "preempted")
 
@@ -124,10 +125,11 @@ def _why(run: RunRecord, headline: Headline | None, learned: bool | None) -> lis
 def _state(run: RunRecord, status: str) -> list[str]:
     """What a run that did not come to its end owes the reader: how far it got, and whether it still lives."""
     if status not in (*UNFINISHED, "diverged", "failed"):
-        return []
+        return [str(run.summary["note"])] if run.summary.get("note") else []
     rows = [*run.train[-1:], *run.validation[-1:]]
     step = max(finite([run.summary.get("steps"), *(row.get("step") for row in rows)]), default=None)
     said = [] if step is None else [say("It got to step {step}.", step=f"{step:,.0f}")]
+    said += [str(run.summary["note"])] if run.summary.get("note") else []
     log = run.folder / "metrics.jsonl"
     if status == "running" and log.is_file() and time.time() - log.stat().st_mtime > SILENT_AFTER:
         said.append(say("Nothing has been logged for a while: the process has probably ended; resume it as shown below."))
@@ -143,9 +145,8 @@ def results(run: RunRecord) -> dict[str, dict[str, float]]:
         numbers = {key: value for key, raw in (values or {}).items() if (value := as_float(raw)) is not None}
         if not numbers and split != "test":
             lines = run.train if split == "train" else run.validation
-            known = [key for key in (lines[-1] if lines else {}) if key in METRICS and key not in ("lr", "grad_norm")]
-            best = {key: last_value(lines, key) for key in known if key not in ("update_ratio", "examples_per_second")}
-            numbers = {key: value for key, value in best.items() if value is not None}
+            latest = {key: last_value(lines, key) for key in (lines[-1] if lines else {}) if is_figure(key)}
+            numbers = {key: value for key, value in latest.items() if value is not None}
         if numbers:
             found[split] = numbers
     return found
@@ -166,8 +167,11 @@ def _expected(run: RunRecord) -> dict[str, dict[str, Any]]:
 def _headline(run: RunRecord) -> Headline | None:
     measured, expected = results(run), _expected(run)
     monitor, mode = monitored(run)
-    logged = [key for split in measured.values() for key in split if key != "loss"]
-    for key in dict.fromkeys([*sorted(expected, key=lambda name: expected[name].get("ok") is not False), monitor, *logged, "loss"]):
+    logged = {key for split in measured.values() for key in split}
+    telling = [key for key in TELLING if key in logged]
+    wanted = sorted(expected, key=lambda name: expected[name].get("ok") is not False)  # a missed figure first
+    first = [*wanted, *([] if monitor == "loss" else [monitor]), *telling, *sorted(logged - {"loss"}), "loss"]
+    for key in dict.fromkeys(first):
         split = next((name for name in SPLITS if key in measured.get(name, {})), None)
         if split is None:
             continue
@@ -193,8 +197,10 @@ def _baseline(run: RunRecord, key: str) -> float | None:
         return max(counts) / sum(counts)
     if key == "r2":
         return 0.0
-    vocabulary = as_float(run.schema.get("vocab_size"))
-    return vocabulary if key == "perplexity" and vocabulary else None
+    vocabulary = as_float(run.schema.get("vocab_size")) or 0.0
+    if vocabulary < 2:
+        return None
+    return {"perplexity": vocabulary, "loss": math.log(vocabulary), "bits_per_char": math.log2(vocabulary)}.get(key)
 
 
 def _learned(run: RunRecord, headline: Headline | None) -> bool | None:
@@ -204,17 +210,16 @@ def _learned(run: RunRecord, headline: Headline | None) -> bool | None:
     if headline and headline.baseline is not None:
         got, base = headline.value, headline.baseline
         return got < 0.9 * base if headline.lower else got > base + 0.05 * (1 - base)
-    monitor, mode = monitored(run)
-    values = finite([row.get(monitor) for row in run.validation])
-    phases = any(key.endswith("_loss") for row in run.train[:5] for key in row)
-    if phases and monitor in ("", "loss"):
-        return None  # in a game of two networks a falling loss says nothing
+    key, mode = monitored(run)
+    values = finite([row.get(key) for row in run.validation])
     if len(values) < 3:
-        values, mode = finite([row.get("loss") for row in run.train]), "min"
-    if len(values) < 10 and values is not None and mode == "min" and len(values) < 3 or phases and mode == "min":
+        key, mode, values = "loss", "min", finite([row.get("loss") for row in run.train])
+    game = sum(name.endswith("_loss") for name in (run.train[0] if run.train else ())) > 1
+    if len(values) < 3 or (game and key == "loss"):  # in a game of two networks a falling loss says nothing
         return None
-    tail = max(1, len(values) // 20)
-    first, best = sum(values[:tail]) / tail, (min if mode == "min" else max)(values)
+    part = max(1, len(values) // 20)
+    first, last = sum(values[:part]) / part, sum(values[-part:]) / part
+    best = last if key == "loss" and not run.validation else (min if mode == "min" else max)(values)
     return (first - best if mode == "min" else best - first) > 0.02 * abs(first)
 
 

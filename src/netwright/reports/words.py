@@ -14,22 +14,31 @@ __all__ = ["LOWER_IS_BETTER", "METRICS", "VALUES", "metric_name", "value_name"]
 METRICS = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
+    "bits_per_char": "bits per character",
+    "bits_per_token": "bits per token",
     "calibration_error": "calibration error",
+    "classifier_score": "classifier score",
+    "discriminator": "discriminator",
     "epsilon": "exploration rate ε",
     "error_rate": "error rate",
     "examples_per_second": "examples per second",
     "f1": "F1",
+    "frechet": "Fréchet distance",
+    "generator": "generator",
     "grad_norm": "gradient norm",
     "loss": "loss",
     "lr": "learning rate",
     "mae": "MAE",
-    "mean_return": "mean return",
     "mse": "MSE",
     "perplexity": "perplexity",
     "precision": "precision",
+    "q_mean": "mean Q value",
     "r2": "R²",
     "recall": "recall",
     "return": "return",
+    "return_max": "highest return",
+    "return_mean": "mean return",
+    "return_min": "lowest return",
     "rmse": "RMSE",
     "top5_accuracy": "top-5 accuracy",
     "update_ratio": "update-to-weight ratio",
@@ -60,7 +69,8 @@ VALUES = {
     "warning": "warning",
 }
 LOWER_IS_BETTER = frozenset(
-    {"calibration_error", "cer", "error_rate", "fid", "loss", "mae", "mse", "perplexity", "rmse", "wer"}
+    ("bits_per_char", "bits_per_token", "calibration_error", "cer", "error_rate", "frechet", "loss", "mae", "mse",
+     "perplexity", "rmse", "wer")
 )
 
 

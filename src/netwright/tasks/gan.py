@@ -4,7 +4,7 @@ Goodfellow et al., "Generative adversarial nets", 2014 (the non-saturating loss)
 2017; Wasserstein loss with gradient penalty: Gulrajani et al., "Improved training of Wasserstein GANs", 2017; one-sided
 label smoothing: Salimans et al., 2016. Letters: B batch, C channels, Z noise.
 
-Differs from the papers: for every loss there is one update of the discriminator for one of the generator.
+Differs from the papers: all updates of a step see the same real batch (with new noise each).
 """
 
 from pathlib import Path
@@ -29,17 +29,19 @@ __all__ = ["AdversarialGeneration"]
 
 Kind = Literal["non-saturating", "hinge", "wasserstein-gp"]
 
+_DISCRIMINATOR, _GENERATOR = Phase("discriminator", "discriminator"), Phase("generator", "generator")
 _NOISE, _GRID = 0x6A4, 0x6A5  # keep the fixed noise of evaluations and of the report's grid apart
 
 
 @final
 class AdversarialGeneration(Task):
-    """Two phases a step: the discriminator, then the generator. The network has both as parts, as `models.GAN` does.
+    """Phases for the discriminator, then one for the generator; the network has both as parts, as `models.GAN` does.
 
     Args:
         kind: the game that is played; see the module's text.
         label_smoothing: what real pictures lack to a certain "real" (non-saturating only; the made ones stay at 0).
         penalty: weight of the gradient penalty (wasserstein-gp only).
+        discriminator_updates: how many come before one of the generator; as in the papers, 5 for wasserstein-gp, else 1.
         judge: what measures the pictures: `auto` (the bundled one, where the data are Fashion-MNIST), `none`, or the
             path of a classifier's model folder.
         judge_network: bound from `judge` where that is a path: takes pictures in [-1, 1], has `features`.
@@ -52,7 +54,7 @@ class AdversarialGeneration(Task):
     """
 
     name = "gan"
-    phases = (Phase("discriminator", "discriminator"), Phase("generator", "generator"))
+    phases = (_DISCRIMINATOR, _GENERATOR)
     input_range = (-1.0, 1.0)
 
     def __init__(
@@ -63,6 +65,7 @@ class AdversarialGeneration(Task):
         kind: Kind = "non-saturating",
         label_smoothing: Probability = 0.0,
         penalty: NonNegative = 10.0,
+        discriminator_updates: Size | None = None,
         judge: str = "auto",
         judge_network: nn.Module | None = None,
         columns: Size = 8,
@@ -73,6 +76,8 @@ class AdversarialGeneration(Task):
             raise ConfigError(template, path="task.judge", judge=judge)
         self._preprocess, self._kind, self._real, self._penalty = preprocess, kind, 1.0 - label_smoothing, penalty
         self._columns, self._seed = columns, seed
+        critics = discriminator_updates or (5 if kind == "wasserstein-gp" else 1)
+        self.phases = (_DISCRIMINATOR,) * critics + (_GENERATOR,)
         self._judge = judge_network or (bundled_judge(schema) if judge == "auto" else None)
         self.monitor = "loss" if self._judge is None else "frechet"
         self._discriminator_loss: Tensor | None = None  # of this step, for the log

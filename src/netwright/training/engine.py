@@ -8,7 +8,7 @@ mechanism of loss scaling) to skip the update, and the flag is read when the loo
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -131,6 +131,7 @@ class Engine:
         return {
             "updates": self.updates,
             "measuring": self._measuring,
+            "signals": {name: asdict(signals) for name, signals in self.signals.items()},
             "averaging": None if self.averaging is None else self.averaging.state(),
             "phases": {
                 name: {"optimizer": updater.optimizer.state_dict(), "schedule": updater.schedule.state(),
@@ -142,6 +143,7 @@ class Engine:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Undo of `state`."""
         self.updates, self._measuring = state["updates"], state["measuring"]
+        self.signals = {name: Signals(**values) for name, values in state["signals"].items()}
         if self.averaging is not None:
             self.averaging.load_state(state["averaging"])
         for name, updater in self.updaters.items():

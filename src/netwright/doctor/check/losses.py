@@ -147,16 +147,17 @@ def _tried(loss: Any, name: str, scores: Tensor | None, targets: Tensor | None, 
         return unknown
     rows = min(16, scores.shape[0], targets.shape[0] if targets.dim() else 1)
     scores, targets = scores.detach()[:rows], targets.detach()[:rows]
-    try:
-        function = copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
-        probes = [_probe(scores, seed) for seed in range(6)]
-        answers = [_scalar(function(probe, targets)) for probe in probes]
-    except Exception:  # the user's code, on input it was not written for
+    function = copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
+    probes = [_probe(scores, seed) for seed in range(6)]
+    answers = _answers(function, probes, targets)
+    if answers is None:
         return unknown
-    if any(not math.isfinite(answer) for answer in answers):
-        return unknown
+    wide = [6 * probe - 3 for probe in probes]
+    wide_answers = _answers(function, wide, targets)
     for kind, inside, onehot, candidate in _candidates(scores, targets):
         slope = _slope(candidate, probes, answers)
+        if slope and kind not in {"bce", "nll-of-log"} and wide_answers is not None:
+            slope = slope if _slope(candidate, wide, wide_answers) else 0.0  # |x - 1| is a line between 0 and 1
         if slope:
             expects, target_kind = KINDS[kind]
             sign = 1 if slope > 0 else -1
@@ -168,6 +169,15 @@ def _probe(scores: Tensor, seed: int) -> Tensor:
     """Random scores in (0, 1), which is a legal value for every loss."""
     noise = torch.rand(scores.shape, generator=torch.Generator().manual_seed(seed))
     return (0.03 + 0.94 * noise).to(scores.device, scores.dtype)
+
+
+def _answers(function: Callable[..., Any], probes: list[Tensor], targets: Tensor) -> list[float] | None:
+    """What the loss says of each probe; None where it fails or gives no number."""
+    try:
+        answers = [_scalar(function(probe, targets)) for probe in probes]
+    except Exception:  # the user's code, on input it was not written for
+        return None
+    return answers if all(math.isfinite(answer) for answer in answers) else None
 
 
 def _scalar(value: Any) -> float:
@@ -242,9 +252,8 @@ def _by_invariance(
     """A loss of classes that does not change when a constant is added to all scores of an example has its own softmax."""
     if probes[0].dim() < 2 or probes[0].shape[1] < 2 or targets.is_floating_point():
         return unknown
-    try:
-        moved = [_scalar(function(probe + 0.5, targets)) for probe in probes]
-    except Exception:  # as above
+    moved = _answers(function, [probe + 0.5 for probe in probes], targets)
+    if moved is None:
         return unknown
     scale = max(abs(a - answers[0]) for a in answers)
     if scale > 0 and all(abs(a - b) < 1e-4 * scale for a, b in zip(moved, answers, strict=True)):

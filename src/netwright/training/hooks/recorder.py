@@ -34,11 +34,11 @@ class Recorder(Hook):
         self._examples = 0
 
     def start(self, run: "Session") -> None:
-        """Open the file, and ask for the figures of the step that will be the next line."""
+        """Open the file; each line's norms are those of the first update after the line before."""
         with writing(self._path):
             self._path.touch()
         self._restart(run)
-        if self.stride == 1 or (run.progress.step + 1) % self.stride == 0:
+        if run.progress.step == 0:
             run.engine.measure_next()
 
     def step_end(self, run: "Session", out: StepOutput) -> None:

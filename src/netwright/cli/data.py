@@ -1,0 +1,78 @@
+"""`netwright data`: the built-in sets, what is inferred about a source, and fetching."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netwright.cli.options import AsJson, Overrides
+from netwright.cli.output import emit, quiet_stdout, table
+from netwright.core.messages import say
+
+__all__ = ["app"]
+
+
+def app() -> typer.Typer:
+    """The group of commands."""
+    group = typer.Typer(help=say("Built-in sets; what is inferred about a source; fetching."), rich_markup_mode=None, no_args_is_help=True)
+    group.command(name="list", help=say("The built-in sets."))(_list)
+    group.command(name="describe", no_args_is_help=True, help=say("Inferred schema, statistics, leakage audit."))(_describe)
+    group.command(name="fetch", no_args_is_help=True, help=say("Download a set into the cache."))(_fetch)
+    return group
+
+
+def _list(as_json: AsJson = False) -> None:
+    from netwright.data import list_data
+
+    cards = list_data()
+    if as_json:
+        emit(cards)
+        return
+    keys = ("name", "task", "examples", "licence", "origin", "summary")
+    rows = [[str(card[key]) for key in keys] for card in cards]
+    for row, card in zip(rows, cards, strict=True):
+        row[-1] += "" if card["installed"] else say(" (not installed)")
+    table([say(key) for key in keys], rows, right=[2])
+
+
+def _describe(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=say("A built-in set, a file, a folder, or a config."), show_default=False)],
+    target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help=say("The column to predict."))] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    with quiet_stdout(as_json):
+        from netwright.data import describe, load_data
+
+        spec, base = _section(source, overrides or [])
+        description = describe(load_data(spec, base=base, **({"target": target} if target else {})))
+    if as_json:
+        emit(description)
+    else:
+        print(description)
+
+
+def _fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=say("A built-in set."), show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    with quiet_stdout(as_json):
+        from netwright.data import fetch
+
+        folder = fetch(name)
+    if as_json:
+        emit({"name": name, "folder": str(folder) if folder else None})
+    elif folder is None:
+        print(say("{name} needs no download", name=name))
+    else:
+        print(folder)
+
+
+def _section(source: str, overrides: list[str]) -> tuple[Any, Path | None]:
+    """The `data` section of a config; anything else is itself the source."""
+    if Path(source).suffix not in (".yaml", ".yml"):
+        return source, None
+    from netwright.experiment.config import load_config
+
+    config = load_config(source, overrides)
+    return config.sections.data, config.folder

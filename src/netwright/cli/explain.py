@@ -1,0 +1,38 @@
+"""`netwright explain`: what a network is made of."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from netwright.cli.options import AsJson, Overrides
+from netwright.cli.output import emit, quiet_stdout
+from netwright.core.errors import ConfigError
+from netwright.core.messages import say
+
+__all__ = ["HELP", "command"]
+
+HELP = "Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, when to use it."
+
+
+def command(
+    network: Annotated[str, typer.Argument(metavar="NAME|CONFIG", help=say("A name of the catalog, or a config."), show_default=False)],
+    size: Annotated[str | None, typer.Option("--input", metavar="3x224x224", help=say("Shape of one example."))] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    shape = _shape(size) if size is not None else None
+    with quiet_stdout(as_json):
+        from netwright.experiment.explaining import explain
+
+        architecture = explain(network, shape, overrides or ())
+    if as_json:
+        emit(architecture.to_dict())
+    else:
+        print(architecture)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9]\d*([x×,][1-9]\d*)*", text.strip()):
+        raise ConfigError("--input {text!r} is not a shape; write it as 3x224x224", text=text)
+    return tuple(int(part) for part in re.split("[x×,]", text.strip()))

@@ -1,0 +1,82 @@
+"""Every way a command can end, as one clear line and an exit code; a traceback only for bugs of ours."""
+
+import contextlib
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+import typer
+
+from netwright.cli.output import complain
+from netwright.core.errors import NetwrightError
+from netwright.core.messages import say
+
+__all__ = ["guarded"]
+
+# typer may bring its own copy of click: its exceptions are reached through the class that both share.
+_UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
+_USER, _RESOURCE, _BUG, _INTERRUPTED = 2, 5, 70, 130
+_FULL, _REFUSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def guarded(command: Callable[[], int | None]) -> int:
+    """Run a command; the exit code it should leave with."""
+    try:
+        code = command() or 0
+        sys.stdout.flush()
+        return code
+    except NetwrightError as error:
+        complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        complain(say("interrupted"))
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader has gone, as in `netwright models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except _ClickError as error:  # type: ignore[misc]
+        return _usage(error)
+    except Exception as error:
+        return _resources(error) or _bug()
+
+
+def _usage(error: BaseException) -> int:
+    context = getattr(error, "ctx", None)
+    said = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    if context is None:
+        complain(said)
+    elif not said or type(error).__name__ == "NoArgsIsHelpError":
+        print(context.get_help())
+        return _USER if context.parent is not None else 0
+    else:
+        complain(say("{mistake} See: {command} --help", mistake=said, command=context.command_path))
+    return _USER
+
+
+def _resources(error: Exception) -> int | None:
+    """The exit code for what the machine refused, after saying so; None where that was not the reason."""
+    if _is_memory(error):
+        complain(say("out of memory; lower train.batch_size, and set train.accumulate to keep its effect"))
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        complain(say("disk is full ({path}); free some space and try again", path=error.filename or "?"))
+    elif isinstance(error, OSError) and error.errno in _REFUSED:
+        complain(say("{path}: {reason}; check its permissions", path=error.filename or "?", reason=error.strerror))
+    else:
+        return None
+    return _RESOURCE
+
+
+def _is_memory(error: Exception) -> bool:
+    words = ("can't allocate memory", "out of memory", "unable to allocate")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    )
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    with contextlib.suppress(OSError, ValueError):
+        complain(say("this is a bug in Netwright; please report it with the lines above"))
+    return _BUG

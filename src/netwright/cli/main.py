@@ -1,0 +1,93 @@
+"""`netwright VERB …`: the verbs, what holds for all of them, and the way in."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+
+import netwright
+from netwright.cli.guard import guarded
+from netwright.core import messages
+from netwright.core.errors import ConfigError
+from netwright.core.messages import say
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code.
+
+    0 fine · 1 findings stand or a figure was missed · 2 the user's error · 3 bad data · 4 bad checkpoint · 5 out of a
+    resource · 6 diverged · 70 a bug of ours · 75 preempted · 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?", and no traceback
+    return guarded(lambda: _run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int | None:
+    _choose_language(arguments)
+    _log_to_stderr()
+    code = _app()(args=arguments, prog_name="netwright", standalone_mode=False)
+    return code if isinstance(code, int) else None
+
+
+def _choose_language(arguments: list[str]) -> None:
+    """Before the commands are imported: the texts of their help are chosen by then. `--lang` may stand anywhere."""
+    for place, word in enumerate(arguments):
+        if word == "--":
+            return
+        if word == "--lang" or word.startswith("--lang="):
+            name = word.partition("=")[2] or "".join(arguments[place + 1 : place + 2])
+            if name not in ("en", "zh"):
+                raise ConfigError("--lang {name!r} is not known; use en or zh", name=name)
+            messages.set_language(name)
+            os.environ["NETWRIGHT_LANG"] = name  # worker processes speak it too
+            del arguments[place : place + (1 if "=" in word else 2)]
+            return
+
+
+def _log_to_stderr() -> None:
+    log = logging.getLogger("netwright")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _app() -> typer.Typer:
+    from netwright.cli import check, data, evaluate, explain, generate, models, predict, report, train
+
+    app = typer.Typer(
+        help=say("Design, check, train, diagnose and ship deep networks."),
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_everywhere)
+    for module in (models, explain, check, train, evaluate, predict, generate, report):
+        app.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP), no_args_is_help=module is not models)(
+            module.command
+        )
+    app.add_typer(data.app(), name="data")
+    return app
+
+
+def _everywhere(
+    version: Annotated[bool, typer.Option("--version", help=say("Print the version and stop."), is_eager=True)] = False,
+    lang: Annotated[
+        Literal["en", "zh"] | None, typer.Option("--lang", help=say("Language of messages; else NETWRIGHT_LANG or the locale."))
+    ] = None,
+) -> None:
+    if version:
+        print(f"netwright {netwright.__version__}")
+        raise typer.Exit

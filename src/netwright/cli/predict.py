@@ -1,0 +1,113 @@
+"""`netwright predict`: one JSON line an input."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netwright.cli.options import AsJson
+from netwright.cli.output import emit, line, quiet_stdout
+from netwright.core.errors import ConfigError, DataError
+from netwright.core.messages import say
+
+__all__ = ["HELP", "command"]
+
+HELP = "What a model says of each input, one JSON line an input."
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+_AT_ONCE = 256
+_INPUT = (
+    "A picture or a folder of them; for tables a CSV, Parquet or JSONL file or a row as JSON; an .npy file, a list as JSON, "
+    "or text; - reads lines from standard input."
+)
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help=say("A model folder or a run folder."), show_default=False)],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help=say(_INPUT), show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    answers: list[dict[str, Any]] = []
+    with quiet_stdout(as_json):
+        from netwright.experiment.predictor import load
+
+        predict = load(model)
+    for some in _batches(_read(inputs, predict.schema.kind)):
+        with quiet_stdout(as_json):
+            told = predict.answers([value for _, value in some])
+        named = [{"input": name, **answer} for (name, _), answer in zip(some, told, strict=True)]
+        answers += named if as_json else []
+        for answer in [] if as_json else named:
+            line(answer)
+    if as_json:
+        emit(answers)
+
+
+def _read(arguments: list[str], kind: str) -> Iterator[tuple[Any, Any]]:
+    """Each input with a name for it: its path, its row, or the text itself."""
+    for argument in arguments:
+        if argument == "-":
+            for text in sys.stdin:
+                if text.strip():
+                    yield from _read_one(text.strip(), kind)
+        else:
+            yield from _read_one(argument, kind)
+
+
+def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
+    if kind == "image":
+        yield from ((str(path), path) for path in _pictures(Path(argument)))
+    elif kind == "table" and not argument.startswith("{"):
+        yield from _rows(Path(argument))
+    elif kind == "text":
+        yield argument, argument
+    elif argument.endswith(".npy"):
+        import numpy
+
+        if not Path(argument).is_file():
+            raise DataError("{path} does not exist", path=argument)
+        yield argument, numpy.load(argument, allow_pickle=False)
+    else:
+        yield argument, _json(argument)
+
+
+def _pictures(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError("{path} does not exist", path=path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(entry for entry in path.rglob("*") if entry.suffix.lower() in _PICTURES)
+    if not found:
+        raise DataError("{path} holds no picture", path=path)
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file, read as training data are; a target column among them does no harm."""
+    if not path.is_file():
+        raise DataError("{path} is neither a file nor a row as JSON", path=path)
+    from netwright.data.sources.delimited import read_rows
+
+    for number, row in enumerate(read_rows(path), start=1):
+        yield f"{path}:{number}", row
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError("{text} is not JSON ({error}); quote it for the shell", text=text[:80], error=error) from error
+
+
+def _batches(pairs: Iterator[tuple[Any, Any]]) -> Iterator[list[tuple[Any, Any]]]:
+    batch: list[tuple[Any, Any]] = []
+    for pair in pairs:
+        batch.append(pair)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

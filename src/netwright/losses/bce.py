@@ -1,0 +1,59 @@
+"""Binary cross-entropy of raw scores: for yes/no questions, and for several labels an example."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.core.errors import ConfigError
+from netwright.core.schemas import Count, NonNegative, Probability
+from netwright.losses.base import Loss, Reduction, aligned
+
+__all__ = ["BinaryCrossEntropy"]
+
+
+class BinaryCrossEntropy(Loss):
+    """Sigmoid and cross-entropy in one, `log(1 + exp(-s))` for a yes and `log(1 + exp(s))` for a no.
+
+    Args:
+        pos_weight: weight of a yes (one number, or one a label), or `balanced`: number of noes over number of yeses.
+        class_counts: examples of no and of yes; bound from the data, needed for `balanced`.
+        label_smoothing: share of the target that is moved towards one half.
+
+    Shapes: prediction (B,), (B, 1), (B, L) or (B, …) raw scores; target the same, 0 or 1 or in between.
+
+    Raises:
+        ConfigError: `balanced` without the two counts; shapes that do not fit.
+    """
+
+    expects = "logits"
+    target_kind = "binary"
+    soft_targets = True
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        pos_weight: Literal["balanced"] | NonNegative | list[NonNegative] | None = None,
+        class_counts: list[Count] | None = None,
+        label_smoothing: Probability = 0.0,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.label_smoothing = label_smoothing
+        if pos_weight == "balanced":
+            if class_counts is None or len(class_counts) != 2:
+                template = "loss.pos_weight=balanced needs two classes with known counts, got {got}; write it as a number"
+                raise ConfigError(template, path="loss.pos_weight", got=class_counts)
+            pos_weight = class_counts[0] / max(class_counts[1], 1)
+        made = None if pos_weight is None else torch.tensor(pos_weight, dtype=torch.float32)
+        self.register_buffer("pos_weight", made, persistent=False)
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss of a batch."""
+        scores, wanted = aligned(prediction, target)
+        if self.label_smoothing:
+            wanted = wanted * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        weight = self.pos_weight if self.pos_weight is None else self.pos_weight.to(scores)
+        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weight, reduction=self.reduction)

@@ -1,0 +1,48 @@
+"""From what a user writes for a loss to something that can be called with (prediction, target)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from netwright.core.errors import ConfigError
+from netwright.core.schemas import build
+from netwright.losses.catalog import catalog
+
+__all__ = ["LossFunction", "build_loss"]
+
+LossFunction = Callable[..., Any]
+
+
+def build_loss(spec: Any, where: str = "loss", bound: Mapping[str, Any] | None = None) -> LossFunction:
+    """The loss that `spec` means.
+
+    Args:
+        spec: a name of the catalog, a mapping with `name` and the loss's own settings, an nn.Module (or its class, made
+            without arguments), or any callable; the last two are taken as they are.
+        where: dotted path of the section, for messages.
+        bound: what the data decide (`num_classes`, `class_counts`); a loss takes what its signature names.
+
+    Raises:
+        ConfigError: an unknown name, settings that do not fit, or something that is no loss.
+    """
+    if isinstance(spec, type) and issubclass(spec, nn.Module):
+        return _instance(spec, where)
+    if callable(spec):
+        taken: LossFunction = spec
+        return taken
+    values = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        template = "{where}={got!r} does not fit; expected a name, {{name: …}}, an nn.Module or a callable"
+        raise ConfigError(template, path=where, where=where, got=spec)
+    made: LossFunction = build(catalog().load(name), values, where, bound)
+    return made
+
+
+def _instance(kind: type[nn.Module], where: str) -> nn.Module:
+    try:
+        return kind()
+    except TypeError as error:
+        template = "{where} is the class {kind}, which needs arguments ({error}); pass an instance of it"
+        raise ConfigError(template, path=where, where=where, kind=kind.__name__, error=error) from None

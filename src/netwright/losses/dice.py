@@ -1,0 +1,55 @@
+"""Dice loss: one minus the overlap of predicted and true area, which does not care how small the area is.
+
+Milletari et al., "V-Net", 2016. Differs from the paper: areas are plain sums, not sums of squares.
+Letters: B batch, K classes, P places (pixels, voxels).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netwright.core.schemas import NonNegative
+from netwright.losses.base import Loss, Reduction, aligned, class_axis, reduced, wide
+
+__all__ = ["Dice"]
+
+
+class Dice(Loss):
+    """`1 - (2 Σ p t + s) / (Σ p + Σ t + s)`, an example and class, then the mean.
+
+    Args:
+        smooth: s, which keeps an empty area from 0/0 and its gradient finite.
+        background: whether class 0 counts.
+
+    Shapes:
+        prediction (B, K, …) raw scores, target (B, …) class numbers: softmax over K;
+        prediction (B, 1, …) or (B, …) and a target of as many values: sigmoid.
+        `none` gives (B, K), or (B, 1) for a single area.
+    """
+
+    expects = "logits"
+    target_kind = "class"
+
+    def __init__(self, *, smooth: NonNegative = 1.0, background: bool = True, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        self.smooth = smooth
+        self.background = background
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss of a batch."""
+        share_BKP, truth_BKP = self._areas(wide(prediction), target)
+        both = (share_BKP * truth_BKP).sum(2)
+        total = share_BKP.sum(2) + truth_BKP.sum(2)
+        return reduced(1 - (2 * both + self.smooth) / (total + self.smooth), self.reduction)
+
+    def _areas(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if scores.numel() == target.numel():
+            scores, truth = aligned(scores, target)
+            return scores.sigmoid().flatten(1)[:, None], truth.flatten(1)[:, None]
+        axis, count = class_axis(scores, target), scores.shape[class_axis(scores, target)]
+        share_BKP = scores.softmax(axis).movedim(axis, 1).flatten(2)
+        truth_BKP = F.one_hot(target.long().flatten(1), count).movedim(2, 1).to(share_BKP.dtype)
+        if share_BKP.dim() == 2:  # (B, K): one place an example
+            share_BKP = share_BKP[:, :, None]
+        first = 0 if self.background else 1
+        return share_BKP[:, first:], torch.as_tensor(truth_BKP)[:, first:]
