@@ -123,7 +123,9 @@ class RunFolder:
             "idea": "Convolutions share one small filter over the whole picture.", "paper": "LeCun et al., 1998.", "when": "",
         })  # fmt: skip
 
-    def log(self, steps: int = 336, epochs: int = 8, *, validate: bool = True, seed: int = 0) -> "RunFolder":
+    def log(
+        self, steps: int = 336, epochs: int = 8, *, validate: bool = True, seed: int = 0, figure: str = "accuracy"
+    ) -> "RunFolder":
         dice, rows, per_epoch = random.Random(seed), [], max(1, steps // max(1, epochs))
         for step in range(1, steps + 1):
             done = step / steps
@@ -135,10 +137,14 @@ class RunFolder:
                 "seconds": 31 * done,
             })  # fmt: skip
             if validate and step % per_epoch == 0:
+                figures = {
+                    "accuracy": 0.882 - 0.2 * math.exp(-5 * done) - 0.02 * max(0, done - 0.9),
+                    "perplexity": 4.1 + 20 * math.exp(-5 * done), "rmse": 53 + 60 * math.exp(-5 * done),
+                }  # fmt: skip
                 rows.append({
-                    "kind": "validation", "step": step, "epoch": step // per_epoch, "best": step // per_epoch == 7,
+                    "kind": "validation", "step": step, "epoch": step // per_epoch, "best": step // per_epoch == epochs - 1,
                     "loss": 0.33 + 0.5 * math.exp(-5 * done) + 0.02 * max(0, done - 0.8),
-                    "accuracy": 0.882 - 0.2 * math.exp(-5 * done) - 0.02 * max(0, done - 0.9), "seconds": 31 * done,
+                    figure: figures[figure], "seconds": 31 * done,
                 })  # fmt: skip
         return self.lines("metrics.jsonl", rows)
 
@@ -206,19 +212,20 @@ def gan(folder: Path) -> RunFolder:
 
 def writer(folder: Path) -> RunFolder:
     """A language model, still under way."""
-    run = RunFolder(folder).environment().log(2000, 4).text("config.yaml", "task: {name: language-modeling}\ntrain: {epochs: 9}\n")
-    run.summary(status="running", model="gpt", task="language-modeling", data="wordnet", monitor=["loss", "min"], metrics={}, expect={})
-    run.data({}, sizes={"train": 8_400_000, "validation": 930_000})
+    run = RunFolder(folder).environment().log(2000, 4, figure="perplexity").text("config.yaml", "task: {name: language-modeling}\ntrain: {epochs: 9}\n")
+    run.summary(status="running", model="gpt", task="language-modeling", data="wordnet", monitor=["loss", "min"], metrics={}, expect={},
+                best_step=1500, best_epoch=3, epochs=4)  # fmt: skip
+    run.data({}, test_looks=0, name="wordnet", sizes={"train": 8_400_000, "validation": 930_000})
     schema = {"kind": "text", "input_shape": [], "target": {"kind": "next-token"}, "vocab_size": 96}
     texts = [{"caption": f"temperature {t}", "text": "a small <b>boat</b> with\n  a deck and a mast, used by " * 4} for t in (0.5, 1.0)]
     return run.json("schema.json", schema).json("exhibits.json", [{"kind": "text", "title": "What the network writes", "items": texts}])
 
 
 def regression(folder: Path) -> RunFolder:
-    run = RunFolder(folder).environment().log(400, 10).text("config.yaml", "task: {name: regression}\n").network()
+    run = RunFolder(folder).environment().log(400, 10, figure="rmse").text("config.yaml", "task: {name: regression}\n").network()
     metrics = {"rmse": 53.1, "mae": 42.9, "r2": 0.481, "loss": 0.51}
     run.summary(
-        model="mlp", task="regression", data="diabetes", monitor=["rmse", "min"], metrics={"validation": metrics, "test": metrics},
+        model="mlp", task="regression", data="diabetes", best_step=360, best_epoch=9, epochs=10, monitor=["rmse", "min"], metrics={"validation": metrics, "test": metrics},
         expect={"rmse": {"wanted": 52.0, "got": 53.1, "ok": False}},
     )  # fmt: skip
     columns = [{"name": name, "kind": "numeric", "missing": 3, "unique": 88, "note": ""} for name in ("age", "bmi", "blood pressure")]

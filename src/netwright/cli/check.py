@@ -13,7 +13,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "Static findings: look over the design before a step is run. Exit code 1 when an error stands."
+HELP = "Look over a design before a step is run. Exit code 1 when an error stands."
 
 
 def command(

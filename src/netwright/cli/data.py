@@ -14,10 +14,10 @@ __all__ = ["app"]
 
 def app() -> typer.Typer:
     """The group of commands."""
-    group = typer.Typer(help=say("Built-in sets; what is inferred about a source; fetching."), rich_markup_mode=None, no_args_is_help=True)
+    group = typer.Typer(help=say("Built-in sets, and what is inferred about data of yours."), rich_markup_mode=None, no_args_is_help=True)
     group.command(name="list", help=say("The built-in sets."))(_list)
-    group.command(name="describe", no_args_is_help=True, help=say("Inferred schema, statistics, leakage audit."))(_describe)
-    group.command(name="fetch", no_args_is_help=True, help=say("Download a set into the cache."))(_fetch)
+    group.command(name="describe", help=say("Inferred schema, statistics, leakage audit."))(_describe)
+    group.command(name="fetch", help=say("Download a set into the cache."))(_fetch)
     return group
 
 

@@ -11,7 +11,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "Figures of a run on its sealed test set (each look is counted) or on new data."
+HELP = "Measure a run on its sealed test set or new data. Looks at the test set are counted."
 
 
 def command(

@@ -1,7 +1,7 @@
 """`netwright explain`: what a network is made of."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, when to use it."
+HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, when to use it."
 
 
 def command(
@@ -25,11 +25,17 @@ def command(
     with quiet_stdout(as_json):
         from netwright.experiment.explaining import explain
 
-        architecture = explain(network, shape, overrides or ())
+        architecture = explain(_overridden(network, overrides) if overrides else network, shape)
     if as_json:
         emit(architecture.to_dict())
     else:
         print(architecture)
+
+
+def _overridden(config: str, overrides: list[str]) -> dict[str, Any]:
+    from netwright.experiment.config import load_config
+
+    return load_config(config, overrides).to_dict()
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ def guarded(command: Callable[[], int | None]) -> int:
     except NetwrightError as error:
         complain(str(error))
         return error.exit_code
+    except typer.Exit as stop:
+        return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
         complain(say("interrupted"))
         return _INTERRUPTED
@@ -45,11 +47,11 @@ def guarded(command: Callable[[], int | None]) -> int:
 def _usage(error: BaseException) -> int:
     context = getattr(error, "ctx", None)
     said = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        print(context.get_help())
+        return 0
     if context is None:
         complain(said)
-    elif not said or type(error).__name__ == "NoArgsIsHelpError":
-        print(context.get_help())
-        return _USER if context.parent is not None else 0
     else:
         complain(say("{mistake} See: {command} --help", mistake=said, command=context.command_path))
     return _USER

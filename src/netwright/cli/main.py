@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int | None:
     _choose_language(arguments)
     _log_to_stderr()
-    code = _app()(args=arguments, prog_name="netwright", standalone_mode=False)
+    command = typer.main.get_command(_app())
+    with command.make_context("netwright", arguments) as context:
+        code = command.invoke(context)
     return code if isinstance(code, int) else None
 
 
@@ -75,19 +77,23 @@ def _app() -> typer.Typer:
     )
     app.callback()(_everywhere)
     for module in (models, explain, check, train, evaluate, predict, generate, report):
-        app.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP), no_args_is_help=module is not models)(
-            module.command
-        )
+        app.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP))(module.command)
     app.add_typer(data.app(), name="data")
     return app
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"netwright {netwright.__version__}")
+        raise typer.Exit
+
+
 def _everywhere(
-    version: Annotated[bool, typer.Option("--version", help=say("Print the version and stop."), is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help=say("Print the version and stop."), is_eager=True, callback=_version)
+    ] = False,
     lang: Annotated[
         Literal["en", "zh"] | None, typer.Option("--lang", help=say("Language of messages; else NETWRIGHT_LANG or the locale."))
     ] = None,
 ) -> None:
-    if version:
-        print(f"netwright {netwright.__version__}")
-        raise typer.Exit
+    """The texts of help are made when the commands are; `--lang` has been taken out of the arguments by then."""

@@ -10,7 +10,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "The catalog: name, family, kinds of task, parameters, paper, one line."
+HELP = "The catalog of networks. Name, family, kinds of task, parameters, paper, one line."
 
 
 def command(

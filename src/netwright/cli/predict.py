@@ -15,7 +15,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "What a model says of each input, one JSON line an input."
+HELP = "What a model says of new inputs. One JSON line an input."
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 _AT_ONCE = 256
@@ -89,10 +89,11 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as training data are; a target column among them does no harm."""
     if not path.is_file():
         raise DataError("{path} is neither a file nor a row as JSON", path=path)
-    from netwright.data.sources.delimited import read_rows
+    from netwright.data.sources.delimited import _read as read_table
 
-    for number, row in enumerate(read_rows(path), start=1):
-        yield f"{path}:{number}", row
+    table = read_table(path, None, "utf-8", None)
+    for place, *cells in zip(table.lines.tolist(), *table.columns.values(), strict=True):
+        yield f"{path}{table.unit}{place}", dict(zip(table.columns, cells, strict=True))
 
 
 def _json(text: str) -> Any:

@@ -11,7 +11,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "Write the report of a run again, one HTML file, from what stands in its folder."
+HELP = "Write the report of a run again. One HTML file, from what stands in the run folder."
 
 
 def command(

@@ -13,7 +13,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "Train what CONFIG describes, and print where the run and its report are. Exit code 1 below an expect: figure."
+HELP = "Train what a config describes. Prints where the run and its report are. Exit code 1 below an expect: figure."
 
 _log = logging.getLogger("netwright")
 

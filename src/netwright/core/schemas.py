@@ -5,9 +5,10 @@ sizes that the data decide; `build` calls the factory with the result.
 """
 
 import inspect
+import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ __all__ = [
     "Size",
     "arguments",
     "build",
-    "explain_problem",
+    "explain_problems",
     "parameters",
 ]
 
@@ -63,13 +64,20 @@ def arguments(
         ConfigError: with every problem found.
     """
     named = parameters(factory)
-    given = {name: value for name, value in (bound or {}).items() if name in named} | dict(values)
+    given = {name: value for name, value in (bound or {}).items() if name in named}
+    given |= {str(name): value for name, value in values.items()}
+    settable = _settable(factory)
     try:
+        problems = [_unknown(where, name, settable) for name in values if _is_ours(factory, name, values[name])]
         checked = _model(factory)(**given)
+        if problems:
+            raise ConfigError.of(problems)
     except pydantic.ValidationError as error:
+        told = {problem.path for problem in problems}
         items = [item for item in error.errors() if not (partial and item["type"] == "missing")]
-        if items or not partial:
-            raise ConfigError.of(explain_problem(item, where, list(named)) for item in items) from None
+        problems += [problem for problem in explain_problems(items, given, where, settable) if problem.path not in told]
+        if problems or not partial:
+            raise ConfigError.of(problems) from None
         return dict(given)
     return {name: getattr(checked, _field(name)) for name in named if _field(name) in checked.model_fields_set}
 
@@ -81,36 +89,76 @@ def build(
     return factory(**arguments(factory, values, where, bound))
 
 
-def explain_problem(item: Any, where: str, names: list[str]) -> Problem:
-    """One pydantic error as one line: what, got, expected, do."""
-    path = _path(where, item["loc"])
-    got, kind, context = item.get("input"), item["type"], item.get("ctx", {})
-    if kind == "extra_forbidden":
-        text = say("{path} is not a known setting{near}", path=path, near=suggest(item["loc"][-1], names))
-    elif kind in ("missing", "missing_argument"):
-        text = say("{path} is missing; add it", path=path)
-    elif kind == "literal_error":
-        wanted = context["expected"].replace("'", "")
-        near = suggest(got, wanted.replace(" or ", ", ").split(", ")) if isinstance(got, str) else ""
-        text = say("{path}={got!r} is not one of {wanted}{near}", path=path, got=got, wanted=wanted, near=near)
-    else:
-        wanted = item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        text = say("{path}={got!r} does not fit; expected {wanted}", path=path, got=got, wanted=wanted)
-    return Problem(path, text)
+def explain_problems(items: Iterable[Any], values: Any, where: str, names: list[str]) -> list[Problem]:
+    """Pydantic's errors about `values`, a line each: what, got, expected, do.
+
+    The branches of a union, which pydantic reports one by one, are said together; those that did not get as far as
+    another one (`[3, "a"]` is no number, but a list with a mistake in it) are left out.
+    """
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(_path(where, item, values), []).append(item)
+    innermost = [path for path in found if not any(other.startswith((f"{path}.", f"{path}[")) for other in found)]
+    return [_explained(path, found[path], names) for path in innermost]
 
 
-def _path(where: str, location: tuple[Any, ...]) -> str:
-    path = where
+def _explained(path: str, items: list[Any], names: list[str]) -> Problem:
+    """One place of a config and everything pydantic says about it, as one line."""
+    first = items[0]
+    if first["type"] == "extra_forbidden":
+        return Problem(path, say("{path} is not a known setting{near}", path=path, near=suggest(first["loc"][-1], names)))
+    if first["type"] in ("missing", "missing_argument"):
+        return Problem(path, say("{path} is missing; add it", path=path))
+    got = _shown(first.get("input"))
+    literals = [item for item in items if item["type"] == "literal_error"]
+    if len(literals) == len(items):
+        wanted = " or ".join(item["ctx"]["expected"].replace("'", "") for item in items)
+        choices = wanted.replace(" or ", ", ").split(", ")
+        near = suggest(first["input"], choices) if isinstance(first["input"], str) else ""
+        return Problem(path, say("{path}={got} is not one of {wanted}{near}", path=path, got=got, wanted=wanted, near=near))
+    wanted = say(" or ").join(dict.fromkeys(_wanted(item) for item in sorted(items, key=_is_of_type)))
+    return Problem(path, say("{path}={got} does not fit; expected {wanted}", path=path, got=got, wanted=wanted))
+
+
+def _is_of_type(item: Any) -> bool:
+    """False for the branches whose type was met: what they miss is said first."""
+    return str(item["type"]).endswith(("_type", "_parsing", "instance_of", "literal_error"))
+
+
+def _wanted(item: Any) -> str:
+    kind: str = item["type"]
+    if kind == "literal_error":
+        return str(item["ctx"]["expected"]).replace("'", "")
+    if kind == "is_instance_of" and item["ctx"]["class"] in ("Sequence", "Mapping"):
+        kind = "list_type" if item["ctx"]["class"] == "Sequence" else "dict_type"
+    said = {"list_type": say("a list [...]"), "tuple_type": say("a list [...]"), "dict_type": say("a section {{key: value}}")}
+    return said.get(kind) or str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _shown(got: object) -> str:
+    """A value as the user may recognise it, short enough for a line."""
+    text = " ".join(repr(got).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _path(where: str, item: Any, values: Any) -> str:
+    """The dotted path of an error. Pydantic also puts the branch of a union into it, which the user wrote nowhere."""
+    path, place = where, values
+    location = item["loc"]
     for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif not (part.startswith(("function-", "list[", "dict[", "tuple[", "constrained-", "lax-or")) or part in _TYPE_TAGS):
-            path += f".{part.removesuffix('_')}" if path else part.removesuffix("_")
+        last = part is location[-1] and item["type"] in ("missing", "missing_argument", "extra_forbidden")
+        if isinstance(part, int) and (isinstance(place, list | tuple) or last):
+            path, place = f"{path}[{part}]", place[part] if isinstance(place, list | tuple) and part < len(place) else None
+        elif last or (isinstance(place, Mapping) and part in place):
+            name = str(part).removesuffix("_") if part not in (place or ()) else str(part)
+            path = f"{path}.{name}" if path else name
+            place = place.get(part) if isinstance(place, Mapping) else None
     return path
 
 
-# pydantic names the branch of a union in the location of an error; the user wrote no such key.
-_TYPE_TAGS = {"int", "float", "str", "bool", "none", "dict", "list"}
+def _unknown(where: str, name: str, names: list[str]) -> Problem:
+    path = f"{where}.{name}" if where else str(name)
+    return Problem(path, say("{path} is not a known setting{near}", path=path, near=suggest(name, names)))
 
 
 def _field(name: str) -> str:
@@ -118,14 +166,42 @@ def _field(name: str) -> str:
     return f"{name}_" if name in _RESERVED else name
 
 
+def _settable(factory: Callable[..., Any]) -> list[str]:
+    """The parameters that a config can set; the others take objects, which the program binds."""
+    return [name for name, hint in _hints(factory).items() if not _takes_an_object(hint)]
+
+
+def _is_ours(factory: Callable[..., Any], name: str, value: object) -> bool:
+    """Whether a config gives plain data to a parameter that takes an object."""
+    plain = value is not None and isinstance(value, bool | int | float | str | list | dict)
+    hints = _hints(factory)
+    return plain and name in hints and _takes_an_object(hints[name])
+
+
+def _takes_an_object(hint: Any) -> bool:
+    if typing.get_origin(hint) is Annotated:
+        return _takes_an_object(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return all(_takes_an_object(part) for part in typing.get_args(hint) if part is not types.NoneType)
+    return inspect.isclass(hint) and typing.get_origin(hint) is None and not issubclass(hint, _PLAIN)
+
+
+_PLAIN = (bool, int, float, str, list, tuple, dict, set, types.NoneType, Sequence, Mapping, os.PathLike)
+_LONGEST = 80
 _RESERVED = {"copy", "json", "schema", "dict", "validate", "construct", "register"}
+
+
+@cache
+def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
+    target = factory.__init__ if inspect.isclass(factory) else factory
+    hints = typing.get_type_hints(target, include_extras=True)
+    return {name: hints.get(name, Any) for name in parameters(factory)}
 
 
 @cache
 def _model(factory: Callable[..., Any]) -> type[pydantic.BaseModel]:
     """The pydantic model of a signature; every default stays the factory's own."""
-    target = factory.__init__ if inspect.isclass(factory) else factory
-    hints = typing.get_type_hints(target, include_extras=True)
+    hints = _hints(factory)
     fields: dict[str, Any] = {}
     for name, parameter in parameters(factory).items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

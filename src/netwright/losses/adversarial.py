@@ -18,7 +18,7 @@ __all__ = ["Adversarial", "gradient_penalty"]
 
 
 class Adversarial(Loss):
-    """Both sides of the game; `loss(real_score, fake_score)` is the discriminator's, `loss.generator(fake_score)` the other's.
+    """Both sides: `loss(real_score, fake_score)` is the discriminator's, `loss.generator(fake_score)` the other's.
 
     Args:
         kind: the game; `wasserstein` wants `gradient_penalty` added on the discriminator's side.
@@ -76,4 +76,5 @@ def gradient_penalty(
     share = share.to(real.dtype).view(-1, *[1] * (real.dim() - 1))
     between = torch.lerp(real.detach(), fake.detach().to(real.dtype), share).requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    steep_B: Tensor = slope.flatten(1).norm(dim=1)
+    return (steep_B - 1).square().mean()

@@ -4,7 +4,7 @@ Letters: B batch, K classes, T time, `…` any further dimensions.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class Loss(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The plain settings, for `print`."""
         plain = {key: value for key, value in vars(self).items() if isinstance(value, int | float | str)}
-        return ", ".join(f"{key}={value}" for key, value in plain.items() if not key.startswith("_") and key != "training")
+        return ", ".join(f"{key}={value}" for key, value in plain.items() if key[0] != "_" and key != "training")
 
 
 def reduced(values: Tensor, reduction: str) -> Tensor:
@@ -68,9 +68,8 @@ def aligned(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if prediction.shape == target.shape:
         return prediction, target
     if _squeezed(prediction) == _squeezed(target):
-        return prediction, target.view_as(prediction)
-    _refuse(prediction, target)
-    raise AssertionError
+        return prediction, target.reshape(prediction.shape)
+    return _refuse(prediction, target)
 
 
 def class_axis(prediction: Tensor, target: Tensor) -> int:
@@ -80,16 +79,17 @@ def class_axis(prediction: Tensor, target: Tensor) -> int:
         ConfigError: the target fits neither.
     """
     shape = prediction.shape
+    if prediction.dim() < 2:
+        _refuse(prediction, target)
     if target.is_floating_point():
-        fits = {axis: target.shape == shape for axis in (1, prediction.dim() - 1)}
+        fits = dict.fromkeys((1, prediction.dim() - 1), target.shape == shape)
     else:
         fits = {axis: target.shape == shape[:axis] + shape[axis + 1 :] for axis in (1, prediction.dim() - 1)}
     order = (2, 1) if prediction.dim() == 3 else (1, prediction.dim() - 1)
     for axis in order:
         if fits.get(axis):
             return axis
-    _refuse(prediction, target)
-    raise AssertionError
+    return _refuse(prediction, target)
 
 
 def classes_last(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,10 +110,12 @@ def _rows(values: Tensor, axis: int) -> Tensor:
 
 
 def _squeezed(tensor: Tensor) -> list[int]:
-    return [size for size in tensor.shape[1:] if size != 1] if tensor.dim() else []
+    return [*tensor.shape[:1], *(size for size in tensor.shape[1:] if size != 1)]
 
 
-def _refuse(prediction: Tensor, target: Tensor) -> None:
-    template = "loss: predictions of shape {got} do not fit targets of shape {wanted} ({kind}); check the network's last layer"
+def _refuse(prediction: Tensor, target: Tensor) -> NoReturn:
+    template = (
+        "loss: predictions of shape {got} do not fit targets of shape {wanted} ({kind}); check the network's last layer"
+    )
     kind = str(target.dtype).removeprefix("torch.")
     raise ConfigError(template, path="loss", got=tuple(prediction.shape), wanted=tuple(target.shape), kind=kind)

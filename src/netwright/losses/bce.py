@@ -44,7 +44,7 @@ class BinaryCrossEntropy(Loss):
         self.label_smoothing = label_smoothing
         if pos_weight == "balanced":
             if class_counts is None or len(class_counts) != 2:
-                template = "loss.pos_weight=balanced needs two classes with known counts, got {got}; write it as a number"
+                template = "loss.pos_weight=balanced needs two classes with counts, got {got}; write it as a number"
                 raise ConfigError(template, path="loss.pos_weight", got=class_counts)
             pos_weight = class_counts[0] / max(class_counts[1], 1)
         made = None if pos_weight is None else torch.tensor(pos_weight, dtype=torch.float32)

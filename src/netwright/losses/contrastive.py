@@ -17,10 +17,10 @@ __all__ = ["InfoNCE"]
 
 
 class InfoNCE(Loss):
-    """Cross-entropy of each row's partner among all of the batch; the k-th of one side belongs to the k-th of the other.
+    """Cross-entropy of each row's partner among the batch; the k-th of one side belongs to the k-th of the other.
 
     Args:
-        temperature: divides cosine similarities; not used where the network gives the scores itself (CLIP learns it).
+        temperature: divides cosine similarities; not used where the network gives the scores (CLIP learns its own).
         symmetric: the mean of both ways, or only from the first side to the second.
 
     Shapes: prediction (B, B) scores of all pairs, or a tuple of two embeddings (B, D); target is not looked at (None).
@@ -42,7 +42,7 @@ class InfoNCE(Loss):
         """The loss of a batch."""
         scores_BB = self._scores(prediction)
         if scores_BB.dim() != 2 or scores_BB.shape[0] != scores_BB.shape[1]:
-            template = "loss: contrastive wants scores of all pairs (B, B), got {got}; give two embeddings as a tuple instead"
+            template = "loss: contrastive wants scores of all pairs (B, B) or a tuple of two embeddings, got {got}"
             raise ConfigError(template, path="loss", got=tuple(scores_BB.shape))
         partner_B = torch.arange(len(scores_BB), device=scores_BB.device)
         there = F.cross_entropy(scores_BB, partner_B, reduction=self.reduction)

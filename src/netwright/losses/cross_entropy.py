@@ -80,8 +80,7 @@ def balanced_weights(class_counts: list[int] | None) -> list[float]:
         ConfigError: the counts are not known.
     """
     if not class_counts:
-        template = "loss.class_weights=balanced needs the number of examples of each class, which these data do not give; " \
-                   "write the weights as a list"  # fmt: skip
+        template = "loss.class_weights=balanced needs the examples of each class counted; write the weights as a list"
         raise ConfigError(template, path="loss.class_weights")
     total = sum(class_counts)
     return [total / (len(class_counts) * max(count, 1)) for count in class_counts]

@@ -30,7 +30,11 @@ class Focal(Loss):
     target_kind = "class"
 
     def __init__(
-        self, *, gamma: NonNegative = 2.0, alpha: Fraction | list[NonNegative] | None = None, reduction: Reduction = "mean"
+        self,
+        *,
+        gamma: NonNegative = 2.0,
+        alpha: Fraction | list[NonNegative] | None = None,
+        reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
         self.gamma = gamma

@@ -45,7 +45,8 @@ class KLDivergence(Loss):
         scores_NK, target_NK = classes_last(prediction, target)
         said_NK = F.log_softmax(scores_NK / self.temperature, 1)
         if self.targets == "logits":
-            values = F.kl_div(said_NK, F.log_softmax(target_NK / self.temperature, 1), reduction="none", log_target=True)
+            wanted_NK = F.log_softmax(target_NK / self.temperature, 1)
+            values = F.kl_div(said_NK, wanted_NK, reduction="none", log_target=True)
         else:
             values = F.kl_div(said_NK, target_NK, reduction="none")
         return reduced(values.sum(1) * self.temperature**2, self.reduction)

@@ -1,5 +1,4 @@
-"""Losses of numbers: squared, absolute, and between the two. `(B, 1)` and `(B,)` are the same thing and never
-broadcast."""
+"""Losses of numbers: squared, absolute, and between the two. (B, 1) and (B,) are the same here and never broadcast."""
 
 from torch import Tensor
 from torch.nn import functional as F

@@ -51,7 +51,8 @@ class Triplet(Loss):
         like_BB = target.view(-1, 1) == target.view(1, -1)
         other_BB = ~like_BB
         like_BB = like_BB & ~torch.eye(len(target), dtype=torch.bool, device=target.device)
-        values = self._hard(apart_BB, like_BB, other_BB) if self.mining == "hard" else self._all(apart_BB, like_BB, other_BB)
+        mined = self._hard if self.mining == "hard" else self._all
+        values = mined(apart_BB, like_BB, other_BB)
         # A sum over nothing keeps the graph; a mean over nothing would be NaN.
         return values.sum() if self.reduction == "mean" and values.numel() == 0 else reduced(values, self.reduction)
 

@@ -100,7 +100,7 @@ class PlateauSchedule(Schedule):
         self._steady_from = self.warmup_steps
 
     def observe(self, value: float, sense: Literal["min", "max"] = "min") -> None:
-        """Tell a validation value, and whether it should fall or rise; one that is not a number counts as no improvement."""
+        """Tell a validation value, and whether it should fall or rise; NaN counts as no improvement."""
         settings = self.settings
         badness = value if sense == "min" else -value
         margin = settings.threshold * abs(self._best) if math.isfinite(self._best) else 0.0

@@ -13,7 +13,7 @@ from typing import Any
 
 from netwright.core.messages import say
 from netwright.reports.curves import Series
-from netwright.reports.numbers import finite, metric, number
+from netwright.reports.numbers import PERCENT, finite, metric, number
 from netwright.reports.scales import Scale, Tick, axis
 
 __all__ = ["Chart", "Line", "Mark", "histogram", "line_chart", "scatter"]
@@ -139,7 +139,8 @@ def _best(best: tuple[float, str] | None, series: Sequence[tuple[Series, str, st
         return []
     x, y = min(known, key=lambda point: abs(point[0] - step))
     top = 100 - ys(y)
-    return [Mark(round(xs(x), 2), round(top, 2), label, below=top < 22)] if 0 <= top <= 100 else []
+    # The label stands on a rule at the far side of the plot, where the curve is not.
+    return [Mark(round(xs(x), 2), round(top, 2), label, below=top < 50)] if 0 <= top <= 100 else []
 
 
 def _lost(series: Sequence[tuple[Series, str, str]], xs: Scale) -> list[Mark]:
@@ -150,10 +151,8 @@ def _lost(series: Sequence[tuple[Series, str, str]], xs: Scale) -> list[Mark]:
 
 
 def _tick_label(key: str, label: str, scale: Scale) -> str:
-    from netwright.reports.numbers import PERCENT
-
     if key in PERCENT and not scale.log and scale.high <= 1.1:
-        return f"{number(100 * float(label.replace('−', '-')), 4)} %"
+        return f"{number(100 * float(label.replace('−', '-').replace(',', '')), 4)} %"
     return label
 
 

@@ -52,7 +52,8 @@ def confusion(exhibit: dict[str, Any]) -> Confusion | None:
         view.dense = len(matrix) > 12
         view.rows = [_row(index, row, labels, recalls[index]) for index, row in enumerate(matrix)]
         columns = [sum(row[index] for row in matrix) for index in range(len(matrix))]
-        view.precisions = [_percent(_share(matrix[index][index], total)) for index, total in enumerate(columns)]
+        shares = [_share(matrix[index][index], total) for index, total in enumerate(columns)]
+        view.precisions = ["–" if share is None else f"{100 * share:.0f}" for share in shares]
     else:
         view.picture = _picture(matrix)
         view.weakest = _weakest(matrix, labels, recalls)

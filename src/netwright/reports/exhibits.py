@@ -14,7 +14,7 @@ from netwright.reports.confusion import confusion
 from netwright.reports.curves import Series, series
 from netwright.reports.folder import RunRecord
 from netwright.reports.numbers import as_float, plain
-from netwright.reports.pictures import Album
+from netwright.reports.pictures import SMALL, Album
 
 __all__ = ["View", "exhibits"]
 
@@ -58,7 +58,7 @@ def _pictures(item: dict[str, Any], album: Album) -> View | None:
     if not pictures:
         return None
     captions = any(picture.caption for picture in pictures)
-    return {"pictures": pictures, "captions": captions, "left_out": len(shown) - len(pictures), "single": len(pictures) == 1}
+    return {"pictures": pictures, "captions": captions, "left_out": len(shown) - len(pictures), "large": len(pictures) <= 4 and all(picture.width > SMALL for picture in pictures)}
 
 
 def _text(item: dict[str, Any], album: Album) -> View | None:

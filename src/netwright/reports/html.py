@@ -50,7 +50,7 @@ def _view(run: RunRecord) -> dict[str, Any]:
         "status": value_name(run.summary.get("status") or "") or say("unknown"),
         "verdict": verdict,
         "figures": sections.figures(run, verdict),
-        "metrics": sections.metrics_table(run),
+        "metrics": sections.metrics_table(run, verdict.headline.key if verdict.headline else ""),
         "findings": sections.findings(run),
         "curves": sections.curves(run),
         "signals": sections.signal_charts(run),

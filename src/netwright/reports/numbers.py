@@ -57,7 +57,9 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def percent(fraction: float, decimals: int = 1) -> str:
-    return f"{100 * fraction:.{decimals}f} %".replace("-", "−")
+    """87.6 %; a round figure stays round: 86 %."""
+    text = f"{100 * fraction:.{decimals}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %".replace("-", "−")
 
 
 def metric(name: str, value: Any, apart_from: Any = None) -> str:

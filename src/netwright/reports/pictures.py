@@ -13,7 +13,7 @@ from typing import Any
 
 from netwright.core.messages import say
 
-__all__ = ["Album", "Picture"]
+__all__ = ["SMALL", "Album", "Picture"]
 
 BUDGET = 3 * 2**20  # bytes of pictures in one page
 MOST = 144

@@ -34,6 +34,7 @@ LABELS = {
     "threads": "threads",
     "torch": "PyTorch",
 }
+_STAMP = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?")
 _TOKENS = re.compile(
     r"(?P<comment>(?:^|(?<=\s))#.*)|(?P<key>(?:^|(?<=[\s{,\[-]))[\w.\-/]+(?=:(?:\s|$)))|(?P<string>\"[^\"]*\"|'[^']*')"
     r"|(?P<number>(?<![\w.\-/])[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.\-/]))"
@@ -70,7 +71,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
         (say("origin"), plain(run.split.get("origin"))),
         (say("licence"), plain(run.split.get("licence"))),
         (say("inputs"), value_name(run.schema["kind"]) if run.schema.get("kind") else "–"),
-        (say("input shape"), shape(run.schema.get("input_shape"))),
+        (say("input shape"), shape(run.schema.get("input_shape") or None)),
         (say("to predict"), value_name(target["kind"]) if target.get("kind") else "–"),
         (say("vocabulary"), count(run.schema.get("vocab_size"))),
         (say("split by"), plain(run.split.get("method"))),
@@ -129,7 +130,8 @@ def _columns(run: RunRecord) -> list[dict[str, str]]:
 
 def environment(run: RunRecord) -> list[tuple[str, str]]:
     facts = [(key, value) for key, value in run.environment.items() if key not in SHOWN_ELSEWHERE and value not in (None, "", {})]
-    return [(say(LABELS[key]) if key in LABELS else key.replace("_", " "), plain(value)) for key, value in facts]
+    named = [(say(LABELS[key]) if key in LABELS else key.replace("_", " "), plain(value)) for key, value in facts]
+    return [(name, _STAMP.sub(r"\1 \2 ", value)) for name, value in named]
 
 
 def commands(run: RunRecord) -> list[tuple[str, str]]:

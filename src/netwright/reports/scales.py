@@ -104,7 +104,7 @@ def _label(value: float, values: Sequence[float], log: bool) -> str:
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, decimals) != round(step, decimals + 1):  # steps of 2.5, 0.25, …
         decimals += 1
-    return f"{value:.{decimals}f}".replace("-", "−")
+    return "0" if value == 0 else f"{value:,.{decimals}f}".replace("-", "−")
 
 
 def _short(value: float) -> str:

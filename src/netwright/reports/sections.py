@@ -49,11 +49,13 @@ def _epochs(run: RunRecord) -> Any:
     return run.summary.get("epochs") or (train.get("epochs") if isinstance(train, dict) else None)
 
 
-def metrics_table(run: RunRecord) -> dict[str, Any]:
+def metrics_table(run: RunRecord, headline: str) -> dict[str, Any]:
+    """Metric by split, the one of the verdict first and the loss last."""
     measured = results(run)
     expected = run.part("expect")
     splits = [split for split in ("train", "validation", "test") if split in measured]
-    keys = dict.fromkeys(key for split in reversed(splits) for key in measured[split])
+    keys = list(dict.fromkeys(key for split in reversed(splits) for key in measured[split]))
+    keys.sort(key=lambda key: (key != headline, key == "loss"))
     rows = []
     for key in keys:
         want = expected.get(key) if isinstance(expected.get(key), dict) else {}
@@ -149,7 +151,7 @@ def signal_charts(run: RunRecord) -> list[Chart]:
     for topic in signals(run):
         named = [(each, metric_name(each.name or topic.key)) for each in topic.series]
         lines: list[tuple[Series, str, str]] = [(each, name, style) for (each, name), style in zip(named, STYLES, strict=False)]
-        guide = (1e-3, say("usual")) if topic.key == "update_ratio" else None
+        guide = (1e-3, say("0.001 is usual")) if topic.key == "update_ratio" else None
         charts.append(line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run)))
     return charts
 
@@ -162,8 +164,10 @@ def architecture(run: RunRecord) -> dict[str, Any] | None:
     whole = as_float(run.architecture.get("parameters")) or sum(finite(row.get("parameters") for row in layers)) or 1.0
     rows = [_layer(row, whole) for row in layers]
     paths = {str(row.get("path")) for row in layers}
-    inner = {path.rpartition(".")[0] for path in paths if "." in path}
-    leaves = [row for row in rows if row["path"] not in inner and row["share"] > 0]
+    inner = {path.rpartition(".")[0] for path in paths if path}
+    for row in rows:
+        row["inner"] = row["path"] in inner
+    leaves = [row for row in rows if not row["inner"] and row["share"] > 0]
     return {
         "rows": rows[:MOST_LAYERS],
         "left_out": max(0, len(rows) - MOST_LAYERS),
@@ -180,7 +184,6 @@ def _layer(row: dict[str, Any], whole: float) -> dict[str, Any]:
     path = str(row.get("path") or "")
     return {
         "path": path,
-        "short": path.rpartition(".")[2] or path,
         "depth": min(6, max(0, int(as_float(row.get("depth")) or 0))),
         "type": str(row.get("type") or "") + (f" ×{row['calls']}" if (as_float(row.get("calls")) or 1) > 1 else ""),
         "output": shape(row.get("output_shape")),

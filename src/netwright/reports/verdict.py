@@ -113,6 +113,7 @@ def _why(run: RunRecord, headline: Headline | None, learned: bool | None) -> lis
             said.append(say("The training loss went from {first} to {last}.", **words))
         return said or [say("No figure has been measured yet.")]
     name = metric_name(headline.key)
+    said += _progress(run, headline)
     if headline.wanted is not None:
         template = "At most {wanted} was wanted for {metric}." if headline.lower else "At least {wanted} was wanted for {metric}."
         said.append(say(template, wanted=metric(headline.key, headline.wanted, headline.value), metric=name))
@@ -120,6 +121,15 @@ def _why(run: RunRecord, headline: Headline | None, learned: bool | None) -> lis
         figure = metric(headline.key, headline.baseline)
         said.append(say("A model that ignores its input would get {figure}.", figure=figure))
     return said
+
+
+def _progress(run: RunRecord, headline: Headline) -> list[str]:
+    """How the figure moved, where there is nothing else to hold it against."""
+    known = finite(row.get(headline.key) for row in run.validation)
+    if len(known) < 2 or headline.wanted is not None or headline.baseline is not None:
+        return []
+    words = {"first": metric(headline.key, known[0]), "best": metric(headline.key, (min if headline.lower else max)(known))}
+    return [say("In validation {metric} went from {first} to {best} at its best.", metric=metric_name(headline.key), **words)]
 
 
 def _state(run: RunRecord, status: str) -> list[str]:
@@ -139,11 +149,12 @@ def _state(run: RunRecord, status: str) -> list[str]:
 def results(run: RunRecord) -> dict[str, dict[str, float]]:
     """Metrics by split. What the summary does not hold (a run still under way) comes from the last lines of the log."""
     given = run.part("metrics")
+    measured = any(given.get(split) for split in SPLITS)
     found: dict[str, dict[str, float]] = {}
     for split in SPLITS:
         values = given.get(split) if isinstance(given.get(split), dict) else {}
         numbers = {key: value for key, raw in (values or {}).items() if (value := as_float(raw)) is not None}
-        if not numbers and split != "test":
+        if not measured and split != "test":
             lines = run.train if split == "train" else run.validation
             latest = {key: last_value(lines, key) for key in (lines[-1] if lines else {}) if is_figure(key)}
             numbers = {key: value for key, value in latest.items() if value is not None}
@@ -228,13 +239,15 @@ def _ruler(run: RunRecord, headline: Headline) -> Ruler | None:
         return None
     rivals = _rivals(run, headline)
     values = [headline.value, *(value for value, _, _ in rivals)]
+    if not any(style in ("baseline", "wanted") for _, _, style in rivals):
+        return None
     unit = headline.key in UNIT and 0 <= min(values) and max(values) <= 1
     # Zero belongs on the scale, and the best figure should not stand at its very end.
     scale = Scale(0.0, 1.0) if unit else axis([*values, 0.0, max(values) * 1.08], tight=True, may_log=False)
     major = scale.ticks(10 if unit else 8)
     gap = (major[1].place - major[0].place) / 5 if len(major) > 1 else 100.0
     minor = [round(place, 2) for n in range(int(100 / gap) + 2) if (place := (major[0].place % gap) + n * gap) <= 100]
-    ticks = [Tick(tick.place, metric(headline.key, float(tick.label)) if unit else tick.label) for tick in major]
+    ticks = [Tick(tick.place, metric(headline.key, float(tick.label.replace(",", ""))) if unit else tick.label) for tick in major]
     ruler = Ruler(scale, round(scale(headline.value), 2), ticks, minor)
     for value, label, style in rivals:
         ruler.marks.append({"place": round(scale(value), 2), "label": label, "style": style, "value": metric(headline.key, value)})

@@ -17,6 +17,8 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
+from netwright.losses import LossFunction
+from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.tasks._figures import metric_set
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
 from netwright.tasks.pictures import pixels_of, write_png
@@ -24,7 +26,6 @@ from netwright.tasks.pictures import pixels_of, write_png
 __all__ = ["Classification"]
 
 _WORST = 12
-_BINS = 10
 
 
 @final
@@ -47,7 +48,7 @@ class Classification(Task):
         self,
         schema: Schema,
         preprocess: Preprocessor | None = None,
-        loss: nn.Module | None = None,
+        loss: LossFunction | None = None,
         metrics: list[str] | None = None,
     ) -> None:
         self._schema, self._preprocess = schema, preprocess
@@ -111,7 +112,7 @@ class Classification(Task):
 
     def _confusion(self, truth_N: Tensor, said_N: Tensor) -> dict[str, Any]:
         count = max(len(self._classes), int(torch.stack([truth_N, said_N]).max()) + 1)
-        matrix = torch.bincount(truth_N * count + said_N, minlength=count**2).view(count, count)
+        matrix = confusion_matrix(truth_N, said_N, count)
         labels = [self._label(code) for code in range(count)]
         return {"kind": "confusion", "title": say("Confusion matrix"), "labels": labels, "matrix": matrix.tolist()}
 
@@ -166,12 +167,8 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
 
 def _calibration(sure_N: Tensor, right_N: Tensor) -> dict[str, Any]:
     """How often the network is right when it is so sure; empty bins are left out."""
-    bin_N = (sure_N * _BINS).long().clamp_max(_BINS - 1)
-    count = torch.bincount(bin_N, minlength=_BINS)
-    filled = count > 0
-    x = torch.bincount(bin_N, sure_N.double(), _BINS)[filled] / count[filled]
-    y = torch.bincount(bin_N, right_N.double(), _BINS)[filled] / count[filled]
-    return {"kind": "curve", "title": say("Calibration"), "x": x.tolist(), "y": y.tolist(),
+    x, y = calibration_curve(sure_N, right_N)
+    return {"kind": "curve", "title": say("Calibration"), "x": x, "y": y,
             "x_label": say("probability it gives"), "y_label": say("share that is right")}  # fmt: skip
 
 

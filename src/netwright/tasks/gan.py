@@ -1,18 +1,17 @@
 """Adversarial training: a discriminator learns to tell real from made, a generator learns to be taken for real.
 
-Goodfellow et al., "Generative adversarial nets", 2014 (the non-saturating loss); hinge loss: Lim & Ye, "Geometric GAN",
-2017; Wasserstein loss with gradient penalty: Gulrajani et al., "Improved training of Wasserstein GANs", 2017; one-sided
-label smoothing: Salimans et al., 2016. Letters: B batch, C channels, Z noise.
+Goodfellow et al., "Generative adversarial nets", 2014; the games and their papers are in `losses.adversarial`.
+Letters: B batch, C channels, Z noise.
 
 Differs from the papers: all updates of a step see the same real batch (with new noise each).
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
@@ -21,6 +20,7 @@ from netwright.core.seeds import generator, normal
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
+from netwright.losses.adversarial import Adversarial, gradient_penalty
 from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.judging import Judgement, Verdict, Verdicts, bundled_judge
 from netwright.tasks.pictures import pixels_of, write_grid
@@ -38,10 +38,10 @@ class AdversarialGeneration(Task):
     """Phases for the discriminator, then one for the generator; the network has both as parts, as `models.GAN` does.
 
     Args:
-        kind: the game that is played; see the module's text.
+        kind: the game that is played; see `losses.adversarial.Adversarial`.
         label_smoothing: what real pictures lack to a certain "real" (non-saturating only; the made ones stay at 0).
         penalty: weight of the gradient penalty (wasserstein-gp only).
-        discriminator_updates: how many come before one of the generator; as in the papers, 5 for wasserstein-gp, else 1.
+        discriminator_updates: how many come before one of the generator; by default 5 for wasserstein-gp, else 1.
         judge: what measures the pictures: `auto` (the bundled one, where the data are Fashion-MNIST), `none`, or the
             path of a classifier's model folder.
         judge_network: bound from `judge` where that is a path: takes pictures in [-1, 1], has `features`.
@@ -54,7 +54,7 @@ class AdversarialGeneration(Task):
     """
 
     name = "gan"
-    phases = (_DISCRIMINATOR, _GENERATOR)
+    phases: tuple[Phase, ...] = (_DISCRIMINATOR, _GENERATOR)
     input_range = (-1.0, 1.0)
 
     def __init__(
@@ -74,7 +74,11 @@ class AdversarialGeneration(Task):
         if judge not in ("auto", "none") and judge_network is None:
             template = "task.judge={judge!r} was not loaded; use auto, none, or the model folder of a classifier"
             raise ConfigError(template, path="task.judge", judge=judge)
-        self._preprocess, self._kind, self._real, self._penalty = preprocess, kind, 1.0 - label_smoothing, penalty
+        self._game = Adversarial(
+            kind="wasserstein" if kind == "wasserstein-gp" else kind, label_smoothing=label_smoothing
+        )
+        self._penalty = penalty if kind == "wasserstein-gp" else 0.0
+        self._preprocess = preprocess
         self._columns, self._seed = columns, seed
         critics = discriminator_updates or (5 if kind == "wasserstein-gp" else 1)
         self.phases = (_DISCRIMINATOR,) * critics + (_GENERATOR,)
@@ -88,14 +92,14 @@ class AdversarialGeneration(Task):
         _check(model)
         noise = model.noise(len(real))  # type: ignore[operator]
         if phase.name == "generator":
-            loss = _generator_loss(self._kind, _scores(model, _make(model, noise)))
+            loss = self._game.generator(_scores(model, _make(model, noise)))
             logs = {} if self._discriminator_loss is None else {"discriminator_loss": self._discriminator_loss}
             return StepOutput(loss, {**logs, "generator_loss": loss.detach()})
         with torch.no_grad():
             made = _make(model, noise)
-        loss = _discriminator_loss(self._kind, _scores(model, real), _scores(model, made), self._real)
-        if self._kind == "wasserstein-gp":
-            loss = loss + self._penalty * _gradient_penalty(model, real, made)
+        loss = self._game.discriminator(_scores(model, real), _scores(model, made))
+        if self._penalty:
+            loss = loss + self._penalty * gradient_penalty(partial(_scores, model), real, made)
         self._discriminator_loss = loss.detach()
         return StepOutput(loss, {"discriminator_loss": self._discriminator_loss})
 
@@ -106,8 +110,8 @@ class AdversarialGeneration(Task):
         made = _make(model, normal(self._seed, 0, index, _NOISE, _noise_size(model)))
         scores = _scores(model, made)
         losses = {
-            "generator_loss": _generator_loss(self._kind, scores),
-            "discriminator_loss": _discriminator_loss(self._kind, _scores(model, real), scores, self._real),
+            "generator_loss": self._game.generator(scores),
+            "discriminator_loss": self._game.discriminator(_scores(model, real), scores),
         }
         return StepOutput(losses["generator_loss"], losses, Verdict(len(real), losses, self._judged(real, made)))
 
@@ -142,30 +146,6 @@ class AdversarialGeneration(Task):
         features_of: Any = judge.features
         seen = [features_of(pictures).flatten(1).float() for pictures in (real, made)]
         return Judgement(seen[0], seen[1], judge(made).float())
-
-
-def _discriminator_loss(kind: Kind, real_B: Tensor, made_B: Tensor, real_label: float) -> Tensor:
-    """Real up, made down; the gradient penalty is added elsewhere."""
-    if kind == "non-saturating":
-        up = F.binary_cross_entropy_with_logits(real_B, torch.full_like(real_B, real_label))
-        return up + F.binary_cross_entropy_with_logits(made_B, torch.zeros_like(made_B))
-    if kind == "hinge":
-        return F.relu(1 - real_B).mean() + F.relu(1 + made_B).mean()
-    return made_B.mean() - real_B.mean()
-
-
-def _generator_loss(kind: Kind, made_B: Tensor) -> Tensor:
-    """Made up. Non-saturating: -log D, whose gradient is strong while the discriminator still wins."""
-    return F.softplus(-made_B).mean() if kind == "non-saturating" else -made_B.mean()
-
-
-def _gradient_penalty(model: nn.Module, real: Tensor, made: Tensor) -> Tensor:
-    """How far the discriminator's slope is from 1, between real and made pictures."""
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    between = torch.lerp(real, made.to(real.dtype), share).requires_grad_()
-    (slope,) = torch.autograd.grad(_scores(model, between).sum(), between, create_graph=True)
-    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
-    return penalty
 
 
 def _real(batch: Batch) -> Tensor:

@@ -1,9 +1,7 @@
 """How good generated pictures are, in the eyes of a judge: a classifier of the same kind of pictures.
 
-Fréchet distance: Heusel et al., "GANs trained by a two time-scale update rule converge to a local Nash equilibrium",
-2017. Classifier score: Salimans et al., "Improved techniques for training GANs", 2016. Both judge by the features of
-Inception; ours are those of a small classifier of the data at hand, so figures compare only under one judge and one
-number of samples.
+The maths is that of `metrics.frechet`; by the features of a small classifier of the data at hand, figures compare only
+under one judge and one number of samples.
 Letters: B batch, D features, K classes.
 """
 
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from netwright.data.schema import Schema
 from netwright.data.sources.fashion import CLASSES
 from netwright.metrics import judges
+from netwright.metrics.frechet import classifier_score, frechet_distance
 from netwright.models.vision.lenet import LeNet5
 
 __all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge", "classifier_score", "frechet_distance"]
@@ -51,27 +50,6 @@ def bundled_judge(schema: Schema) -> nn.Module | None:
     return _fashion_judge()
 
 
-def frechet_distance(real_ND: Tensor, made_ND: Tensor) -> float:
-    """Squared distance of means plus what the covariances differ, of two clouds taken as Gaussian; 0 for equal ones.
-
-    Shapes: (N, D) and (M, D), N and M at least 2.
-    """
-    real, made = real_ND.double(), made_ND.double()
-    shift = (real.mean(0) - made.mean(0)).square().sum()
-    spread_real, spread_made = (torch.cov(cloud.T).reshape(cloud.shape[1], -1) for cloud in (real, made))
-    root = _root(spread_real)
-    # The trace of the product's root is that of the symmetric root @ made @ root, whose eigenvalues are safe to take.
-    overlap = torch.linalg.eigvalsh(root @ spread_made @ root).clamp_min(0).sqrt().sum()
-    return max(0.0, float(shift + spread_real.trace() + spread_made.trace() - 2 * overlap))
-
-
-def classifier_score(scores_NK: Tensor) -> float:
-    """The exponential of how far p(class | picture) is from p(class): 1 (all alike) to K (sure, and every class)."""
-    log_NK = scores_NK.double().log_softmax(1)
-    share_NK = log_NK.exp()
-    return float((share_NK * (log_NK - share_NK.mean(0).log())).sum(1).mean().exp())
-
-
 class Verdicts:
     """Collects verdicts into the figures: losses, and where there is a judge `frechet` and `classifier_score`."""
 
@@ -93,7 +71,7 @@ class Verdicts:
         figures = {name: float(total) / self._count for name, total in self._losses.items()}
         if self._seen:
             real, made = torch.cat([seen.real for seen in self._seen]), torch.cat([seen.made for seen in self._seen])
-            figures["frechet"] = frechet_distance(real, made) if len(real) > 1 else float("nan")
+            figures["frechet"] = frechet_distance(real, made)
             figures["classifier_score"] = classifier_score(torch.cat([seen.scores for seen in self._seen]))
         return figures
 
@@ -104,10 +82,3 @@ def _fashion_judge() -> nn.Module:
     with safe_open(Path(judges.__file__).with_name("fashion_mnist.safetensors"), "pt") as weights:
         judge.load_state_dict({name: weights.get_tensor(name) for name in weights.keys()})  # noqa: SIM118 - not a dict
     return judge.eval().requires_grad_(False)
-
-
-def _root(spread_DD: Tensor) -> Tensor:
-    """The symmetric square root."""
-    values, vectors = torch.linalg.eigh(spread_DD)
-    root: Tensor = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
-    return root

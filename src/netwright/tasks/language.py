@@ -3,7 +3,6 @@
 Letters: B windows, T tokens of a window, V vocabulary.
 """
 
-import math
 from pathlib import Path
 from typing import Any, cast, final
 
@@ -16,35 +15,15 @@ from netwright.core.seeds import generator
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.tokens import CharTokenizer
+from netwright.losses import LossFunction
+from netwright.metrics.running import Surprise
 from netwright.tasks.base import Phase, StepOutput, Task
 
-__all__ = ["LanguageModeling", "Surprise"]
+__all__ = ["LanguageModeling"]
 
 _SAMPLE = 0x7E87  # keeps the samples' random numbers apart from everybody else's
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _TOP = 5
-
-
-class Surprise:
-    """Perplexity and bits a token, from the mean negative log-likelihood of each window: no scores are kept.
-
-    bits: name of the figure in bits, `bits_per_char` where a token is a character and `bits_per_token` otherwise.
-    """
-
-    def __init__(self, bits: str) -> None:
-        self._bits = bits
-        self._total: Tensor | float = 0.0
-        self._windows = 0
-
-    def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Take in nats a token of each window (B,)."""
-        self._total = self._total + predictions.double().sum()
-        self._windows += len(predictions)
-
-    def compute(self) -> dict[str, float]:
-        """The figures; windows are equally long, so their mean is the mean over tokens."""
-        nats = float(self._total) / self._windows if self._windows else float("nan")
-        return {"perplexity": math.exp(min(nats, 700.0)), self._bits: nats / math.log(2)}
 
 
 @final
@@ -66,7 +45,7 @@ class LanguageModeling(Task):
     def __init__(
         self,
         preprocess: Preprocessor,
-        loss: nn.Module | None = None,
+        loss: LossFunction | None = None,
         *,
         seed: int = 0,
         prompt: str | None = None,

@@ -20,35 +20,13 @@ from netwright.core.schemas import Fraction, Size
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.environments import greedy
 from netwright.data.schema import Schema
+from netwright.losses import LossFunction
+from netwright.metrics.running import Returns
 from netwright.tasks.base import Phase, StepOutput, Task
 
-__all__ = ["QLearning", "Returns"]
+__all__ = ["QLearning"]
 
 Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class Returns:
-    """Mean and deviation of the returns of whole episodes, and their mean length."""
-
-    def __init__(self) -> None:
-        self._returns: list[Tensor] = []
-        self._lengths: list[Tensor] = []
-
-    def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Take in lengths (B,) and returns (B,)."""
-        self._lengths.append(predictions.double().cpu())
-        self._returns.append(targets.double().cpu())
-
-    def compute(self) -> dict[str, float]:
-        """The figures; NaN where no episode was played."""
-        if not self._returns:
-            return {"return_mean": float("nan"), "return_std": float("nan"), "episode_length": float("nan")}
-        returns, lengths = torch.cat(self._returns), torch.cat(self._lengths)
-        return {
-            "return_mean": returns.mean().item(),
-            "return_std": returns.std(correction=0).item(),
-            "episode_length": lengths.mean().item(),
-        }
 
 
 @final
@@ -72,7 +50,7 @@ class QLearning(Task):
     def __init__(
         self,
         schema: Schema,
-        loss: nn.Module | None = None,
+        loss: LossFunction | None = None,
         *,
         gamma: Fraction = 0.99,
         double: bool = True,

@@ -15,6 +15,7 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
+from netwright.losses import LossFunction
 from netwright.tasks._figures import metric_set
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
 
@@ -62,7 +63,7 @@ class Regression(Task):
         self,
         schema: Schema,
         preprocess: Preprocessor | None = None,
-        loss: nn.Module | None = None,
+        loss: LossFunction | None = None,
         metrics: list[str] | None = None,
     ) -> None:
         self._names = schema.target.names or ("target",)

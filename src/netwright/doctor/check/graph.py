@@ -207,7 +207,7 @@ class Graph:
                 return Output(node.op, node, dimension(node), logged, scaled, tuple(path))
             if node.op in {"log", "log2", "log10"}:
                 logged = True
-            elif node.op in {"add", "sub", "mul", "div", "neg"} and not node.parameters:
+            elif node.op in {"add", "sub", "mul", "div", "neg"} and len(node.parents) == 1 and not node.parameters:
                 scaled = scaled or not _tiny_shift(node)
             elif node.op not in RESHAPES | DROPOUTS | {"clamp", "clamp_min", "clip"}:
                 break

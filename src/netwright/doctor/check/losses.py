@@ -208,7 +208,8 @@ def _candidates(scores: Tensor, targets: Tensor) -> Iterator[tuple[str, str, boo
     if scores.dim() == 2 and scores.shape == targets.shape and not integer:
         yield "cross-entropy", "", False, lambda p: F.cross_entropy(p, targets)
         yield "cross-entropy", "softmax", False, lambda p: F.cross_entropy(p.softmax(1), targets)
-        yield "kl", "", False, lambda p: F.kl_div(p, targets, reduction="batchmean")
+        if bool((targets >= 0).all()):
+            yield "kl", "", False, lambda p: F.kl_div(p, targets, reduction="batchmean")
     if scores.dim() == 2 and targets.dim() == 2 and scores.shape == targets.shape:
         yield "cross-entropy", "", True, lambda p: F.cross_entropy(p, targets.argmax(1))
 

@@ -28,6 +28,7 @@ __all__ = ["examine"]
 
 _SECONDS = 0.12  # what one pass may cost; some seven are made
 _MOST = 256
+_WHOLE = 5_000_000  # numbers, up to which a batch that cannot be cut is run whole
 
 
 def examine(case: Case) -> None:
@@ -71,7 +72,7 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
     tensors = [*tensors_in(case.inputs), *tensors_in(case.targets)]
     sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in tensors}
     total = tensors[0].shape[0] if tensors and tensors[0].dim() else 0
-    case.batched = len(sizes) == 1
+    case.batched = len(sizes) == 1 and not any(tuple(tensor.shape) == (total, total) for tensor in tensors[1:])
     if not case.batched or total <= 8:
         return
     whole = case.few_inputs, case.few_targets
@@ -84,15 +85,9 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
             twin(*case.few_inputs)
             seconds = max(time.perf_counter() - started, 1e-6)
         _take(case, total, min(_MOST, total, max(8, int(8 * _SECONDS / seconds))))
-    except Exception:  # rows that belong together, like the nodes of a graph; or a fault that the recorded pass will show
-        case.few_inputs, case.few_targets = whole
-        case.batched = total > _MOST or not _relational(case.inputs, total)
-        if total > _MOST and case.batched:
-            _take(case, total, 8)
-
-
-def _relational(inputs: tuple[Any, ...], total: int) -> bool:
-    return any(tuple(tensor.shape) == (total, total) for tensor in tensors_in(inputs[1:]))
+    except Exception:  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
+        if sum(tensor.numel() for tensor in tensors) <= _WHOLE:
+            case.few_inputs, case.few_targets = whole
 
 
 def _take(case: Case, total: int, wanted: int) -> None:

@@ -15,24 +15,25 @@ CODE, FAULT = "NW109", "broadcast-loss"
 
 
 def rule(case: Case) -> Iterator[Finding]:
-    """Proved by computing the loss again with the targets in the output's shape."""
+    """Proved by shuffling the targets: a loss over all pairs does not notice."""
     output, targets, loss = case.output, case.few_targets, case.loss
     if loss is None or output is None or not isinstance(targets, Tensor) or not targets.is_floating_point():
         return
-    if output.shape == targets.shape or output.numel() != targets.numel() or output.shape[:1] != targets.shape[:1]:
-        if output.dim() == 2 and output.shape[0] > 1 and loss.expects == "values" and _spread_out(output, targets):
-            yield _finding(case, output, targets, None, None)
+    if output.shape == targets.shape or output.dim() < 1 or output.shape[:1] != targets.shape[:1] or output.shape[0] < 2:
         return
-    if output.shape[0] < 2:
-        return
-    given, meant = _value(case, output, targets), _value(case, output, targets.reshape(output.shape))
-    if given is not None and meant is not None and not math.isclose(given, meant, rel_tol=1e-4, abs_tol=1e-8):
-        yield _finding(case, output, targets, given, meant)
+    if output.numel() == targets.numel():
+        given, shuffled = _value(case, output, targets), _value(case, output, targets.roll(1, 0))
+        if given is None or shuffled is None or not float(output.std()) or not float(targets.std()):
+            return
+        if math.isclose(given, shuffled, rel_tol=1e-5) and not math.isclose(given, _aligned(case, output, targets), rel_tol=1e-5):
+            yield _finding(output, targets, given)
+    elif loss.expects == "values" and output.dim() == 2 and targets.shape == (output.shape[0], 1):
+        yield _finding(output, targets, None)
 
 
-def _spread_out(output: Tensor, targets: Tensor) -> bool:
-    """(N, K) against (N, 1): one target column compared with every output column."""
-    return targets.dim() == 2 and targets.shape == (output.shape[0], 1) and output.shape[1] > 1
+def _aligned(case: Case, output: Tensor, targets: Tensor) -> float:
+    value = _value(case, output, targets.reshape(output.shape))
+    return math.nan if value is None else value
 
 
 def _value(case: Case, output: Tensor, targets: Tensor) -> float | None:
@@ -42,16 +43,10 @@ def _value(case: Case, output: Tensor, targets: Tensor) -> float | None:
     return None
 
 
-def _finding(case: Case, output: Tensor, targets: Tensor, given: float | None, meant: float | None) -> Finding:
-    sizes = say("The output is {a}, the targets are {b}.", a=tuple(output.shape), b=tuple(targets.shape))
-    if given is None or meant is None:
-        evidence = sizes
-    else:
-        evidence = sizes + say(
-            " The loss is {given:.4g}; with equal shapes it would be {meant:.4g}.", given=given, meant=meant
-        )
-    why = say(
-        "Broadcasting pairs every output with every target, so the best the network can do is to predict the mean for all."
-    )
+def _finding(output: Tensor, targets: Tensor, given: float | None) -> Finding:
+    evidence = say("The output is {a}, the targets are {b}.", a=tuple(output.shape), b=tuple(targets.shape))
+    if given is not None:
+        evidence += say(" The loss stays at {given:.4g} when the targets are shuffled.", given=given)
+    why = say("Broadcasting pairs every output with every target, so the best the network can do is to predict the mean for all.")
     remedy = say("Give the targets the output's shape: targets.reshape(output.shape) (or output.squeeze(1)).")
     return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)

@@ -11,6 +11,7 @@ from netwright.doctor.findings import Finding, Severity
 CODE, FAULT = "NW106", "wrong-loss"
 
 _DISTANCES = {"mse", "mae", "huber"}
+_LINEAR = {"nll", "kl"}  # a product of output and target, which many other aims are too, with either sign
 _FEW_CLASSES = 1000
 
 
@@ -26,7 +27,7 @@ def rule(case: Case) -> Iterator[Finding]:
     elif loss.target_kind == "class" and target.kind == "number" and not target.integer:
         yield from _classes(case, loss, target)
     # Minus a binary cross-entropy towards one label only is what a minimax generator minimises.
-    if loss.sign < 0 and target.low != target.high:
+    if loss.sign < 0 and loss.kind not in _LINEAR and target.low != target.high:
         yield from _reversed(case, loss)
 
 
