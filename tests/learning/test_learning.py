@@ -21,11 +21,6 @@ from netwright.tasks.q_learning import QLearning
 from netwright.tasks.regression import Regression
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(0)
-
-
 def train(task: Task, model: nn.Module, batches: Sequence[Batch], epochs: int, lr: float, betas=(0.9, 0.999)) -> None:
     optimizers = {
         phase.name: torch.optim.Adam((model.get_submodule(phase.part) if phase.part else model).parameters(), lr, betas)

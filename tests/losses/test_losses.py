@@ -94,7 +94,8 @@ def test_cross_entropy_takes_mixed_targets() -> None:
 
 
 def test_balanced_weights_make_classes_count_the_same() -> None:
-    loss = build_loss({"name": "cross-entropy", "class_weights": "balanced"}, bound={"class_counts": [30, 10, 0], "num_classes": 3})
+    bound = {"class_counts": [30, 10, 0], "num_classes": 3}
+    loss = build_loss({"name": "cross-entropy", "class_weights": "balanced"}, bound=bound)
     close(loss.weight, torch.tensor([40 / 90, 40 / 30, 40 / 3]))
     loss = build_loss({"name": "bce", "pos_weight": "balanced"}, bound={"class_counts": [30, 10]})
     close(loss.pos_weight, torch.tensor(3.0))
@@ -113,7 +114,7 @@ def test_bce_is_torch_s_and_never_broadcasts() -> None:
     ("name", "reference"),
     [("mse", F.mse_loss), ("mae", F.l1_loss), ("huber", F.huber_loss)],
 )
-def test_losses_of_numbers_are_torch_s_and_never_broadcast(name: str, reference) -> None:  # noqa: ANN001
+def test_losses_of_numbers_are_torch_s_and_never_broadcast(name: str, reference) -> None:
     said, true = 3 * draw(7, 1), draw(7, seed=2)
     close(build_loss(name)(said, true), reference(said[:, 0], true))
     with pytest.raises(ConfigError, match=r"\(7, 2\) do not fit targets of shape \(7,\)"):
@@ -194,10 +195,10 @@ def test_triplet_mines_the_hardest_of_the_batch() -> None:
 
 def test_triplet_of_a_batch_without_triplets_or_with_equal_points_is_finite() -> None:
     for points, kind in ((draw(4, 3), torch.zeros(4)), (draw(4, 3), torch.arange(4)), (torch.ones(4, 3), labels(2, 4))):
-        points = points.clone().requires_grad_()
-        value = Triplet()(points, kind)
+        leaf = points.clone().requires_grad_()
+        value = Triplet()(leaf, kind)
         value.backward()
-        assert torch.isfinite(value) and torch.isfinite(points.grad).all()
+        assert torch.isfinite(value) and torch.isfinite(leaf.grad).all()
 
 
 def test_contrastive_recognises_partners_both_ways() -> None:
@@ -244,7 +245,7 @@ def test_whatever_can_be_called_is_taken_as_it_is() -> None:
     ("spec", "bound", "words"),
     [
         ("crossentropy", {}, "did you mean cross-entropy"),
-        ({"name": "cross-entropy", "label_smooting": 0.1}, {}, "loss.label_smooting is not a known setting; did you mean label_smoothing"),
+        ({"name": "cross-entropy", "label_smooting": 0.1}, {}, "not a known setting; did you mean label_smoothing"),
         ({"name": "cross-entropy", "label_smoothing": 1.5}, {}, "loss.label_smoothing=1.5"),
         ({"name": "cross-entropy", "class_weights": [1.0]}, {"num_classes": 3}, "1 numbers for 3 classes"),
         ({"name": "cross-entropy", "class_weights": "balanced"}, {}, "needs the examples of each class counted"),

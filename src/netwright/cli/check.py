@@ -18,7 +18,7 @@ HELP = "Look over a design before a step is run. Exit code 1 when an error stand
 
 def command(
     config: ConfigFile,
-    fix: Annotated[bool, typer.Option("--fix", help=say("Rewrite the config where a finding can be mended; show the diff."))] = False,
+    fix: Annotated[bool, typer.Option("--fix", help=say("Mend the config where that can be done; show the diff."))] = False,
     overrides: Overrides = None,
     trust: Trust = False,
     as_json: AsJson = False,
@@ -33,7 +33,8 @@ def command(
         if diff:
             findings = check_config(config, overrides or ())
     if as_json:
-        emit({"config": config, "findings": [finding.to_dict() for finding in findings], "fixed": bool(diff), "diff": diff})
+        told = [finding.to_dict() for finding in findings]
+        emit({"config": config, "findings": told, "fixed": bool(diff), "diff": diff})
     else:
         _show(diff, findings)
     return 1 if any(finding.severity == "error" for finding in findings) else 0
@@ -57,8 +58,9 @@ def _show(diff: str, findings: list[Any]) -> None:
         print(diff.rstrip("\n") + "\n")
     for finding in findings:
         print(finding)
-    counts = Counter(finding.severity for finding in findings)
     if not findings:
         print(say("no findings"))
-    else:
-        print(say("{errors} errors, {warnings} warnings, {notes} notes", errors=counts["error"], warnings=counts["warning"], notes=counts["note"]))
+        return
+    counts = Counter(finding.severity for finding in findings)
+    values = {"errors": counts["error"], "warnings": counts["warning"], "notes": counts["note"]}
+    print(say("errors: {errors}, warnings: {warnings}, notes: {notes}", **values))

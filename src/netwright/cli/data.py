@@ -12,9 +12,13 @@ from netwright.core.messages import say
 __all__ = ["app"]
 
 
+_SOURCE = say("A built-in set, a file, a folder, or a config.")
+
+
 def app() -> typer.Typer:
     """The group of commands."""
-    group = typer.Typer(help=say("Built-in sets, and what is inferred about data of yours."), rich_markup_mode=None, no_args_is_help=True)
+    about = say("Built-in sets, and what is inferred about data of yours.")
+    group = typer.Typer(help=about, rich_markup_mode=None, no_args_is_help=True)
     group.command(name="list", help=say("The built-in sets."))(_list)
     group.command(name="describe", help=say("Inferred schema, statistics, leakage audit."))(_describe)
     group.command(name="fetch", help=say("Download a set into the cache."))(_fetch)
@@ -36,7 +40,7 @@ def _list(as_json: AsJson = False) -> None:
 
 
 def _describe(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help=say("A built-in set, a file, a folder, or a config."), show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)],
     target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help=say("The column to predict."))] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -45,7 +49,7 @@ def _describe(
         from netwright.data import describe, load_data
 
         spec, base = _section(source, overrides or [])
-        description = describe(load_data(spec, base=base, **({"target": target} if target else {})))
+        description = describe(load_data(spec, base=base, target=target))
     if as_json:
         emit(description)
     else:

@@ -12,12 +12,15 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, when to use it."
+HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, use."
+
+_NETWORK = say("A name of the catalog, or a config.")
+_SHAPE = say("Shape of one example.")
 
 
 def command(
-    network: Annotated[str, typer.Argument(metavar="NAME|CONFIG", help=say("A name of the catalog, or a config."), show_default=False)],
-    size: Annotated[str | None, typer.Option("--input", metavar="3x224x224", help=say("Shape of one example."))] = None,
+    network: Annotated[str, typer.Argument(metavar="NAME|CONFIG", help=_NETWORK, show_default=False)],
+    size: Annotated[str | None, typer.Option("--input", metavar="3x224x224", help=_SHAPE)] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -25,17 +28,18 @@ def command(
     with quiet_stdout(as_json):
         from netwright.experiment.explaining import explain
 
-        architecture = explain(_overridden(network, overrides) if overrides else network, shape)
+        architecture = explain(network, shape) if not overrides else _overridden(network, shape, overrides)
     if as_json:
         emit(architecture.to_dict())
     else:
         print(architecture)
 
 
-def _overridden(config: str, overrides: list[str]) -> dict[str, Any]:
+def _overridden(config: str, shape: tuple[int, ...] | None, overrides: list[str]) -> Any:
     from netwright.experiment.config import load_config
+    from netwright.experiment.explaining import explain
 
-    return load_config(config, overrides).to_dict()
+    return explain(load_config(config, overrides).to_dict(), shape)  # type: ignore[arg-type]
 
 
 def _shape(text: str) -> tuple[int, ...]:

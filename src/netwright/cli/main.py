@@ -88,12 +88,15 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_LANG = "Language of messages; otherwise NETWRIGHT_LANG, or the locale."
+
+
 def _everywhere(
     version: Annotated[
-        bool, typer.Option("--version", help=say("Print the version and stop."), is_eager=True, callback=_version)
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
     ] = False,
     lang: Annotated[
-        Literal["en", "zh"] | None, typer.Option("--lang", help=say("Language of messages; else NETWRIGHT_LANG or the locale."))
+        Literal["en", "zh"] | None, typer.Option("--lang", help=_LANG)
     ] = None,
 ) -> None:
     """The texts of help are made when the commands are; `--lang` has been taken out of the arguments by then."""

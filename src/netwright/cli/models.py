@@ -12,9 +12,11 @@ __all__ = ["HELP", "command"]
 
 HELP = "The catalog of networks. Name, family, kinds of task, parameters, paper, one line."
 
+_FAMILY = say("Only this family, such as vision.")
+
 
 def command(
-    family: Annotated[str | None, typer.Option("--family", metavar="F", help=say("Only this family, such as vision."))] = None,
+    family: Annotated[str | None, typer.Option("--family", metavar="F", help=_FAMILY)] = None,
     as_json: AsJson = False,
 ) -> None:
     from netwright.models import card, list_models

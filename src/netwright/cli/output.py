@@ -1,4 +1,4 @@
-"""What commands print: a JSON document, a table, or lines. Results go to standard output, everything else to standard error."""
+"""What commands print: a JSON document, a table, or lines. Results go to standard output, all else to standard error."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from netwright.core.messages import say
 
-__all__ = ["complain", "emit", "figures", "line", "quiet_stdout", "table"]
+__all__ = ["complain", "emit", "figures", "line", "number", "quiet_stdout", "table"]
 
 _RED, _PLAIN = "\033[31m", "\033[0m"
 
@@ -64,7 +64,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 def figures(metrics: dict[str, float]) -> str:
     """Metrics in one line, four decimals each."""
-    return "  ".join(f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}" for name, value in metrics.items())
+    return "  ".join(f"{name} {number(value)}" for name, value in metrics.items())
+
+
+def number(value: Any) -> str:
+    """Four decimals for a float."""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.options import AsJson
+from netwright.cli.options import AsJson, ModelFolder
 from netwright.cli.output import emit, line, quiet_stdout
 from netwright.core.errors import ConfigError, DataError
 from netwright.core.messages import say
@@ -19,15 +19,15 @@ HELP = "What a model says of new inputs. One JSON line an input."
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 _AT_ONCE = 256
-_INPUT = (
-    "A picture or a folder of them; for tables a CSV, Parquet or JSONL file or a row as JSON; an .npy file, a list as JSON, "
-    "or text; - reads lines from standard input."
+_INPUT = say(
+    "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy file, a list as "
+    "JSON, or text. A dash reads lines from standard input."
 )
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help=say("A model folder or a run folder."), show_default=False)],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help=say(_INPUT), show_default=False)],
+    model: ModelFolder,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help=_INPUT, show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     answers: list[dict[str, Any]] = []
@@ -100,7 +100,8 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ConfigError("{text} is not JSON ({error}); quote it for the shell", text=text[:80], error=error) from error
+        template = "{text} is not JSON ({error}); quote it for the shell"
+        raise ConfigError(template, text=text[:80], error=error) from error
 
 
 def _batches(pairs: Iterator[tuple[Any, Any]]) -> Iterator[list[tuple[Any, Any]]]:

@@ -17,13 +17,15 @@ HELP = "Train what a config describes. Prints where the run and its report are. 
 
 _log = logging.getLogger("netwright")
 
+_CONFIG = say("A YAML file, or the name of a gallery example.")
+_OUT = say("The run folder; by default a new one below runs/.")
+_RESUME = say("Go on with the run in this folder.")
+
 
 def command(
-    config: Annotated[
-        str | None, typer.Argument(metavar="CONFIG", help=say("A YAML file, or the name of a gallery example."), show_default=False)
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help=say("The run folder; by default a new one below runs/."))] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help=say("Go on with the run in this folder."))] = None,
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG", help=_CONFIG, show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_OUT)] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help=_RESUME)] = None,
     overrides: Overrides = None,
     trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help=say("No progress and no log, only errors."))] = False,
@@ -53,7 +55,8 @@ def _agree(config: str | None, out: Path | None, resume: Path | None) -> None:
     if resume is not None and out is not None and out.resolve() != resume.resolve():
         raise ConfigError("--resume {resume} goes on in that folder; leave --out {out} away", resume=resume, out=out)
     if resume is not None and config is not None:
-        _log.info(say("{folder} is resumed with the config it was started with; {config} is not read", folder=resume, config=config))
+        template = "{folder} goes on with the config it was started with; {config} is not read"
+        _log.info(say(template, folder=resume, config=config))
 
 
 def _show(run: Any) -> None:

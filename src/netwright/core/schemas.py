@@ -8,15 +8,15 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
 import pydantic
 from pydantic import Field
 
-from netwright.core.errors import ConfigError, Problem, suggest
-from netwright.core.messages import say
+from netwright.core.errors import ConfigError
+from netwright.core.schema_errors import explain_problems, unknown_setting
 
 __all__ = [
     "Count",
@@ -27,7 +27,6 @@ __all__ = [
     "Size",
     "arguments",
     "build",
-    "explain_problems",
     "parameters",
 ]
 
@@ -68,7 +67,7 @@ def arguments(
     given |= {str(name): value for name, value in values.items()}
     settable = _settable(factory)
     try:
-        problems = [_unknown(where, name, settable) for name in values if _is_ours(factory, name, values[name])]
+        problems = [unknown_setting(where, name, settable) for name in values if _is_ours(factory, name, values[name])]
         checked = _model(factory)(**given)
         if problems:
             raise ConfigError.of(problems)
@@ -87,78 +86,6 @@ def build(
 ) -> Any:
     """Check `values` and call `factory` with them; see `arguments`."""
     return factory(**arguments(factory, values, where, bound))
-
-
-def explain_problems(items: Iterable[Any], values: Any, where: str, names: list[str]) -> list[Problem]:
-    """Pydantic's errors about `values`, a line each: what, got, expected, do.
-
-    The branches of a union, which pydantic reports one by one, are said together; those that did not get as far as
-    another one (`[3, "a"]` is no number, but a list with a mistake in it) are left out.
-    """
-    found: dict[str, list[Any]] = {}
-    for item in items:
-        found.setdefault(_path(where, item, values), []).append(item)
-    innermost = [path for path in found if not any(other.startswith((f"{path}.", f"{path}[")) for other in found)]
-    return [_explained(path, found[path], names) for path in innermost]
-
-
-def _explained(path: str, items: list[Any], names: list[str]) -> Problem:
-    """One place of a config and everything pydantic says about it, as one line."""
-    first = items[0]
-    if first["type"] == "extra_forbidden":
-        return Problem(path, say("{path} is not a known setting{near}", path=path, near=suggest(first["loc"][-1], names)))
-    if first["type"] in ("missing", "missing_argument"):
-        return Problem(path, say("{path} is missing; add it", path=path))
-    got = _shown(first.get("input"))
-    literals = [item for item in items if item["type"] == "literal_error"]
-    if len(literals) == len(items):
-        wanted = " or ".join(item["ctx"]["expected"].replace("'", "") for item in items)
-        choices = wanted.replace(" or ", ", ").split(", ")
-        near = suggest(first["input"], choices) if isinstance(first["input"], str) else ""
-        return Problem(path, say("{path}={got} is not one of {wanted}{near}", path=path, got=got, wanted=wanted, near=near))
-    wanted = say(" or ").join(dict.fromkeys(_wanted(item) for item in sorted(items, key=_is_of_type)))
-    return Problem(path, say("{path}={got} does not fit; expected {wanted}", path=path, got=got, wanted=wanted))
-
-
-def _is_of_type(item: Any) -> bool:
-    """False for the branches whose type was met: what they miss is said first."""
-    return str(item["type"]).endswith(("_type", "_parsing", "instance_of", "literal_error"))
-
-
-def _wanted(item: Any) -> str:
-    kind: str = item["type"]
-    if kind == "literal_error":
-        return str(item["ctx"]["expected"]).replace("'", "")
-    if kind == "is_instance_of" and item["ctx"]["class"] in ("Sequence", "Mapping"):
-        kind = "list_type" if item["ctx"]["class"] == "Sequence" else "dict_type"
-    said = {"list_type": say("a list [...]"), "tuple_type": say("a list [...]"), "dict_type": say("a section {{key: value}}")}
-    return said.get(kind) or str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-
-
-def _shown(got: object) -> str:
-    """A value as the user may recognise it, short enough for a line."""
-    text = " ".join(repr(got).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _path(where: str, item: Any, values: Any) -> str:
-    """The dotted path of an error. Pydantic also puts the branch of a union into it, which the user wrote nowhere."""
-    path, place = where, values
-    location = item["loc"]
-    for part in location:
-        last = part is location[-1] and item["type"] in ("missing", "missing_argument", "extra_forbidden")
-        if isinstance(part, int) and (isinstance(place, list | tuple) or last):
-            path, place = f"{path}[{part}]", place[part] if isinstance(place, list | tuple) and part < len(place) else None
-        elif last or (isinstance(place, Mapping) and part in place):
-            name = str(part).removesuffix("_") if part not in (place or ()) else str(part)
-            path = f"{path}.{name}" if path else name
-            place = place.get(part) if isinstance(place, Mapping) else None
-    return path
-
-
-def _unknown(where: str, name: str, names: list[str]) -> Problem:
-    path = f"{where}.{name}" if where else str(name)
-    return Problem(path, say("{path} is not a known setting{near}", path=path, near=suggest(name, names)))
 
 
 def _field(name: str) -> str:
@@ -183,18 +110,22 @@ def _takes_an_object(hint: Any) -> bool:
         return _takes_an_object(typing.get_args(hint)[0])
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return all(_takes_an_object(part) for part in typing.get_args(hint) if part is not types.NoneType)
-    return inspect.isclass(hint) and typing.get_origin(hint) is None and not issubclass(hint, _PLAIN)
+    if hint is Any or typing.get_origin(hint) is not None or not inspect.isclass(hint):
+        return False
+    return not issubclass(hint, _PLAIN)
 
 
 _PLAIN = (bool, int, float, str, list, tuple, dict, set, types.NoneType, Sequence, Mapping, os.PathLike)
-_LONGEST = 80
 _RESERVED = {"copy", "json", "schema", "dict", "validate", "construct", "register"}
 
 
 @cache
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
     target = factory.__init__ if inspect.isclass(factory) else factory
-    hints = typing.get_type_hints(target, include_extras=True)
+    try:
+        hints = typing.get_type_hints(target, include_extras=True)
+    except NameError:  # a user's class whose annotations are only there for a type checker: anything may come
+        hints = {}
     return {name: hints.get(name, Any) for name in parameters(factory)}
 
 

@@ -102,6 +102,7 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
         (task.monitor, task.sense),
         _hooks(config, folder, train_source.steps_per_epoch, quiet),
     )  # fmt: skip
+    seeds.seed_everything(seeds.mix(settings.seed, 1))  # however much chance the building above took
     recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
     return Assembly(config, bundle, preprocess, model, loss, session, sources, precision, channels_last, recipe)
 

@@ -4,7 +4,6 @@ Milletari et al., "V-Net", 2016. Differs from the paper: areas are plain sums, n
 Letters: B batch, K classes, P places (pixels, voxels).
 """
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -46,10 +45,9 @@ class Dice(Loss):
         if scores.numel() == target.numel():
             scores, truth = aligned(scores, target)
             return scores.sigmoid().flatten(1)[:, None], truth.flatten(1)[:, None]
-        axis, count = class_axis(scores, target), scores.shape[class_axis(scores, target)]
-        share_BKP = scores.softmax(axis).movedim(axis, 1).flatten(2)
-        truth_BKP = F.one_hot(target.long().flatten(1), count).movedim(2, 1).to(share_BKP.dtype)
-        if share_BKP.dim() == 2:  # (B, K): one place an example
-            share_BKP = share_BKP[:, :, None]
+        axis = class_axis(scores, target)
+        batch, count = len(scores), scores.shape[axis]
+        share_BKP = scores.softmax(axis).movedim(axis, 1).reshape(batch, count, -1)
+        truth_BPK: Tensor = F.one_hot(target.long().reshape(batch, -1), count)
         first = 0 if self.background else 1
-        return share_BKP[:, first:], torch.as_tensor(truth_BKP)[:, first:]
+        return share_BKP[:, first:], truth_BPK.movedim(2, 1)[:, first:].to(share_BKP.dtype)

@@ -1,6 +1,5 @@
 """Telling classes apart, for pictures and for rows of tables alike: one label an example.
 
-The report's calibration curve is that of Guo et al., "On calibration of modern neural networks", 2017.
 Letters: B batch, N examples, C channels, K classes.
 """
 
@@ -19,8 +18,8 @@ from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
-from netwright.tasks._figures import metric_set
-from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.metrics.sets import MetricSet
+from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.pictures import pixels_of, write_png
 
 __all__ = ["Classification"]
@@ -67,9 +66,9 @@ class Classification(Task):
         logits = model(batch.inputs).float()
         return StepOutput(self._loss(logits, batch.targets), predictions=logits)
 
-    def measure(self) -> Measure:
+    def measure(self) -> MetricSet:
         """The metrics, fresh."""
-        return metric_set(self._metrics, num_classes=len(self._classes))
+        return MetricSet(self._metrics, "multiclass", num_classes=len(self._classes))
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """Confusion matrix, calibration, and the mistakes the network was surest of."""
@@ -166,7 +165,7 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
 
 
 def _calibration(sure_N: Tensor, right_N: Tensor) -> dict[str, Any]:
-    """How often the network is right when it is so sure; empty bins are left out."""
+    """How often the network is right when it is so sure."""
     x, y = calibration_curve(sure_N, right_N)
     return {"kind": "curve", "title": say("Calibration"), "x": x, "y": y,
             "x_label": say("probability it gives"), "y_label": say("share that is right")}  # fmt: skip

@@ -19,7 +19,7 @@ from netwright.metrics import judges
 from netwright.metrics.frechet import classifier_score, frechet_distance
 from netwright.models.vision.lenet import LeNet5
 
-__all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge", "classifier_score", "frechet_distance"]
+__all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge"]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
-from netwright.tasks._figures import metric_set
+from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
 
 __all__ = ["InOwnUnit", "Regression"]
@@ -85,7 +85,7 @@ class Regression(Task):
 
     def measure(self) -> InOwnUnit:
         """The metrics, fresh, in the targets' own unit."""
-        return InOwnUnit(metric_set(self._metrics), self._back)
+        return InOwnUnit(MetricSet(self._metrics, "regression", num_classes=len(self._names)), self._back)
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """Predicted against true values, what is left over, and where it is most."""

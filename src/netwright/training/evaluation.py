@@ -19,8 +19,8 @@ def evaluate(model: nn.Module, task: Task, engine: Engine, source: BatchSource) 
     measure = task.measure()
     total, count = 0.0, 0
     averaged = engine.averaging.swap() if engine.averaging is not None else nullcontext()
-    try:
-        with averaged, torch.inference_mode(), engine.autocast():
+    try:  # chance used here (noise, a judge that is built) must not change what the next training step draws
+        with torch.random.fork_rng(), averaged, torch.inference_mode(), engine.autocast():
             for batch in source.epoch(0):
                 out = task.evaluation_step(model, batch)
                 size = len(out.predictions)

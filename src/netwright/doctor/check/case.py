@@ -13,6 +13,8 @@ from netwright.doctor.check.targets import TargetView
 
 __all__ = ["Case", "Trouble"]
 
+_QUICK = 2_000_000  # numbers
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -34,7 +36,8 @@ class Case:
     `inputs` and `targets` are all that was given; `few_inputs` and `few_targets` the part that was run. `training` and
     `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says how).
     `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
-    parameters that got none.
+    parameters that got none. `rerun(inputs, seed=0)` gives another evaluation-mode output, `resteps(n)` the weights after n
+    small steps on a copy.
     """
 
     net: nn.Module
@@ -54,13 +57,12 @@ class Case:
     quiet: Graph | None = None
     output: Tensor | None = None
     quiet_output: Tensor | None = None
-    rerun_output: Tensor | None = None
     loss_value: float | None = None
     loss_has_gradient: bool | None = None
     gradients: dict[str, Tensor | None] | None = None
     trouble: Trouble | None = None
     target: TargetView | None = None
-    rerun: Callable[[tuple[Any, ...]], Tensor | None] | None = None
+    rerun: Callable[..., Tensor | None] | None = None
     resteps: Callable[[int], dict[str, Tensor] | None] | None = None
     cache: dict[str, Any] = field(default_factory=dict)
 
@@ -79,6 +81,15 @@ class Case:
     def main_input(self) -> Tensor | None:
         """The first input tensor, whole."""
         return next((value for value in self.inputs if isinstance(value, Tensor)), None)
+
+    @property
+    def sample(self) -> Tensor | None:
+        """Rows of the first input, evenly spread: all of them, or as many as can be looked at quickly."""
+        given = self.main_input
+        if given is None or given.dim() < 1 or given.numel() <= _QUICK:
+            return given
+        rows = max(64, _QUICK * given.shape[0] // given.numel())
+        return given[torch.linspace(0, given.shape[0] - 1, min(rows, given.shape[0])).long()]
 
     @property
     def class_axis(self) -> int:

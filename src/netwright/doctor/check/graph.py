@@ -4,6 +4,7 @@ Built on `metrics.architecture.Recorder`, with a few numbers kept of every tenso
 activation later overwrites it).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,6 +110,8 @@ _SQUASHES = {
     "hardtanh",
     "softmin",
 }
+
+_CELLS = 50_000  # of a tensor that are measured
 
 
 @dataclass(frozen=True)
@@ -216,30 +219,38 @@ class Graph:
 
 
 class Watcher:
-    """What the recorder calls with each new tensor."""
+    """What the recorder calls with each new tensor. `measuring` fills the nodes' stats; the first weighted inputs are kept."""
 
-    def __init__(self, keep: int = 2) -> None:
+    def __init__(self, measuring: bool = True, keep: int = 2) -> None:
         self.first: dict[Node, Tensor] = {}
-        self._keep = keep
+        self._measuring, self._keep = measuring, keep
 
     def __call__(self, node: Node, made: Tensor, args: tuple[Any, ...]) -> None:
         with torch.no_grad():
-            node.stats = measure(made)
+            node.stats = measure(made) if self._measuring else None
             if node.op in WEIGHTED and len(self.first) < self._keep and node.parents and isinstance(args[0], Tensor):
                 self.first[node] = args[0].detach().clone()
 
 
 def measure(tensor: Tensor) -> Stats | None:
-    """The numbers of a floating-point tensor; None for others and for empty ones."""
-    if not tensor.is_floating_point() or not tensor.numel() or tensor.is_sparse:
+    """The numbers of a floating-point tensor, on a regular sample of its cells; None for other and for empty tensors."""
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.layout != torch.strided:
         return None
-    values = tensor.detach().float()
+    values = _thinned(tensor.detach()).float()
     low, high = (float(v) for v in values.aminmax())
     finite = abs(low) < float("inf") and abs(high) < float("inf")  # NaN compares false
     std, mean = torch.std_mean(values, correction=0)
     many = values.dim() > 0 and values.shape[0] > 1
     spread = float(values.var(0, correction=0).mean().sqrt()) if many else 0.0
     return Stats(low, high, float(mean), float(std), spread, finite)
+
+
+def _thinned(tensor: Tensor) -> Tensor:
+    """Every k-th cell on each axis but the first, so that measuring costs little beside making the tensor."""
+    if tensor.numel() <= _CELLS or tensor.dim() < 2:
+        return tensor
+    step = math.ceil((tensor.numel() / _CELLS) ** (1 / (tensor.dim() - 1)))
+    return tensor[(slice(None), *(slice(None, None, min(step, size)) for size in tensor.shape[1:]))]
 
 
 def dimension(node: Node) -> int | None:

@@ -26,8 +26,8 @@ from netwright.metrics.architecture import Recorder, main_tensor, private_copy, 
 
 __all__ = ["examine"]
 
-_SECONDS = 0.12  # what one pass may cost; some seven are made
-_MOST = 256
+_SECONDS = 0.1  # what one pass may cost; some six are made
+_LEAST, _MOST = 3, 256  # examples
 _WHOLE = 5_000_000  # numbers, up to which a batch that cannot be cut is run whole
 
 
@@ -42,8 +42,7 @@ def examine(case: Case) -> None:
         twin.eval()
         _choose_examples(case, twin)
         _run_quietly(case, twin)
-        case.rerun = lambda inputs: _quiet_output(twin, inputs)
-        case.rerun_output = _quiet_output(twin, case.few_inputs, seed=1)
+        case.rerun = lambda inputs, seed=0: _quiet_output(twin, inputs, seed)
         _run_in_training(case, private_copy(case.net))
         case.resteps = lambda steps: _sign_steps(case, private_copy(case.net), steps)
 
@@ -76,16 +75,16 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
     if not case.batched or total <= 8:
         return
     whole = case.few_inputs, case.few_targets
-    _take(case, total, 8)
     try:
+        _take(case, total, 2)
         with torch.no_grad():
             _seeded()
-            twin(*case.few_inputs)
             started = time.perf_counter()
             twin(*case.few_inputs)
             seconds = max(time.perf_counter() - started, 1e-6)
-        _take(case, total, min(_MOST, total, max(8, int(8 * _SECONDS / seconds))))
+        _take(case, total, max(_LEAST, min(_MOST, int(2 * _SECONDS / seconds))))
     except Exception:  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
+        _take(case, total, _LEAST)
         if sum(tensor.numel() for tensor in tensors) <= _WHOLE:
             case.few_inputs, case.few_targets = whole
 
@@ -129,7 +128,7 @@ def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Te
 def _run_in_training(case: Case, twin: nn.Module) -> None:
     twin.train(True)
     _keep_frozen_norms_quiet(case.net, twin)
-    watcher = Watcher()
+    watcher = Watcher(measuring=case.quiet is None)
     recorder = Recorder(twin, case.few_inputs, watcher)
     try:
         with torch.enable_grad(), recorder:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 __all__ = ["TargetView", "view_targets"]
 
+_QUICK = 5_000_000  # numbers, beyond which rows are sampled
 _FROM_SCHEMA = {
     "class": "class",
     "number": "number",
@@ -50,6 +51,9 @@ def view_targets(targets: Tensor, schema: Any = None) -> TargetView | None:
     """The view of `targets`; None for empty ones."""
     if not targets.numel() or targets.is_complex():
         return None
+    if targets.numel() > _QUICK and targets.dim() > 1:
+        rows = max(64, _QUICK * targets.shape[0] // targets.numel())
+        targets = targets[torch.linspace(0, targets.shape[0] - 1, min(rows, targets.shape[0])).long()]
     values = targets.detach().double()
     finite = values[torch.isfinite(values)]
     if not finite.numel():

@@ -25,11 +25,13 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     if given.dim() < 1 or given.shape[0] < _ENOUGH or not case.batched:
         return
-    if bool((given == given[:1]).all()):
+    sample = case.sample
+    assert sample is not None
+    if bool((sample == sample[:1]).all()) and bool((given == given[:1]).all()):
         yield _same(given)
     elif given.is_floating_point():
-        yield from _columns(case, given)
-        yield from _tiny(case, given)
+        yield from _columns(case, sample, given)
+        yield from _tiny(case, sample)
 
 
 def _empty(given: Tensor) -> Finding:
@@ -53,21 +55,24 @@ def _same(given: Tensor) -> Finding:
     )
 
 
-def _columns(case: Case, given: Tensor) -> Iterator[Finding]:
+def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
     axis = 1 if given.dim() in (2, 4, 5) else given.dim() - 1
     if given.dim() < 2 or given.shape[axis] < 2:
         return
-    columns = given.movedim(axis, -1).reshape(-1, given.shape[axis])
-    constant = ((columns == columns[:1]).all(0)).nonzero().flatten().tolist()
+    width = given.shape[axis]
+    constant = _constant(sample.movedim(axis, -1).reshape(-1, width))
+    if constant and sample is not given:  # a rare value may have been missed
+        rest = _constant(given.movedim(axis, -1)[..., constant].reshape(-1, len(constant)))
+        constant = [constant[place] for place in rest]
     if not constant:
         return
-    share = len(constant) / columns.shape[1]
+    share = len(constant) / width
     table = getattr(case.schema, "kind", "") == "table"
     severity = "warning" if share >= _MANY or table or given.dim() == 4 else "note"
     evidence = say(
         "{count} of {all} features have one value in all examples: {which}.",
         count=len(constant),
-        all=columns.shape[1],
+        all=width,
         which=_few(constant),
     )
     why = say(
@@ -76,6 +81,10 @@ def _columns(case: Case, given: Tensor) -> Iterator[Finding]:
     yield Finding(
         CODE, FAULT, severity, "inputs", evidence, why, say("Drop these features, or find out why they are constant.")
     )
+
+
+def _constant(columns: Tensor) -> list[int]:
+    return [int(place) for place in (columns == columns[:1]).all(0).nonzero().flatten()]
 
 
 def _tiny(case: Case, given: Tensor) -> Iterator[Finding]:

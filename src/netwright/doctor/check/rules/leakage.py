@@ -25,7 +25,9 @@ def rule(case: Case) -> Iterator[Finding]:
     if case.validation is not None:
         yield from _shared(given, case.validation[0])
     if given.dim() == 2 and given.is_floating_point() and isinstance(case.targets, Tensor) and len(given) >= _ENOUGH:
-        yield from _label_inside(case, given, case.targets)
+        rows = torch.linspace(0, len(given) - 1, min(len(given), _ROWS)).long()
+        if case.targets.numel() == len(given) and case.targets is not given:
+            yield from _label_inside(given[rows], case.targets.reshape(-1)[rows])
 
 
 def _shared(given: Tensor, validation: object) -> Iterator[Finding]:
@@ -58,10 +60,10 @@ def _hashes(rows: Tensor) -> list[int]:
     return [hash(row.tobytes()) for row in array]
 
 
-def _label_inside(case: Case, given: Tensor, targets: Tensor) -> Iterator[Finding]:
-    if targets.numel() != len(given) or given.shape[1] < 2 or given.shape[1] > 10_000 or targets is given:
+def _label_inside(given: Tensor, targets: Tensor) -> Iterator[Finding]:
+    if not 2 <= given.shape[1] <= 10_000:
         return
-    y = targets.detach().double().reshape(-1)
+    y = targets.detach().double()
     x = given.detach().double()
     x, y = x - x.mean(0), y - y.mean()
     sizes = x.norm(dim=0) * y.norm()

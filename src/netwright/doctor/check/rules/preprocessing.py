@@ -17,7 +17,7 @@ _ENOUGH = 16
 
 def rule(case: Case) -> Iterator[Finding]:
     """Compare location and scale, over all cells and by feature."""
-    given = case.main_input
+    given = case.sample
     other = next((v for v in _first(case.validation) if isinstance(v, Tensor)), None)
     if given is None or other is None or not given.numel() or not other.numel():
         return
