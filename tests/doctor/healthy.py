@@ -32,7 +32,9 @@ class Block(nn.Module):
         super().__init__()
         self.a, self.na = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
         self.b, self.nb = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
-        self.skip = nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o)) if i != o else nn.Identity()
+        self.skip = (
+            nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o)) if i != o else nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.nb(self.b(F.relu(self.na(self.a(x)))))
@@ -48,7 +50,9 @@ def resnet() -> nn.Sequential:
 
 def batchnorm_resnet() -> Program:
     net = resnet()
-    return classifier(net, numbers(64, 3, 16, 16), optimizer=torch.optim.SGD(net.parameters(), 0.1, 0.9, weight_decay=5e-4))
+    return classifier(
+        net, numbers(64, 3, 16, 16), optimizer=torch.optim.SGD(net.parameters(), 0.1, 0.9, weight_decay=5e-4)
+    )
 
 
 def zero_gamma_resnet() -> Program:
@@ -78,7 +82,9 @@ class LoRA(nn.Module):
 
 def lora() -> Program:
     net = nn.Sequential(LoRA(20, 32), nn.ReLU(), LoRA(32, 5))
-    return classifier(net, numbers(64, 20), optimizer=torch.optim.AdamW([p for p in net.parameters() if p.requires_grad]))
+    return classifier(
+        net, numbers(64, 20), optimizer=torch.optim.AdamW([p for p in net.parameters() if p.requires_grad])
+    )
 
 
 def log_softmax_with_nll() -> Program:
@@ -107,13 +113,25 @@ def embeddings() -> Program:
 def linear_regression() -> Program:
     x, net = numbers(100, 4), nn.Linear(4, 1)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5], [3.0]]) + 1 + 0.3 * numbers(100, 1, seed=4)
-    return {"net": net, "inputs": x, "targets": y, "loss": nn.MSELoss(), "optimizer": torch.optim.SGD(net.parameters(), 0.1)}
+    return {
+        "net": net,
+        "inputs": x,
+        "targets": y,
+        "loss": nn.MSELoss(),
+        "optimizer": torch.optim.SGD(net.parameters(), 0.1),
+    }
 
 
 def logistic_regression() -> Program:
     x, net = numbers(100, 4), nn.Linear(4, 1)
     y = (x[:, :1] > 0).float()
-    return {"net": net, "inputs": x, "targets": y, "loss": nn.BCEWithLogitsLoss(), "optimizer": torch.optim.SGD(net.parameters(), 1.0)}
+    return {
+        "net": net,
+        "inputs": x,
+        "targets": y,
+        "loss": nn.BCEWithLogitsLoss(),
+        "optimizer": torch.optim.SGD(net.parameters(), 1.0),
+    }
 
 
 def selu_net() -> Program:
@@ -160,14 +178,28 @@ def weighted_imbalance() -> Program:
 
 
 def gan_generator() -> Program:
-    net = nn.Sequential(nn.Linear(16, 64), nn.LeakyReLU(0.2), nn.Linear(64, 128), nn.BatchNorm1d(128), nn.LeakyReLU(0.2), nn.Linear(128, 64), nn.Tanh())
+    net = nn.Sequential(
+        nn.Linear(16, 64),
+        nn.LeakyReLU(0.2),
+        nn.Linear(64, 128),
+        nn.BatchNorm1d(128),
+        nn.LeakyReLU(0.2),
+        nn.Linear(128, 64),
+        nn.Tanh(),
+    )
     return {"net": net, "inputs": numbers(64, 16), "optimizer": torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999))}
 
 
 def gan_discriminator() -> Program:
     net = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Linear(64, 1))
     loss = nn.BCEWithLogitsLoss()
-    return {"net": net, "inputs": numbers(64, 64), "targets": torch.ones(64, 1), "loss": loss, "optimizer": torch.optim.Adam(net.parameters(), 2e-4)}
+    return {
+        "net": net,
+        "inputs": numbers(64, 64),
+        "targets": torch.ones(64, 1),
+        "loss": loss,
+        "optimizer": torch.optim.Adam(net.parameters(), 2e-4),
+    }
 
 
 def least_squares_gan() -> Program:
@@ -176,7 +208,12 @@ def least_squares_gan() -> Program:
 
 def minimax_generator() -> Program:
     net = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1), nn.Sigmoid())
-    return {"net": net, "inputs": numbers(64, 64), "targets": torch.zeros(64, 1), "loss": lambda d, t: -F.binary_cross_entropy(d, t)}
+    return {
+        "net": net,
+        "inputs": numbers(64, 64),
+        "targets": torch.zeros(64, 1),
+        "loss": lambda d, t: -F.binary_cross_entropy(d, t),
+    }
 
 
 def wasserstein_critic() -> Program:
@@ -186,9 +223,17 @@ def wasserstein_critic() -> Program:
 
 
 def autoencoder() -> Program:
-    net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 8), nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64), nn.Sigmoid())
+    net = nn.Sequential(
+        nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 8), nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 64), nn.Sigmoid()
+    )
     x = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
-    return {"net": net, "inputs": x, "targets": x, "loss": nn.MSELoss(), "optimizer": torch.optim.Adam(net.parameters())}
+    return {
+        "net": net,
+        "inputs": x,
+        "targets": x,
+        "loss": nn.MSELoss(),
+        "optimizer": torch.optim.Adam(net.parameters()),
+    }
 
 
 def pixel_autoencoder() -> Program:
@@ -313,10 +358,23 @@ def squeeze_excite() -> Program:
 
 def inverted_residuals() -> Program:
     def part(i: int, o: int, k: int = 1, groups: int = 1, act: bool = True) -> list[nn.Module]:
-        return [nn.Conv2d(i, o, k, 1, k // 2, groups=groups, bias=False), nn.BatchNorm2d(o), *([nn.ReLU6()] if act else [])]
+        return [
+            nn.Conv2d(i, o, k, 1, k // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(o),
+            *([nn.ReLU6()] if act else []),
+        ]
 
-    block = [*part(8, 48), *part(48, 48, 3, 48), *part(48, 12, act=False), *part(12, 72), *part(72, 72, 3, 72), *part(72, 16, act=False)]
-    net = nn.Sequential(*part(3, 8, 3), *block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, 5))
+    block = [
+        *part(8, 48),
+        *part(48, 48, 3, 48),
+        *part(48, 12, act=False),
+        *part(12, 72),
+        *part(72, 72, 3, 72),
+        *part(72, 16, act=False),
+    ]
+    net = nn.Sequential(
+        *part(3, 8, 3), *block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(16, 5)
+    )
     return classifier(net, numbers(64, 3, 12, 12))
 
 
@@ -331,9 +389,16 @@ class TwoTowers(nn.Module):
 
 def contrastive() -> Program:
     def loss(logits: Tensor, pairs: Tensor) -> Tensor:
-        return 0.5 * (F.cross_entropy(logits, torch.arange(len(logits))) + F.cross_entropy(logits.T, torch.arange(len(logits))))
+        return 0.5 * (
+            F.cross_entropy(logits, torch.arange(len(logits))) + F.cross_entropy(logits.T, torch.arange(len(logits)))
+        )
 
-    return {"net": TwoTowers(), "inputs": (numbers(32, 20), numbers(32, 10, seed=5)), "targets": torch.arange(32), "loss": loss}
+    return {
+        "net": TwoTowers(),
+        "inputs": (numbers(32, 20), numbers(32, 10, seed=5)),
+        "targets": torch.arange(32),
+        "loss": loss,
+    }
 
 
 def policy_gradient() -> Program:
@@ -343,7 +408,13 @@ def policy_gradient() -> Program:
         advantage = numbers(len(taken), seed=9)
         return -(torch.distributions.Categorical(logits=logits).log_prob(taken) * advantage).mean()
 
-    return {"net": net, "inputs": numbers(64, 4), "targets": labels(64, 2), "loss": loss, "optimizer": torch.optim.Adam(net.parameters())}
+    return {
+        "net": net,
+        "inputs": numbers(64, 4),
+        "targets": labels(64, 2),
+        "loss": loss,
+        "optimizer": torch.optim.Adam(net.parameters()),
+    }
 
 
 def distillation() -> Program:
@@ -369,7 +440,9 @@ def mixup_targets() -> Program:
 
 
 def multilabel() -> Program:
-    return classifier(mlp(), numbers(64, 20), targets=(numbers(64, 5, seed=8) > 0.3).float(), loss=nn.BCEWithLogitsLoss())
+    return classifier(
+        mlp(), numbers(64, 20), targets=(numbers(64, 5, seed=8) > 0.3).float(), loss=nn.BCEWithLogitsLoss()
+    )
 
 
 def segmentation() -> Program:

@@ -85,7 +85,8 @@ class RunFolder:
                 "validation": {"loss": 0.3391, "accuracy": 0.8817, "f1": 0.8811},
                 "test": {"loss": 0.3502, "accuracy": 0.8764, "f1": 0.8759},
             },
-            "monitor": ["accuracy", "max"], "best_step": 294, "best_epoch": 7, "steps": 336, "epochs": 8, "seconds": 31.42,
+            "monitor": ["accuracy", "max"], "best_step": 294, "best_epoch": 7, "steps": 336, "epochs": 8,
+            "seconds": 31.42,
             "examples_per_second": 8423.7, "parameters": 61706,
             "expect": {"accuracy": {"wanted": 0.86, "got": 0.8764, "ok": True}},
         }  # fmt: skip
@@ -93,7 +94,8 @@ class RunFolder:
 
     def environment(self) -> "RunFolder":
         return self.json("environment.json", {
-            "netwright": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "platform": "Linux-6.1-x86_64", "cpu": "Xeon",
+            "netwright": "0.1.0", "python": "3.11.7", "torch": "2.13.0+cpu", "platform": "Linux-6.1-x86_64",
+            "cpu": "Xeon",
             "cores": 2, "threads": 2, "device": "cpu", "precision": "bf16", "memory_format": "channels-last",
             "precision_reason": "AMX multiplies bf16 on this processor", "started": "2026-01-21T05:12:44+0000",
             "command": "netwright train examples/lenet5-fashion.yaml --set train.epochs=8",
@@ -102,25 +104,30 @@ class RunFolder:
     def data(self, classes: dict[str, int] | None = None, **changes: Any) -> "RunFolder":
         counts = classes if classes is not None else dict.fromkeys(FASHION, 540)
         base = {
-            "name": "fashion-mnist", "origin": "Zalando Research", "licence": "MIT", "method": "official, then stratified",
+            "name": "fashion-mnist", "origin": "Zalando Research", "licence": "MIT", "method": "official,
+            then stratified",
             "sizes": {"train": 5400, "validation": 600, "test": 1000}, "seed": 0, "problems": [], "test_looks": 1,
             "sha256": {"train": "a3" * 32, "validation": "7c" * 32, "test": "e1" * 32}, "classes": counts,
         }  # fmt: skip
         self.json("split.json", {**base, **changes})
         target = {"kind": "class", "classes": list(counts), "names": []}
-        return self.json("schema.json", {"kind": "image", "input_shape": [1, 28, 28], "target": target, "vocab_size": None})
+        return self.json(
+            "schema.json", {"kind": "image", "input_shape": [1, 28, 28], "target": target, "vocab_size": None}
+        )
 
     def network(self) -> "RunFolder":
         rows = [
             {"path": path, "type": kind, "input_shape": [1, 28, 28], "output_shape": shape, "parameters": parameters,
-             "flops": flops, "activation_bytes": 4 * math.prod(shape), "receptive_field": 14 if len(shape) == 3 else None,
+             "flops": flops, "activation_bytes": 4 * math.prod(shape),
+             "receptive_field": 14 if len(shape) == 3 else None,
              "depth": depth, "calls": 1}
             for path, kind, shape, parameters, flops, depth in LAYERS
         ]  # fmt: skip
         return self.json("architecture.json", {
             "name": "LeNet5", "input_shape": [1, 28, 28], "output_shape": [10], "layers": rows, "parameters": 61706,
             "trainable_parameters": 61706, "flops": 833_000, "activation_bytes": 45_000, "receptive_field": 16,
-            "idea": "Convolutions share one small filter over the whole picture.", "paper": "LeCun et al., 1998.", "when": "",
+            "idea": "Convolutions share one small filter over the whole picture.", "paper": "LeCun et al., 1998.",
+            "when": "",
         })  # fmt: skip
 
     def log(
@@ -132,8 +139,10 @@ class RunFolder:
             loss = 0.26 + 2.0 * math.exp(-9 * done) + dice.gauss(0, 0.05) * (1.2 - done)
             rows.append({
                 "kind": "train", "step": step, "epoch": step / per_epoch, "loss": max(0.05, loss),
-                "lr": 2e-3 * min(1, step / 20) * (1 + math.cos(math.pi * done)) / 2, "grad_norm": 1.4 * math.exp(dice.gauss(0, 0.4)),
-                "update_ratio": 3e-3 * math.exp(dice.gauss(-2 * done, 0.3)), "examples_per_second": 8400 + dice.gauss(0, 300),
+                "lr": 2e-3 * min(1, step / 20) * (1 + math.cos(math.pi * done)) / 2,
+                "grad_norm": 1.4 * math.exp(dice.gauss(0, 0.4)),
+                "update_ratio": 3e-3 * math.exp(dice.gauss(-2 * done, 0.3)),
+                "examples_per_second": 8400 + dice.gauss(0, 300),
                 "seconds": 31 * done,
             })  # fmt: skip
             if validate and step % per_epoch == 0:
@@ -142,7 +151,8 @@ class RunFolder:
                     "perplexity": 4.1 + 20 * math.exp(-5 * done), "rmse": 53 + 60 * math.exp(-5 * done),
                 }  # fmt: skip
                 rows.append({
-                    "kind": "validation", "step": step, "epoch": step // per_epoch, "best": step // per_epoch == epochs - 1,
+                    "kind": "validation", "step": step, "epoch": step // per_epoch,
+                    "best": step // per_epoch == epochs - 1,
                     "loss": 0.33 + 0.5 * math.exp(-5 * done) + 0.02 * max(0, done - 0.8),
                     figure: figures[figure], "seconds": 31 * done,
                 })  # fmt: skip
@@ -156,7 +166,9 @@ class RunFolder:
             pen, half = ImageDraw.Draw(picture), side // 2
             for _ in range(3):
                 a, b = dice.randrange(half), dice.randrange(half)
-                pen.ellipse((a, b, a + dice.randrange(4, half), b + dice.randrange(4, half)), fill=dice.randrange(60, 256))
+                pen.ellipse(
+                    (a, b, a + dice.randrange(4, half), b + dice.randrange(4, half)), fill=dice.randrange(60, 256)
+                )
             name = f"exhibits/{side}-{count}-{number}.png"
             picture.save(self.path / name)
             items.append({"file": name, "caption": words and f"Shirt, taken for T-shirt/top ({dice.random():.2f})"})
@@ -191,17 +203,24 @@ def lenet(folder: Path) -> RunFolder:
 def gan(folder: Path) -> RunFolder:
     run = RunFolder(folder).environment().data().text("config.yaml", "task: {name: gan}\ndoctor: advise\n")
     run.summary(
-        model="gan", task="gan", monitor=["frechet", "min"], expect={}, best_step=900, best_epoch=9, steps=1000, epochs=10,
+        model="gan", task="gan", monitor=["frechet", "min"], expect={}, best_step=900, best_epoch=9, steps=1000,
+        epochs=10,
         metrics={"train": {}, "validation": {"loss": 1.1, "frechet": 41.2, "classifier_score": 5.2},
                  "test": {"loss": 1.2, "frechet": 43.7, "classifier_score": 5.11}},
     )  # fmt: skip
     dice, rows = random.Random(1), []
     for step in range(1, 1001):
         both = {"discriminator_loss": 1.1 + dice.gauss(0, 0.1), "generator_loss": 1 + step / 900 + dice.gauss(0, 0.2)}
-        lr = {"lr_generator": 2e-4, "lr_discriminator": 1e-4, "grad_norm_generator": 0.5 + dice.random(), "grad_norm_discriminator": 1.0}
+        lr = {
+            "lr_generator": 2e-4,
+            "lr_discriminator": 1e-4,
+            "grad_norm_generator": 0.5 + dice.random(),
+            "grad_norm_discriminator": 1.0,
+        }
         rows.append({"kind": "train", "step": step, "epoch": step / 100, "loss": both["generator_loss"], **both, **lr})
         if step % 100 == 0:
-            rows.append({"kind": "validation", "step": step, "epoch": step / 100, "loss": 1.2, "frechet": 40 + 300 * 0.99**step,
+            rows.append({"kind": "validation", "step": step, "epoch": step / 100, "loss": 1.2,
+            "frechet": 40 + 300 * 0.99**step,
                          "classifier_score": 5 - 4 * 0.995**step, "best": step == 900})  # fmt: skip
     made, real = run.pictures(1, 240)[0], run.pictures(2, 240)[1]
     grid = {"kind": "pictures", "title": "Made and real pictures",
@@ -212,31 +231,64 @@ def gan(folder: Path) -> RunFolder:
 
 def writer(folder: Path) -> RunFolder:
     """A language model, still under way."""
-    run = RunFolder(folder).environment().log(2000, 4, figure="perplexity").text("config.yaml", "task: {name: language-modeling}\ntrain: {epochs: 9}\n")
-    run.summary(status="running", model="gpt", task="language-modeling", data="wordnet", monitor=["loss", "min"], metrics={}, expect={},
+    run = (
+        RunFolder(folder)
+        .environment()
+        .log(2000, 4, figure="perplexity")
+        .text("config.yaml", "task: {name: language-modeling}\ntrain: {epochs: 9}\n")
+    )
+    run.summary(status="running", model="gpt", task="language-modeling", data="wordnet", monitor=["loss", "min"],
+    metrics={}, expect={},
                 best_step=1500, best_epoch=3, epochs=4)  # fmt: skip
     run.data({}, test_looks=0, name="wordnet", sizes={"train": 8_400_000, "validation": 930_000})
     schema = {"kind": "text", "input_shape": [], "target": {"kind": "next-token"}, "vocab_size": 96}
-    texts = [{"caption": f"temperature {t}", "text": "a small <b>boat</b> with\n  a deck and a mast, used by " * 4} for t in (0.5, 1.0)]
-    return run.json("schema.json", schema).json("exhibits.json", [{"kind": "text", "title": "What the network writes", "items": texts}])
+    texts = [
+        {"caption": f"temperature {t}", "text": "a small <b>boat</b> with\n  a deck and a mast, used by " * 4}
+        for t in (0.5, 1.0)
+    ]
+    return run.json("schema.json", schema).json(
+        "exhibits.json", [{"kind": "text", "title": "What the network writes", "items": texts}]
+    )
 
 
 def regression(folder: Path) -> RunFolder:
-    run = RunFolder(folder).environment().log(400, 10, figure="rmse").text("config.yaml", "task: {name: regression}\n").network()
+    run = (
+        RunFolder(folder)
+        .environment()
+        .log(400, 10, figure="rmse")
+        .text("config.yaml", "task: {name: regression}\n")
+        .network()
+    )
     metrics = {"rmse": 53.1, "mae": 42.9, "r2": 0.481, "loss": 0.51}
     run.summary(
-        model="mlp", task="regression", data="diabetes", best_step=360, best_epoch=9, epochs=10, monitor=["rmse", "min"], metrics={"validation": metrics, "test": metrics},
+        model="mlp", task="regression", data="diabetes", best_step=360, best_epoch=9, epochs=10, monitor=["rmse",
+        "min"], metrics={"validation": metrics, "test": metrics},
         expect={"rmse": {"wanted": 52.0, "got": 53.1, "ok": False}},
     )  # fmt: skip
-    columns = [{"name": name, "kind": "numeric", "missing": 3, "unique": 88, "note": ""} for name in ("age", "bmi", "blood pressure")]
-    run.data({}, name="diabetes", problems=[{"place": f"diabetes.csv:{n}", "reason": "bmi is empty"} for n in range(3)], test_looks=4)
-    run.json("schema.json", {"kind": "table", "input_shape": [10], "target": {"kind": "number", "names": ["y"]}, "columns": columns})
+    columns = [
+        {"name": name, "kind": "numeric", "missing": 3, "unique": 88, "note": ""}
+        for name in ("age", "bmi", "blood pressure")
+    ]
+    run.data(
+        {},
+        name="diabetes",
+        problems=[{"place": f"diabetes.csv:{n}", "reason": "bmi is empty"} for n in range(3)],
+        test_looks=4,
+    )
+    run.json(
+        "schema.json",
+        {"kind": "table", "input_shape": [10], "target": {"kind": "number", "names": ["y"]}, "columns": columns},
+    )
     dice = random.Random(2)
     true = [dice.uniform(25, 340) for _ in range(500)]
     made = [0.6 * value + 60 + dice.gauss(0, 35) for value in true]
     return run.json("exhibits.json", [
-        {"kind": "scatter", "title": "Predicted against true", "x": true, "y": made, "x_label": "true", "y_label": "predicted"},
-        {"kind": "histogram", "title": "Errors", "values": [a - b for a, b in zip(true, made, strict=True)] + [None], "label": "error"},
-        {"kind": "table", "title": "Worst predictions", "columns": ["row", "true", "predicted"], "rows": [["a<i>", 1.5, 210.25], ["b", 3, 4]]},
-        {"kind": "curve", "title": "Calibration", "x": [0, 0.5, 1], "y": [0, 0.4, 1], "x_label": "confidence", "y_label": "share right"},
+        {"kind": "scatter", "title": "Predicted against true", "x": true, "y": made, "x_label": "true",
+         "y_label": "predicted"},
+        {"kind": "histogram", "title": "Errors", "values": [a - b for a, b in zip(true, made, strict=True)] + [None],
+         "label": "error"},
+        {"kind": "table", "title": "Worst predictions", "columns": ["row", "true", "predicted"],
+         "rows": [["a<i>", 1.5, 210.25], ["b", 3, 4]]},
+        {"kind": "curve", "title": "Calibration", "x": [0, 0.5, 1], "y": [0, 0.4, 1], "x_label": "confidence",
+         "y_label": "share right"},
     ])  # fmt: skip

@@ -70,7 +70,15 @@ def page(run: RunFolder) -> Page:
 def test_whole_run_says_verdict_and_figures(tmp_path: Path) -> None:
     read = page(report_runs.lenet(tmp_path / "lenet"))
     assert "It learned, and reached what was expected" in read.text
-    for words in ("87.6 %", "At least 86 % was wanted", "61.7 k", "31.4 s", "8,424", "7 / 8", "dense-parameter-explosion"):
+    for words in (
+        "87.6 %",
+        "At least 86 % was wanted",
+        "61.7 k",
+        "31.4 s",
+        "8,424",
+        "7 / 8",
+        "dense-parameter-explosion",
+    ):
         assert words in read.text
     assert read.sections == {
         "verdict", "findings", "curves", "signals", "exhibits", "network", "data", "environment", "reproduce", "config"
@@ -83,7 +91,9 @@ def test_page_is_self_contained_and_small(tmp_path: Path, make: Callable[[Path],
     read = page(make(tmp_path / "run"))
     assert time.perf_counter() - started < 3
     assert len(read.html) < 1.5e6
-    sources = [value for name in ("src", "href", "data", "poster", "srcset", "action") for value in read.attributes(name)]
+    sources = [
+        value for name in ("src", "href", "data", "poster", "srcset", "action") for value in read.attributes(name)
+    ]
     assert sources and all(value.startswith(("data:image/", "#")) for value in sources)
     assert "url(" not in read.html and "@import" not in read.html
     ids = read.attributes("id")
@@ -97,11 +107,14 @@ def test_text_of_the_run_cannot_become_markup(tmp_path: Path) -> None:
     run.summary(run=evil, model=evil, note=evil, metrics={"test": {evil: 1.0}}, expect={})
     run.data(dict.fromkeys([evil, "b"], 5), name=evil, method=evil, problems=[{"place": evil, "reason": evil}])
     run.lines("findings.jsonl", [finding(evidence=evil, where=evil, fix={evil: evil})])
-    run.lines("metrics.jsonl", [{"kind": "train", "step": 1, "loss": 1.0, evil: 2.0}, {"kind": "train", "step": 2, evil: 1.0}])
+    run.lines(
+        "metrics.jsonl", [{"kind": "train", "step": 1, "loss": 1.0, evil: 2.0}, {"kind": "train", "step": 2, evil: 1.0}]
+    )
     run.json("exhibits.json", [
         confusion([evil, "b"]), {"kind": "table", "title": evil, "columns": [evil], "rows": [[evil]]},
         {"kind": "text", "title": evil, "items": [{"caption": evil, "text": evil}]},
-        {"kind": "scatter", "title": evil, "x": [1, 2], "y": [1, 2], "x_label": evil, "y_label": evil}, {"kind": evil, "title": evil},
+        {"kind": "scatter", "title": evil, "x": [1, 2], "y": [1, 2], "x_label": evil, "y_label": evil},
+         {"kind": evil, "title": evil},
     ])  # fmt: skip
     read = page(run)
     assert evil in read.text
@@ -118,7 +131,9 @@ def test_text_of_the_run_cannot_become_markup(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_unfinished_runs(tmp_path: Path, status: str, said: str) -> None:
-    run = RunFolder(tmp_path / "run").log(60, 3).text("config.yaml", CONFIG).summary(status=status, metrics={}, expect={})
+    run = (
+        RunFolder(tmp_path / "run").log(60, 3).text("config.yaml", CONFIG).summary(status=status, metrics={}, expect={})
+    )
     read = page(run)
     assert said in read.text
     assert "--resume" in read.text
@@ -147,7 +162,13 @@ def test_damaged_files_are_named_and_passed_over(tmp_path: Path) -> None:
     log = run.path / "metrics.jsonl"
     log.write_text("not json\n" + log.read_text() + '{"kind": "train", "st')
     read = page(run)
-    for words in ("split.json could not be read", "architecture.json", "exhibits.json", "config.yaml", "1 lines of metrics.jsonl"):
+    for words in (
+        "split.json could not be read",
+        "architecture.json",
+        "exhibits.json",
+        "config.yaml",
+        "lines of metrics.jsonl that could not be read: 1",
+    ):
         assert words in read.text
     assert "curves" in read.sections and "network" not in read.sections
 
@@ -157,14 +178,24 @@ def test_wrong_types_everywhere(tmp_path: Path) -> None:
     odd = [None, [], {}, "text", 3, [[1], None], {"a": None}, float("nan"), True]
     for value in odd:
         run.json("summary.json", dict.fromkeys(
-            ("run", "status", "metrics", "monitor", "best_step", "best_epoch", "epochs", "seconds", "parameters", "expect", "note"), value
+            ("run", "status", "metrics", "monitor", "best_step", "best_epoch", "epochs", "seconds", "parameters",
+            "expect", "note"), value
         ))  # fmt: skip
-        run.json("split.json", dict.fromkeys(("sizes", "sha256", "problems", "test_looks", "classes", "method", "name"), value))
+        run.json(
+            "split.json",
+            dict.fromkeys(("sizes", "sha256", "problems", "test_looks", "classes", "method", "name"), value),
+        )
         run.json("schema.json", dict.fromkeys(("kind", "input_shape", "target", "columns", "vocab_size"), value))
-        run.json("architecture.json", {"layers": [{"path": value, "parameters": value, "depth": value, "calls": value}], "parameters": value})
+        run.json(
+            "architecture.json",
+            {"layers": [{"path": value, "parameters": value, "depth": value, "calls": value}], "parameters": value},
+        )
         run.json("environment.json", {"command": value, "netwright": value, "torch": value})
         run.lines("findings.jsonl", [dict.fromkeys(("code", "severity", "evidence", "fix", "effect", "proven"), value)])
-        run.lines("metrics.jsonl", [{"kind": "train", "step": value, "loss": value}, {"kind": "validation", "step": 2, "loss": value}])
+        run.lines(
+            "metrics.jsonl",
+            [{"kind": "train", "step": value, "loss": value}, {"kind": "validation", "step": 2, "loss": value}],
+        )
         kinds = ("confusion", "pictures", "text", "scatter", "table", "histogram", "curve")
         fields = ("labels", "matrix", "items", "x", "y", "columns", "rows", "values", "title", "label")
         run.json("exhibits.json", [{"kind": kind, **dict.fromkeys(fields, value)} for kind in kinds] + [value])
@@ -173,7 +204,9 @@ def test_wrong_types_everywhere(tmp_path: Path) -> None:
 
 
 def test_not_finite_values_are_marked(tmp_path: Path) -> None:
-    rows = [{"kind": "train", "step": s, "loss": 2.0 if s < 5 else (None if s % 2 else float("nan"))} for s in range(1, 10)]
+    rows = [
+        {"kind": "train", "step": s, "loss": 2.0 if s < 5 else (None if s % 2 else float("nan"))} for s in range(1, 10)
+    ]
     run = RunFolder(tmp_path / "run").lines("metrics.jsonl", rows)
     read = page(run.summary(status="diverged", metrics={}, expect={}, note="NaN in hidden.0"))
     assert "not finite from step 5" in read.text and "NaN in hidden.0" in read.text
@@ -195,7 +228,9 @@ def test_no_better_than_the_commonest_class(tmp_path: Path) -> None:
 
 def test_a_missed_figure_is_told_apart_from_the_wanted_one(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run").data()
-    run.summary(metrics={"test": {"accuracy": 0.8996}}, expect={"accuracy": {"wanted": 0.9, "got": 0.8996, "ok": False}})
+    run.summary(
+        metrics={"test": {"accuracy": 0.8996}}, expect={"accuracy": {"wanted": 0.9, "got": 0.8996, "ok": False}}
+    )
     read = page(run)
     assert "It fell short of what was expected" in read.text
     assert "89.96 %" in read.text
@@ -216,7 +251,9 @@ def test_one_step_and_one_epoch(tmp_path: Path) -> None:
 
 def test_no_validation(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run").log(50, 2, validate=False)
-    read = page(run.summary(metrics={"train": {"loss": 0.3}}, monitor=["loss", "min"], best_step=0, best_epoch=1, expect={}))
+    read = page(
+        run.summary(metrics={"train": {"loss": 0.3}}, monitor=["loss", "min"], best_step=0, best_epoch=1, expect={})
+    )
     assert "best epoch" not in read.text and "loss (train)" in read.text
 
 
@@ -263,8 +300,10 @@ def test_loss_and_minus_return_get_their_own_axes(tmp_path: Path) -> None:
 
 def test_repeated_findings_are_shown_once_and_errors_first(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run").summary()
-    read = page(run.lines("findings.jsonl", [finding("note", code="NW1"), *[finding()] * 3, finding("error", code="NW9")]))
-    assert "seen 3 times" in read.text and "The doctor found an error" in read.text
+    read = page(
+        run.lines("findings.jsonl", [finding("note", code="NW1"), *[finding()] * 3, finding("error", code="NW9")])
+    )
+    assert "seen 3 times" in read.text and "Errors that the doctor found: 1" in read.text
     assert read.text.index("NW9") < read.text.index("NW121") < read.text.index("NW1 ")
 
 

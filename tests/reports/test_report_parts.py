@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import netwright.core.messages as messages
-import netwright.reports as reports
+from netwright import reports
+from netwright.core import messages
 from netwright.reports import numbers
 from netwright.reports.charts import histogram
 from netwright.reports.confusion import confusion
@@ -33,7 +33,8 @@ def test_number(value: object, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.042, "0.042 s"), (31.42, "31.4 s"), (61, "1 min 01 s"), (7384, "2 h 03 min"), (-1, "–"), (None, "–")]
+    ("seconds", "shown"),
+    [(0.042, "0.042 s"), (31.42, "31.4 s"), (61, "1 min 01 s"), (7384, "2 h 03 min"), (-1, "–"), (None, "–")],
 )
 def test_duration(seconds: object, shown: str) -> None:
     assert numbers.duration(seconds) == shown
@@ -55,7 +56,9 @@ def test_shapes() -> None:
     assert numbers.shape([[3, 8], [4]]) == "3 × 8, 4"
 
 
-@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [-5, 5], [1e-9, 2e-9], [0.1, 1e6], [1e300, 1e-300], [7, 7.0000001], []])
+@pytest.mark.parametrize(
+    "values", [[1.0], [0.0, 0.0], [-5, 5], [1e-9, 2e-9], [0.1, 1e6], [1e300, 1e-300], [7, 7.0000001], []]
+)
 def test_axis_holds_its_values_and_has_ticks(values: list[float]) -> None:
     scale = axis(values)
     assert all(-0.01 <= scale(value) <= 100.01 for value in values)
@@ -113,7 +116,9 @@ def _spoken() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith(("say", "Error")) and node.args:
                 parts = ast.walk(node.args[0])
-                found |= {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+                found |= {
+                    part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
     for path in (ROOM / "templates").glob("*.j2"):
         said = re.findall(r"""say\((?:"([^"]*)"|'([^']*)')""", path.read_text(encoding="utf-8"))
         found |= {first or second for first, second in said}

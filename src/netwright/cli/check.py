@@ -18,7 +18,9 @@ HELP = "Look over a design before a step is run. Exit code 1 when an error stand
 
 def command(
     config: ConfigFile,
-    fix: Annotated[bool, typer.Option("--fix", help=say("Mend the config where that can be done; show the diff."))] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help=say("Mend the config where that can be done; show the diff."))
+    ] = False,
     overrides: Overrides = None,
     trust: Trust = False,
     as_json: AsJson = False,

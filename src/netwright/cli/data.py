@@ -41,7 +41,9 @@ def _list(as_json: AsJson = False) -> None:
 
 def _describe(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=_SOURCE, show_default=False)],
-    target: Annotated[str | None, typer.Option("--target", metavar="COLUMN", help=say("The column to predict."))] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COLUMN", help=say("The column to predict."))
+    ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,7 +12,7 @@ from netwright.core.messages import say
 
 __all__ = ["HELP", "command"]
 
-HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, activation memory, receptive field; idea, paper, use."
+HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, memory, receptive field; idea, paper, use."
 
 _NETWORK = say("A name of the catalog, or a config.")
 _SHAPE = say("Shape of one example.")

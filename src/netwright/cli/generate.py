@@ -23,9 +23,7 @@ def command(
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help=say("Tokens to write."))] = 200,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help=_HEAT)] = 0.8,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help=_TOP_K)] = None,
-    top_p: Annotated[
-        float | None, typer.Option("--top-p", min=0.0, max=1.0, help=_TOP_P)
-    ] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", min=0.0, max=1.0, help=_TOP_P)] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help=say("The same seed writes the same text."))] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,8 +15,8 @@ from netwright.core.messages import say
 
 __all__ = ["guarded"]
 
-# typer may bring its own copy of click: its exceptions are reached through the class that both share.
-_UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
+# typer may bring its own copy of click: the base of its errors is reached through the class that both share.
+_ClickError = typer.BadParameter.__mro__[2]
 _USER, _RESOURCE, _BUG, _INTERRUPTED = 2, 5, 70, 130
 _FULL, _REFUSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -24,24 +24,36 @@ _FULL, _REFUSED = (errno.ENOSPC, errno.EDQUOT), (errno.EACCES, errno.EPERM, errn
 def guarded(command: Callable[[], int | None]) -> int:
     """Run a command; the exit code it should leave with."""
     try:
-        code = command() or 0
+        code = _attempt(command)
         sys.stdout.flush()
-        return code
-    except NetwrightError as error:
-        complain(str(error))
-        return error.exit_code
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        complain(say("interrupted"))
-        return _INTERRUPTED
     except BrokenPipeError:  # the reader has gone, as in `netwright models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except _ClickError as error:  # type: ignore[misc]
+    return code
+
+
+def _attempt(command: Callable[[], int | None]) -> int:
+    try:
+        return command() or 0
+    except BrokenPipeError:
+        raise
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    """Say what went wrong; the exit code for it."""
+    if isinstance(error, NetwrightError):
+        complain(str(error))
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        complain(say("interrupted"))
+        return _INTERRUPTED
+    if isinstance(error, _ClickError):
         return _usage(error)
-    except Exception as error:
-        return _resources(error) or _bug()
+    return _resources(error) or _bug(error)
 
 
 def _usage(error: BaseException) -> int:
@@ -57,7 +69,7 @@ def _usage(error: BaseException) -> int:
     return _USER
 
 
-def _resources(error: Exception) -> int | None:
+def _resources(error: BaseException) -> int | None:
     """The exit code for what the machine refused, after saying so; None where that was not the reason."""
     if _is_memory(error):
         complain(say("out of memory; lower train.batch_size, and set train.accumulate to keep its effect"))
@@ -70,15 +82,15 @@ def _resources(error: Exception) -> int | None:
     return _RESOURCE
 
 
-def _is_memory(error: Exception) -> bool:
+def _is_memory(error: BaseException) -> bool:
     words = ("can't allocate memory", "out of memory", "unable to allocate")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
     )
 
 
-def _bug() -> int:
-    traceback.print_exc()
+def _bug(error: BaseException) -> int:
+    traceback.print_exception(error)
     with contextlib.suppress(OSError, ValueError):
         complain(say("this is a bug in Netwright; please report it with the lines above"))
     return _BUG

@@ -1,18 +1,15 @@
-"""`netwright VERB …`: the verbs, what holds for all of them, and the way in."""
+"""The way in: language, log, the command line, and the exit code."""
 
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal
 
 import typer
 
-import netwright
 from netwright.cli.guard import guarded
 from netwright.core import messages
 from netwright.core.errors import ConfigError
-from netwright.core.messages import say
 
 __all__ = ["main"]
 
@@ -32,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int | None:
     _choose_language(arguments)
     _log_to_stderr()
-    command = typer.main.get_command(_app())
+    from netwright.cli.verbs import app
+
+    command = typer.main.get_command(app())
     with command.make_context("netwright", arguments) as context:
         code = command.invoke(context)
     return code if isinstance(code, int) else None
@@ -62,41 +61,3 @@ def _log_to_stderr() -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
-
-
-def _app() -> typer.Typer:
-    from netwright.cli import check, data, evaluate, explain, generate, models, predict, report, train
-
-    app = typer.Typer(
-        help=say("Design, check, train, diagnose and ship deep networks."),
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        no_args_is_help=True,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_everywhere)
-    for module in (models, explain, check, train, evaluate, predict, generate, report):
-        app.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP))(module.command)
-    app.add_typer(data.app(), name="data")
-    return app
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"netwright {netwright.__version__}")
-        raise typer.Exit
-
-
-_LANG = "Language of messages; otherwise NETWRIGHT_LANG, or the locale."
-
-
-def _everywhere(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
-    ] = False,
-    lang: Annotated[
-        Literal["en", "zh"] | None, typer.Option("--lang", help=_LANG)
-    ] = None,
-) -> None:
-    """The texts of help are made when the commands are; `--lang` has been taken out of the arguments by then."""

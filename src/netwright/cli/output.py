@@ -1,4 +1,4 @@
-"""What commands print: a JSON document, a table, or lines. Results go to standard output, all else to standard error."""
+"""What commands print: a JSON document, a table, or lines. Results go to stdout, everything else to stderr."""
 
 import contextlib
 import json

@@ -27,6 +27,12 @@ __all__ = [
 ]
 
 
+_REFUSED = (
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
+    errno.EROFS,
+)  # fmt: skip
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals while writing at `path` into one clear line.
@@ -39,7 +45,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ResourceError("disk is full while writing {path}; free some space and resume", path=path) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in _REFUSED:
             template = "{path} cannot be written ({reason}); choose another folder with --out"
             raise ResourceError(template, path=path, reason=error.strerror) from error
         raise
@@ -125,9 +131,11 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         import fcntl
 
+        self._path = folder / ".lock"
         with writing(folder):
+            self._made = [path for path in (self._path, folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = (folder / ".lock").open("a+")
+            self._file = self._path.open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -136,5 +144,10 @@ class RunLock:
             raise ResourceError(template, folder=folder) from error
 
     def release(self) -> None:
-        """Let the folder go; safe to call twice."""
+        """Let the folder go; safe to call twice. A folder made for the lock in which nothing was written goes away."""
+        if not self._file.closed and self._made and os.listdir(self._path.parent) == [self._path.name]:
+            with contextlib.suppress(OSError):  # in use by then, or gone
+                self._path.unlink()
+                for folder in self._made[1:]:
+                    folder.rmdir()
         self._file.close()

@@ -21,7 +21,7 @@ from netwright.data.policy import nearest
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Column, Schema
 
-__all__ = ["TablePreprocessor"]
+__all__ = ["TablePreprocessor", "cell_value"]
 
 
 @final
@@ -107,7 +107,7 @@ class TablePreprocessor(Preprocessor):
         """
         columns = self.schema.features
         if isinstance(x, Mapping):
-            return torch.tensor([_cell(column, self._look_up(column, x)) for column in columns])
+            return torch.tensor([cell_value(column, self._look_up(column, x)) for column in columns])
         values: Sequence[Any] = x.tolist() if hasattr(x, "tolist") else list(x) if isinstance(x, list | tuple) else [x]
         if len(values) != len(columns):
             names = ", ".join(column.name for column in columns[:8]) + (", …" if len(columns) > 8 else "")
@@ -117,7 +117,7 @@ class TablePreprocessor(Preprocessor):
                 wanted=len(columns),
                 names=names,
             )
-        return torch.tensor([_cell(column, value) for column, value in zip(columns, values, strict=True)])
+        return torch.tensor([cell_value(column, value) for column, value in zip(columns, values, strict=True)])
 
     def _look_up(self, column: Column, row: Mapping[str, Any]) -> Any:
         if column.name in row:
@@ -142,7 +142,7 @@ def _statistics(column: Column, values: Tensor) -> tuple[float, float, float]:
     return median, float(filled.mean()), std if std > 1e-8 else 1.0
 
 
-def _cell(column: Column, value: Any) -> float:
+def cell_value(column: Column, value: Any) -> float:
     """One value as the data set stores it."""
     if is_missing(value):
         return math.nan

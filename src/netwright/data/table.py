@@ -21,7 +21,7 @@ from netwright.data.schema import Column, Schema
 from netwright.data.sources.loaded import Loaded, Origin, official_parts
 from netwright.data.targets import MadeTarget, Wanted, make_target, no_target
 
-__all__ = ["RawTable", "fit_columns", "join", "load_table"]
+__all__ = ["RawTable", "check_columns", "fit_columns", "join", "load_table"]
 
 _MOST_CATEGORIES = 64
 
@@ -100,7 +100,7 @@ def load_table(
         settle(table.problems, total, bad, table.source)
         raise DataError("{source} has no rows; there is nothing to learn from", source=table.source)
     targets = [target] if isinstance(target, str) else list(target or ())
-    _named(table, [*targets, *ignore])
+    check_columns(table, [*targets, *ignore])
     made = make_target(targets, [table.columns[t] for t in targets], target_kind) if targets else no_target(len(table))
     parsed = {column: parse_column(column, table.columns[column]) for column in table.columns if column not in targets}
     good, problems = _bad_rows(table, made, {column: item for column, item in parsed.items() if column not in ignore})
@@ -156,7 +156,12 @@ def _keep_frequent(column: Column, seen: Tensor, codes: Tensor) -> tuple[Column,
     return replace(column, categories=tuple(column.categories[i] for i in kept.tolist())), recoded
 
 
-def _named(table: RawTable, wanted: Sequence[str]) -> None:
+def check_columns(table: RawTable, wanted: Sequence[str]) -> None:
+    """See that a table has these columns.
+
+    Raises:
+        DataError: one is lacking; says the nearest.
+    """
     for name in wanted:
         if name not in table.columns:
             near = nearest(name, table.columns)

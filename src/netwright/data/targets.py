@@ -98,7 +98,8 @@ def class_target(name: str, codes: NDArray[np.float64], labels: Sequence[str], g
     lookup = np.zeros(len(labels), dtype=np.int64)
     lookup[used] = np.arange(len(used))
     values = lookup[np.where(good, codes, used[0]).astype(np.int64)]
-    return MadeTarget(Target("class", tuple(labels[code] for code in used)), torch.from_numpy(values))
+    target = Target("class", tuple(labels[code] for code in used), (name,))
+    return MadeTarget(target, torch.from_numpy(values))
 
 
 def _is_class(parsed: Parsed, good: NDArray[np.bool_], wanted: Wanted | None) -> bool:

@@ -1,7 +1,7 @@
 """The doctor: what is wrong with a network, its loss, its optimizer, its data or its run, and what to do about it.
 
-It knows networks, optimizers, steps and batches and nothing of our loop, so it serves any PyTorch loop. It looks at private
-copies: weights, buffers, gradients, mode and random state of what it examines stay bit for bit as they were.
+It knows networks, optimizers, steps and batches and nothing of our loop, so it serves any PyTorch loop. It looks at
+private copies: weights, buffers, gradients, mode and random state of what it examines stay bit for bit as they were.
 """
 
 from netwright.doctor.check import check

@@ -69,9 +69,9 @@ _RANK = {"error": 0, "warning": 1, "note": 2}
 class Finding:
     """One fault found.
 
-    `where` is a module's path, a config key or a part of the data. `evidence` holds the numbers. `effect` is the effect of the
-    remedy that a probe measured; `proven` says that the fault was shown by measurement, not only suspected. `fix` is a patch
-    of the config: dotted path to new value, where None deletes a list's item.
+    `where` is a module's path, a config key or a part of the data. `evidence` holds the numbers. `effect` is the
+    effect of the remedy that a probe measured; `proven` says that the fault was shown by measurement, not only
+    suspected. `fix` is a patch of the config: dotted path to new value, where None deletes a list's item.
     """
 
     code: str

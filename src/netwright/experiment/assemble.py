@@ -141,13 +141,33 @@ def build_task(
     return task
 
 
+class _FromUnitRange(nn.Module):
+    """A classifier that takes pictures in [-1, 1], as a generator makes them, instead of its own normalised input."""
+
+    def __init__(self, network: nn.Module, preprocess: Preprocessor) -> None:
+        super().__init__()
+        self._network, self._preprocess = network, preprocess
+
+    def features(self, x: Tensor) -> Tensor:
+        """The classifier's features."""
+        out: Tensor = self._network.features(self._preprocess.normalise((x + 1) / 2))  # type: ignore[operator]
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self._network(self._preprocess.normalise((x + 1) / 2))
+        return out
+
+
 def _judge(values: dict[str, Any]) -> nn.Module | None:
     """The classifier that a generative task asked to be judged by, from its model folder."""
-    if values.get("judge") in (None, "auto"):
+    if values.get("judge") in (None, "auto", "none"):
         return None
     from netwright.experiment.predictor import load
 
-    return load(values["judge"]).network
+    judge = load(values["judge"])
+    if judge.preprocess is None:
+        raise ConfigError("task.judge={judge} is no classifier of pictures", path="task.judge", judge=values["judge"])
+    return _FromUnitRange(judge.network, judge.preprocess)
 
 
 def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
@@ -205,11 +225,11 @@ def _updaters(
         return {task.phases[0].name: Updater(given.optimizer, schedule)}, None
     assert config.sections.optimizer is not None
     plan = optim.split_spec(config.sections.optimizer)
-    updaters = {}
-    for phase in task.phases:
-        part = model.get_submodule(phase.part) if phase.part else model
-        optimizer = plan.build(part)
-        updaters[phase.name] = Updater(optimizer, plan.build_schedule(optimizer, updates), _clip(plan), plan.l1)
+    updaters: dict[str, Updater] = {}
+    for phase in dict.fromkeys(task.phases):  # a phase may come several times in a step
+        optimizer = plan.build(model.get_submodule(phase.part) if phase.part else model)
+        schedule = plan.build_schedule(optimizer, updates * task.phases.count(phase))
+        updaters[phase.name] = Updater(optimizer, schedule, _clip(plan), plan.l1)
     return updaters, plan.build_average(model, updates * len(task.phases))
 
 

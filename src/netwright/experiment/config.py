@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 from netwright import losses, models, optim
 from netwright.core import schemas
-from netwright.core.errors import ConfigError, Problem, suggest
+from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
 from netwright.data.augment import build_augment
+from netwright.experiment.reading import Marks, example_names, example_path, find, located, placed, plain, trees
 from netwright.experiment.settings import Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
 
-__all__ = ["Config", "example_path", "example_names", "load_config"]
+__all__ = ["Config", "example_names", "example_path", "load_config"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Config:
     values: dict[str, Any]
     folder: Path
     file: str | None = None
+    marks: Marks = ()  # the trees it was read from, each with its file: they know lines
 
     @cached_property
     def train(self) -> TrainSettings:
@@ -54,6 +55,10 @@ class Config:
     def resolved(self, **chosen: Any) -> "Config":
         """The same config with sections that were left out filled in."""
         return replace(self, sections=replace(self.sections, **chosen), values={**self.values, **chosen})
+
+    def placed(self, error: ConfigError) -> ConfigError:
+        """The same mistakes with file and line, for those found only when the data and the network are there."""
+        return ConfigError.of(placed(located(problem, self.values), self.marks) for problem in error.problems)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it stands in the run's config.yaml."""
@@ -80,78 +85,29 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     Raises:
         ConfigError: with every mistake found, each with its line.
     """
+    marks: Marks = ()
     if isinstance(source, Mapping):
-        tree, file, folder = _plain(source), None, Path()
+        read, file, folder = source, None, Path()
     else:
-        path = _find(source)
-        tree, file, folder = _read(path), str(path), path.parent
-        if "extends" in tree:
-            tree = _extended(tree, path)
-    values = _merge(_plain(tree), sections)
+        path = find(source)
+        marks, file, folder = trees(path), str(path), path.parent
+        read = marks[0][0]
+    try:
+        values = plain(read)
+        if marks:
+            values.pop("extends", None)
+        values = _merge(plain(marks[1][0]) if len(marks) > 1 else {}, values)
+        values = _merge(values, sections)
+    except RecursionError:
+        raise ConfigError("{file} contains itself; remove the alias that points to its own parent", file=file) from None
     for override in overrides:
         _apply(values, override)
     if values.get("doctor") in (False, True):  # YAML 1.1 reads off and on as booleans
         values["doctor"] = "advise" if values["doctor"] else "off"
-    problems = [_placed(problem, tree, file) for problem in _problems(values)]
+    problems = [placed(problem, marks) for problem in _problems(values)]
     if problems:
         raise ConfigError.of(problems)
-    return Config(schemas.build(Sections, values, ""), values, folder, file)
-
-
-def example_path(name: str) -> Path:
-    """The file of a gallery example, in a checkout or in the installed package."""
-    here = Path(__file__).resolve().parents[1] / "examples"
-    folder = here if here.is_dir() else here.parents[2] / "examples"
-    return folder / f"{name}.yaml"
-
-
-def example_names() -> list[str]:
-    """Names of all gallery examples."""
-    return sorted(path.stem for path in example_path("").parent.glob("*.yaml"))
-
-
-def _find(source: str | Path) -> Path:
-    path = Path(source)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise ConfigError("{file} is a folder; give a YAML file or the name of an example", file=path)
-    if path.suffix not in (".yaml", ".yml") and (example := example_path(str(source))).is_file():
-        return example
-    template = "{file} is neither a file nor a gallery example{near}"
-    raise ConfigError(template, file=source, near=suggest(str(source), example_names()))
-
-
-def _read(path: Path) -> CommentedMap:
-    try:
-        tree = YAML().load(path.read_text("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError("{file} is not UTF-8 text (byte {byte}); save it as UTF-8", file=path, byte=error.start) from error
-    except OSError as error:
-        raise ConfigError("{file} cannot be read ({reason})", file=path, reason=error.strerror) from error
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        reason = " ".join((error.problem or "not YAML").split())
-        template = "{file}:{line}: not valid YAML: {reason}; check the indentation, quotes and brackets near that line"
-        raise ConfigError(template, file=path, line=line, reason=reason) from None
-    except (YAMLError, ValueError) as error:
-        raise ConfigError("{file} is not valid YAML: {reason}", file=path, reason=" ".join(str(error).split())) from None
-    if not isinstance(tree, CommentedMap):
-        got = type(tree).__name__ if tree is not None else "nothing"
-        template = "{file} holds {got}; expected sections such as data:, model: and train:"
-        raise ConfigError(template, file=path, got=got)
-    return tree
-
-
-def _extended(tree: CommentedMap, path: Path) -> CommentedMap:
-    """The tree laid over the one it extends; one level only."""
-    base_path = path.parent / str(tree.pop("extends"))
-    base = _read(base_path) if base_path.is_file() else _read(_find(base_path))
-    if "extends" in base:
-        raise ConfigError("{file} is extended and extends another; only one level is allowed", file=base_path)
-    merged = _merge(base, tree)
-    assert isinstance(merged, CommentedMap)
-    return merged
+    return Config(schemas.build(Sections, values, ""), values, folder, file, marks)
 
 
 def _merge(base: Any, over: Mapping[str, Any]) -> Any:
@@ -168,24 +124,31 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not equals or not path.strip():
         raise ConfigError("--set {override} does not fit; expected path=value, such as train.epochs=3", override=override)
     try:
-        value = _plain(YAML(typ="safe").load(text)) if text.strip() else None
-    except YAMLError:
+        value = plain(YAML(typ="safe", pure=True).load(text)) if text.strip() else None
+    except (YAMLError, ValueError, RecursionError):
         raise ConfigError("--set {override}: the value is not valid YAML; put it in quotes", override=override) from None
     *parents, last = path.strip().split(".")
+    if not all((*parents, last)):
+        raise ConfigError("--set {override}: a name is missing between the dots", override=override)
     place = values
     for i, name in enumerate(parents):
         inner = place.get(name)
         if isinstance(inner, str) and i == 0:  # `model: lenet5` and model.kind=… together
             inner = {"name": inner}
         if inner is not None and not isinstance(inner, dict):
-            raise ConfigError("--set {override}: {name} is not a section", override=override, name=".".join(parents[: i + 1]))
+            template = "--set {override}: {name} is not a section; set {name} itself"
+            raise ConfigError(template, override=override, name=".".join(parents[: i + 1]))
         place[name] = place = inner if inner is not None else {}
     place[last] = value
 
 
 def _problems(values: dict[str, Any]) -> Iterator[Problem]:
     """Every mistake that can be seen without the data."""
-    broken = set()
+    broken = {"data"}
+    if "data" in values and values["data"] is None:
+        yield Problem("data", say("{path} is missing; add it", path="data"))
+    elif "data" in values:
+        broken.clear()
     for problem in _caught(lambda: schemas.arguments(Sections, values, "")):
         broken.add(re.split(r"[.\[]", problem.path)[0])
         yield problem
@@ -204,8 +167,11 @@ def _caught(check: Callable[[], Any]) -> Iterator[Problem]:
 def _check_named(section: str, load: Callable[[str], Any], value: Any) -> None:
     values = {"name": value} if isinstance(value, str) else dict(value)
     name = values.pop("name", None)
-    if not isinstance(name, str):
+    if name is None:
         raise ConfigError("{where}.name is missing; add it", path=section, where=section)
+    if not isinstance(name, str):
+        template = "{where}.name={got!r} does not fit; expected a name"
+        raise ConfigError(template, path=f"{section}.name", where=section, got=name)
     try:
         factory = load(name)
     except ConfigError as error:
@@ -214,14 +180,20 @@ def _check_named(section: str, load: Callable[[str], Any], value: Any) -> None:
 
 
 def _check_model(value: Any) -> None:
-    if isinstance(value, Mapping) and "layers" in value:
-        if not isinstance(value["layers"], list) or not value["layers"]:
-            raise ConfigError("model.layers is not a list of layers; give at least one", path="model.layers")
-        from netwright.models.layers import LayerStack
-
-        schemas.arguments(LayerStack, value, "model", partial=True)
+    if not isinstance(value, Mapping) or "layers" not in value:
+        _check_named("model", models.catalog().load, value)
         return
-    _check_named("model", models.catalog().load, value)
+    from netwright.models.layers import LayerStack, read_entries
+
+    problems: list[Problem] = []
+    read_entries(value["layers"], "model.layers", problems)
+    rest = {key: item for key, item in value.items() if key != "layers"}
+    if "name" in rest:
+        problems.append(Problem("model.name", say("model has a name and layers; keep one of them")))
+        del rest["name"]
+    problems += _caught(lambda: schemas.arguments(LayerStack, rest, "model", partial=True))
+    if problems:
+        raise ConfigError.of(problems)
 
 
 def _check_train(value: Any) -> None:
@@ -230,46 +202,16 @@ def _check_train(value: Any) -> None:
 
 
 def _check_data(value: Any) -> None:
-    if not isinstance(value, str | Mapping) or not value:
-        raise ConfigError("data={got!r} does not fit; give a name, or {{path: …}}", path="data", got=value)
+    if not isinstance(value, str | Mapping) or not value or (isinstance(value, str) and not value.strip()):
+        raise ConfigError("data={got!r} does not fit; expected a name, a path, or {{path: …}}", path="data", got=value)
 
 
-_CHECKS: dict[str, Callable[[Any], None]] = {
+_CHECKS: dict[str, Callable[[Any], object]] = {
     "data": _check_data,
     "task": lambda value: _check_named("task", TASKS.load, value),
     "model": _check_model,
     "loss": lambda value: _check_named("loss", losses.catalog().load, value),
-    "optimizer": lambda value: optim.split_spec(value),
+    "optimizer": optim.split_spec,
     "train": _check_train,
-    "augment": lambda value: build_augment(value),
+    "augment": build_augment,
 }
-
-
-def _placed(problem: Problem, tree: Any, file: str | None) -> Problem:
-    """The problem with the line of the innermost key of its path that stands in the file."""
-    if file is None or not isinstance(tree, CommentedMap):
-        return problem
-    line: int | None = None
-    for part in re.findall(r"[^.\[\]]+", problem.path):
-        try:
-            if isinstance(tree, CommentedMap) and part in tree:
-                line, tree = tree.lc.key(part)[0] + 1, tree[part]
-            elif isinstance(tree, CommentedSeq) and part.isdigit():
-                line, tree = tree.lc.item(int(part))[0] + 1, tree[int(part)]
-            else:
-                break
-        except (KeyError, IndexError, TypeError):  # a key that came by extends or --set has no line here
-            break
-    return replace(problem, line=line, file=file)
-
-
-def _plain(value: Any) -> Any:
-    """Plain dicts, lists and scalars from ruamel's."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value

@@ -105,13 +105,13 @@ class Predictor:
             raise ConfigError("this model does not write text; use predict", path="")
         generator = torch.Generator().manual_seed(seed) if seed is not None else None
         options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
-        tokens = torch.tensor([tokenizer.encode(prompt or "\n")])
+        tokens = tokenizer.encode(prompt or "\n")[None]
         step = 16
         for done in range(0, max_new_tokens, step):
             before = tokens.shape[1]
             with torch.inference_mode():
                 tokens = self.network.generate(tokens, min(step, max_new_tokens - done), **options)  # type: ignore[operator]
-            yield tokenizer.decode(tokens[0, before:].tolist())
+            yield tokenizer.decode(tokens[0, before:])
 
     def _each(self, inputs: Any) -> Sequence[Any]:
         if isinstance(inputs, list | tuple):

@@ -11,6 +11,7 @@ from netwright.core.schemas import Count, NonNegative, Size
 __all__ = ["EarlyStopSettings", "Sections", "TrainSettings"]
 
 Every = Literal["epoch"] | Size
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Tracker = Literal["tensorboard", "mlflow"]
 
 
@@ -32,7 +33,7 @@ class TrainSettings:
     accumulate: Size = 1
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: str = "auto"
-    seed: Count = 0
+    seed: Seed = 0
     early_stop: dict[str, Any] | None = None
     validate_every: Every = "epoch"
     checkpoint_every: Every = "epoch"

@@ -1,7 +1,7 @@
-"""Metrics by name: where each is made, which direction is better, and what kind of predictions it fits. Imports no torch.
+"""Metrics by name: where each is made, which direction is better, what kind of predictions it fits. Imports no torch.
 
-The figures of language models, agents and generators are measured by their tasks (`metrics.running`, `metrics.frechet`);
-they stand here for their direction.
+The figures of language models, agents and generators are measured by their tasks (`metrics.running`,
+`metrics.frechet`); they stand here for their direction.
 """
 
 from collections.abc import Mapping
@@ -49,6 +49,7 @@ METRICS: Mapping[str, MetricCard] = {
     "frechet": MetricCard("netwright.metrics.frechet:frechet_distance", "min", ("generation",), "raw"),
     "iou": MetricCard(f"{_HOME}:iou", "max", ("segmentation",)),
     "mae": MetricCard(f"{_HOME}:mae", "min", ("regression",), "values"),
+    "mse": MetricCard(f"{_HOME}:mse", "min", ("regression",), "values"),
     "perplexity": MetricCard("netwright.metrics.running:Surprise", "min", ("language",), "raw"),
     "precision": MetricCard(f"{_HOME}:precision", "max", _LABELS, states="macro"),
     "r2": MetricCard(f"{_HOME}:r2", "max", ("regression",), "values"),
@@ -69,7 +70,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 
 
 def catalog() -> Catalog:
-    """Catalog of metrics; a user's own target is a factory `(Layout) -> torchmetrics.Metric` that sees raw predictions."""
+    """Catalog of metrics; a user's own is a factory `(Layout) -> torchmetrics.Metric` that sees raw predictions."""
     return Catalog("metric", {name: entry.target for name, entry in METRICS.items()}, "netwright.metrics")
 
 
@@ -86,7 +87,7 @@ def card(name: str) -> MetricCard:
 
 
 def direction(name: str) -> Direction:
-    """Whether more or less of a figure is better; of a name that is no metric, what is called a loss or error is less."""
+    """Whether more or less of a figure is better; what is no metric is better low if called a loss or an error."""
     if name in METRICS or name in catalog():
         return card(name).direction
     return "min" if any(word in name.lower() for word in ("loss", "error")) else "max"

@@ -1,22 +1,28 @@
-"""The metrics themselves, from torchmetrics; imported with the first batch only, for torchmetrics takes a second to import.
+"""The metrics themselves, from torchmetrics. Imported with the first batch only: torchmetrics takes a second to import.
 
 A factory takes the layout of the predictions and gives a `torchmetrics.Metric`. Arguments are not validated batch by
 batch: on a GPU each check would wait for the device.
 Letters: N examples, K classes, labels or numbers.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torchmetrics
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import BinaryAUROC, MulticlassAUROC, MultilabelAUROC
+from torchmetrics.classification import (
+    BinaryAUROC,
+    BinaryCalibrationError,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+    MultilabelAUROC,
+)
 from torchmetrics.utilities.data import dim_zero_cat
 
 from netwright.metrics.layout import Layout
 
-__all__ = ["accuracy", "auroc", "ece", "f1", "iou", "mae", "precision", "r2", "recall", "rmse"]
+__all__ = ["accuracy", "auroc", "ece", "f1", "iou", "mae", "mse", "precision", "r2", "recall", "rmse"]
 
 _BINS = 15
 
@@ -42,17 +48,17 @@ def f1(layout: Layout) -> Metric:
 
 
 def iou(layout: Layout) -> Metric:
-    """tp / (tp + fp + fn), averaged over the classes that occur; of one mask, that of the mask (Jaccard, 1912)."""
+    """Overlap tp / (tp + fp + fn), averaged over the classes that occur; of one mask, its own (Jaccard, 1912)."""
     return _of_labels(torchmetrics.JaccardIndex, layout)
 
 
 def ece(layout: Layout) -> Metric:
-    """How far confidence is from accuracy, over 15 bins: of the top class, or of p(yes) for binary (Guo et al., 2017)."""
-    return cast(
-        Metric,
-        torchmetrics.CalibrationError(
-            task=layout.task, num_classes=layout.width, n_bins=_BINS, norm="l1", validate_args=False
-        ),
+    """How far confidence is from accuracy, over 15 bins: of the top class; for binary, of yes (Guo et al., 2017)."""
+    options = {"n_bins": _BINS, "norm": "l1", "validate_args": False}
+    return (
+        BinaryCalibrationError(**options)
+        if layout.task == "binary"
+        else MulticlassCalibrationError(layout.width, **options)
     )
 
 
@@ -68,6 +74,11 @@ def auroc(layout: Layout) -> Metric:
 def rmse(layout: Layout) -> Metric:
     """Root of the mean squared error over all numbers."""
     return torchmetrics.MeanSquaredError(squared=False)
+
+
+def mse(layout: Layout) -> Metric:
+    """Mean squared error over all numbers."""
+    return torchmetrics.MeanSquaredError()
 
 
 def mae(layout: Layout) -> Metric:
@@ -98,7 +109,7 @@ class _R2(torchmetrics.R2Score):
 
 
 class _MulticlassAUROC(MulticlassAUROC):
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over classes with examples and counter-examples."""
         target_N = dim_zero_cat(self.target).flatten()
         yes_K = torch.bincount(target_N, minlength=self.num_classes)[: self.num_classes]
@@ -106,7 +117,7 @@ class _MulticlassAUROC(MulticlassAUROC):
 
 
 class _MultilabelAUROC(MultilabelAUROC):
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over labels with examples and counter-examples."""
         target_NK = dim_zero_cat(self.target)
         yes_K = target_NK.sum(0)
@@ -114,7 +125,7 @@ class _MultilabelAUROC(MultilabelAUROC):
 
 
 class _BinaryAUROC(BinaryAUROC):
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         """NaN where all examples are of one class."""
         yes_N = dim_zero_cat(self.target) > 0
         return torch.tensor(float("nan")) if bool(yes_N.all()) or not bool(yes_N.any()) else super().compute()

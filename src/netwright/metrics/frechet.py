@@ -2,8 +2,8 @@
 
 Fréchet distance: Heusel et al., "GANs trained by a two time-scale update rule converge to a local Nash equilibrium",
 2017. Classifier score: Salimans et al., "Improved techniques for training GANs", 2016, there called Inception score.
-Both judge by Inception; here features and scores are those of whatever small classifier the caller judges by, so figures
-are not the published FID and IS, and compare only under one judge and one number of samples.
+Both judge by Inception; here features and scores are those of whatever small classifier the caller judges by, so
+figures are not the published FID and IS, and compare only under one judge and one number of samples.
 Letters: N and M examples, D features, K classes.
 """
 

@@ -17,9 +17,12 @@ __all__ = ["Layout"]
 class Layout:
     """Of predictions: their kind, how many scores or numbers there are of an example, which target is not counted.
 
-    Shapes (logits; targets): multiclass and segmentation (B, K, …); codes (B, …) or shares (B, K, …). binary (B,), (B, 1)
-    or (B, 2); 0 or 1 (B,) or (B, 1). multilabel (B, K) both. segmentation of one mask (B, 1, …); 0 or 1 (B, …) or
-    (B, 1, …). regression (B,) or (B, K) both.
+    Shapes (logits; targets):
+        multiclass, segmentation: (B, K, …); codes (B, …) or shares (B, K, …).
+        segmentation of one mask: (B, 1, …); 0 or 1 (B, …) or (B, 1, …).
+        binary: (B,), (B, 1) or (B, 2); 0 or 1 (B,) or (B, 1).
+        multilabel: (B, K); 0 or 1 (B, K).
+        regression: (B,) or (B, K) both.
     """
 
     kind: Kind

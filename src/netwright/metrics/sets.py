@@ -30,7 +30,7 @@ class MetricSet:
         names: of metrics that fit the kind; the figures come under these names, in this order.
         kind: how predictions are read.
         num_classes: how many scores (or numbers) an example should get; more are let pass.
-        ignore_index: of segmentation, the target that is not counted.
+        ignore_index: of segmentation, the target that is not counted (PyTorch's losses have the same default).
 
     Shapes: see `Layout`.
 
@@ -39,7 +39,7 @@ class MetricSet:
     """
 
     def __init__(
-        self, names: Sequence[str], kind: Kind, num_classes: int | None = None, ignore_index: int | None = None
+        self, names: Sequence[str], kind: Kind, num_classes: int | None = None, ignore_index: int = -100
     ) -> None:
         self.names = tuple(dict.fromkeys(names))
         self.kind = kind
@@ -58,7 +58,7 @@ class MetricSet:
             metrics.update(*layout.view(name, predictions, targets))
 
     def compute(self) -> dict[str, float]:
-        """The figures over all batches; NaN where there was none, or where a figure has no meaning (AUROC of one class)."""
+        """The figures over all batches; NaN where there is none, or no meaning (AUROC of a single class)."""
         if self._layout is None:
             return dict.fromkeys(self.names, float("nan"))
         figures: dict[str, Tensor] = {}
@@ -74,9 +74,9 @@ class MetricSet:
 
     def _begin(self, predictions: Tensor) -> Layout:
         """Make the metrics, now that the width and the device are known."""
-        layout = Layout.of(self.kind, predictions, self._ignore_index)
+        layout = Layout.of(self.kind, predictions, self._ignore_index if self.kind == "segmentation" else None)
         if self.kind != "binary" and layout.width < (self._num_classes or 0):
-            template = "the network gives {got} numbers an example where there are {wanted}; give its last layer {wanted} units"
+            template = "the network gives {got} numbers an example, not {wanted}; give its last layer {wanted} units"
             raise ConfigError(template, path="model", got=layout.width, wanted=self._num_classes)
         for name in self.names:
             self._views.setdefault(card(name).sees, _collection(self.names, card(name).sees, layout))
@@ -88,7 +88,7 @@ class MetricSet:
 
 
 def build_metrics(
-    names: Sequence[str] | None, kind: Kind, num_classes: int | None = None, ignore_index: int | None = None
+    names: Sequence[str] | None, kind: Kind, num_classes: int | None = None, ignore_index: int = -100
 ) -> MetricSet:
     """The named metrics, or the usual ones of the kind; see `MetricSet`."""
     return MetricSet(DEFAULTS[kind] if names is None else names, kind, num_classes, ignore_index)
@@ -111,7 +111,7 @@ def _check(names: Sequence[str], kind: Kind) -> None:
 def _collection(names: Sequence[str], view: View, layout: Layout) -> "MetricCollection":
     from torchmetrics import Metric, MetricCollection
 
-    made: dict[str, Metric] = {}
+    made: dict[str, Metric | MetricCollection] = {}
     groups: dict[str, list[str]] = {}
     for name in names:
         entry = card(name)

@@ -61,6 +61,7 @@ class Average:
         self._weight, self._start, self._every = weight, start, every
         self._swapped = False
         self._names = [name for name, _ in module.named_parameters()]
+        self._live: list[Tensor] = list(module.parameters())  # moving a module keeps its Parameter objects
         self._module = module
         self._mean: list[Tensor] = []
 
@@ -72,11 +73,10 @@ class Average:
         self.step += 1
         if self.step <= self._start or (self.step - self._start - 1) % self._every:
             return
-        live = self._live_now()
         if not self._mean:
-            self._mean = [torch.empty_like(tensor, dtype=_wide(tensor)).copy_(tensor) for tensor in live]
+            self._mean = [tensor.to(_wide(tensor), copy=True) for tensor in self._live]
         else:
-            ends = [tensor.to(mean.dtype) for tensor, mean in zip(live, self._mean, strict=True)]
+            ends = [tensor.to(mean.dtype) for tensor, mean in zip(self._live, self._mean, strict=True)]
             torch._foreach_lerp_(self._mean, ends, self._weight(self.seen))
         self.seen += 1
 
@@ -86,16 +86,15 @@ class Average:
         if not self._mean or self._swapped:
             yield
             return
-        live = self._live_now()
-        kept = [tensor.clone() for tensor in live]
         with torch.no_grad():
-            torch._foreach_copy_(live, self._mean)
+            kept = [tensor.clone() for tensor in self._live]
+            torch._foreach_copy_(self._live, self._mean)
         self._swapped = True
         try:
             yield
         finally:
             with torch.no_grad():
-                torch._foreach_copy_(live, kept)
+                torch._foreach_copy_(self._live, kept)
             self._swapped = False
 
     def tensors(self) -> dict[str, Tensor]:
@@ -116,19 +115,15 @@ class Average:
             CheckpointError: the state is of another network.
         """
         mean: Mapping[str, Tensor] = state["mean"]
-        shapes = {name: tensor.shape for name, tensor in zip(self._names, self._live_now(), strict=True)}
+        shapes = {name: tensor.shape for name, tensor in zip(self._names, self._live, strict=True)}
         if mean and {name: tensor.shape for name, tensor in mean.items()} != shapes:
             odd = sorted(name for name in {*mean, *shapes} if name not in mean or mean[name].shape != shapes.get(name))
             raise CheckpointError("averaged weights do not fit this network: {names}", names=", ".join(odd[:5]))
         self.step, self.seen = int(state["step"]), int(state["seen"])
         self._mean = [
             mean[name].to(device=live.device, dtype=_wide(live), copy=True)
-            for name, live in zip(self._names, self._live_now(), strict=True)
+            for name, live in zip(self._names, self._live, strict=True)
         ] if mean else []  # fmt: skip
-
-    def _live_now(self) -> list[Tensor]:
-        """The parameters' storages; looked up again, for a module may have been moved since."""
-        return [parameter.detach() for parameter in self._module.parameters()]
 
 
 def _wide(tensor: Tensor) -> torch.dtype:

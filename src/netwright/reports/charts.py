@@ -130,7 +130,9 @@ def _dots(points: Sequence[tuple[float, Any]]) -> str:
     return "".join(f"M{_at(x, y)}h0" for x, y in points)
 
 
-def _best(best: tuple[float, str] | None, series: Sequence[tuple[Series, str, str]], xs: Scale, ys: Scale) -> list[Mark]:
+def _best(
+    best: tuple[float, str] | None, series: Sequence[tuple[Series, str, str]], xs: Scale, ys: Scale
+) -> list[Mark]:
     if best is None or not series:
         return []
     step, label = best
@@ -171,7 +173,12 @@ def _summary(key: str, series: Sequence[tuple[Series, str, str]]) -> str:
 def _hover(key: str, series: Sequence[tuple[Series, str, str]], xs: Scale, ys: Scale) -> dict[str, Any]:
     """The values under the pointer: the script places them with the same two scales."""
     lines = [
-        {"name": label, "style": style, "x": [_round(x) for x, _ in values.known], "y": [_round(y) for _, y in values.known]}
+        {
+            "name": label,
+            "style": style,
+            "x": [_round(x) for x, _ in values.known],
+            "y": [_round(y) for _, y in values.known],
+        }
         for values, label, style in series
     ]
     labels = [[metric(key, y) for _, y in values.known] for values, _, _ in series]
@@ -222,7 +229,9 @@ def histogram(title: str, values: Sequence[Any], label: str) -> Chart:
         }
         for low, high, height in zip(edges, edges[1:], heights, strict=False)
     ]
-    summary = say("{count} values from {low} to {high}", count=f"{len(known):,}", low=number(known[0]), high=number(known[-1]))
+    summary = say(
+        "{count} values from {low} to {high}", count=f"{len(known):,}", low=number(known[0]), high=number(known[-1])
+    )
     if lost:
         summary += "; " + say("{count} not finite, left out", count=lost)
     ticks = [tick for tick in ys.ticks(4) if "." not in tick.label]

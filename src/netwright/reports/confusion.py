@@ -1,6 +1,7 @@
 """The confusion matrix: numbers while they can be read, a picture beyond that, and always what to look at first.
 
-Rows are the true classes, columns the predicted ones. Shades are shares of a row, so a rare class is judged like a common one.
+Rows are the true classes, columns the predicted ones. Shades are shares of a row, so a rare class is judged like a
+common one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netwright.core.messages import say
-from netwright.reports.numbers import as_float, percent
+from netwright.reports.numbers import percent, whole
 
 __all__ = ["Confusion", "confusion"]
 
@@ -41,7 +42,7 @@ def confusion(exhibit: dict[str, Any]) -> Confusion | None:
     raw = exhibit.get("matrix")
     if not isinstance(raw, list) or not raw or any(not isinstance(row, list) or len(row) != len(raw) for row in raw):
         return None
-    matrix = [[_count(value) for value in row] for row in raw]
+    matrix = [[whole(value) for value in row] for row in raw]
     given = exhibit.get("labels")
     names = [str(name) for name in given] if isinstance(given, list) else []
     labels = [names[index] if index < len(names) else str(index) for index in range(len(matrix))]
@@ -60,13 +61,8 @@ def confusion(exhibit: dict[str, Any]) -> Confusion | None:
     return view
 
 
-def _count(value: Any) -> int:
-    got = as_float(value)
-    return int(got) if got is not None and math.isfinite(got) and got > 0 else 0
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def _share(part: float, total: float) -> float | None:
+    return part / total if total else None
 
 
 def _percent(share: float | None) -> str:
@@ -74,15 +70,15 @@ def _percent(share: float | None) -> str:
 
 
 def _row(index: int, row: list[int], labels: list[str], recall: float | None) -> dict[str, Any]:
-    whole = sum(row)
+    total = sum(row)
     cells = []
     for column, value in enumerate(row):
-        share = value / whole if whole else 0.0
+        share = value / total if total else 0.0
         # Mistakes are few and must still be seen: their shade grows with the root of the share.
         shade = round(share**0.8 if column == index else 0.9 * math.sqrt(share), 3) if value else 0.0
         words = say("{true} taken for {predicted}: {count}", true=labels[index], predicted=labels[column], count=value)
         cells.append({"count": value, "shade": shade, "right": column == index, "words": words})
-    return {"label": labels[index], "cells": cells, "recall": _percent(recall), "share": recall or 0.0, "total": whole}
+    return {"label": labels[index], "cells": cells, "recall": _percent(recall), "share": recall or 0.0, "total": total}
 
 
 def _pairs(matrix: list[list[int]], labels: list[str]) -> list[dict[str, Any]]:
@@ -107,13 +103,17 @@ def _picture(matrix: list[list[int]]) -> str:
     """A data URI of an RGBA PNG, a pixel a cell (PNG specification, 2003: IHDR, IDAT, IEND are all it takes)."""
     size, lines = len(matrix), bytearray()
     for index, row in enumerate(matrix):
-        whole = sum(row) or 1
+        total = sum(row) or 1
         lines.append(0)
         for column, value in enumerate(row):
-            share = value / whole
-            alpha = 0 if not value else round(255 * (share**0.8 if column == index else min(1.0, 0.25 + math.sqrt(share))))
+            share = value / total
+            alpha = (
+                0 if not value else round(255 * (share**0.8 if column == index else min(1.0, 0.25 + math.sqrt(share))))
+            )
             lines += bytes((*(INK if column == index else WRONG), alpha))
     header = struct.pack(">IIBBBBB", size, size, 8, 6, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(lines), 9)), (b"IEND", b""))
-    chunks = (struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts)
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    )
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)).decode()

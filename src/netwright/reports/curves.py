@@ -49,7 +49,9 @@ class Topic:
 
 def topics(run: RunRecord, monitor: str) -> list[Topic]:
     """Loss first, then the monitored metric, then the rest in the order in which they were logged."""
-    keys = dict.fromkeys(key for lines in (run.train[:50], run.validation, run.train[-1:]) for row in lines for key in row)
+    keys = dict.fromkeys(
+        key for lines in (run.train[:50], run.validation, run.train[-1:]) for row in lines for key in row
+    )
     drawn = [key for key in keys if is_figure(key)]
     parts = [key for key in drawn if key.endswith("_loss")]
     first = [key for key in ("loss", monitor) if key in drawn]
@@ -57,11 +59,13 @@ def topics(run: RunRecord, monitor: str) -> list[Topic]:
     found = [topic for key in dict.fromkeys([*first, *rest]) for topic in _topics(run, key)]
     if len(parts) >= 2:
         found.insert(len(first), Topic("losses", _parts(run, parts)))
-    return [topic for topic in found if any(each.known or each.lost_from is not None for each in topic.series)][:MOST_TOPICS]
+    return [topic for topic in found if any(each.known or each.lost_from is not None for each in topic.series)][
+        :MOST_TOPICS
+    ]
 
 
 def signals(run: RunRecord) -> list[Topic]:
-    """Learning rate, gradient norm, update ratio and speed; a run of several phases has a line for each (`lr_generator`)."""
+    """Learning rate, gradient norm, update ratio and speed; of several phases each has its line (`lr_generator`)."""
     keys = dict.fromkeys(key for row in (*run.train[:20], *run.train[-1:]) for key in row)
     found = []
     for signal in SIGNALS:
@@ -95,7 +99,7 @@ def series(name: str, lines: Sequence[MetricLine], key: str) -> Series:
     """`key` over the steps of `lines`. A null counts as a value that was lost, an absent key as nothing logged."""
     points: dict[float, float] = {}
     for position, row in enumerate(lines):
-        if key not in row or isinstance(row[key], str | bool | dict | list) and as_float(row[key]) is None:
+        if key not in row or (isinstance(row[key], str | bool | dict | list) and as_float(row[key]) is None):
             continue
         got, step = as_float(row[key]), as_float(row.get("step"))
         # A resumed run logs some steps twice: the later line is the one that counts.

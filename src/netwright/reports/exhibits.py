@@ -42,7 +42,9 @@ def _view(item: dict[str, Any], album: Album) -> View:
     except (TypeError, ValueError, KeyError, ArithmeticError):
         body = None
     if body is None:
-        reason = say("This exhibit of kind '{kind}' cannot be shown: its content is empty or not what the kind needs.", kind=kind)
+        reason = say(
+            "This exhibit of kind '{kind}' cannot be shown: its content is empty or not what the kind needs.", kind=kind
+        )
         return {"kind": "unknown", "title": title, "reason": reason}
     return {"kind": kind, "title": title, **body}
 
@@ -58,7 +60,12 @@ def _pictures(item: dict[str, Any], album: Album) -> View | None:
     if not pictures:
         return None
     captions = any(picture.caption for picture in pictures)
-    return {"pictures": pictures, "captions": captions, "left_out": len(shown) - len(pictures), "large": len(pictures) <= 4 and all(picture.width > SMALL for picture in pictures)}
+    return {
+        "pictures": pictures,
+        "captions": captions,
+        "left_out": len(shown) - len(pictures),
+        "large": len(pictures) <= 4 and all(picture.width > SMALL for picture in pictures),
+    }
 
 
 def _text(item: dict[str, Any], album: Album) -> View | None:
@@ -102,10 +109,17 @@ def _table(item: dict[str, Any], album: Album) -> View | None:
     columns = [str(name) for name in _list(item, "columns")]
     if not columns and not rows:
         return None
-    cells = [row if isinstance(row, list) else [row.get(n) for n in columns] if isinstance(row, dict) else [row] for row in rows]
+    cells = [
+        row if isinstance(row, list) else [row.get(n) for n in columns] if isinstance(row, dict) else [row]
+        for row in rows
+    ]
     shown = [[{"text": plain(cell), "number": as_float(cell) is not None} for cell in row] for row in cells[:MOST_ROWS]]
     numeric = [bool(shown) and all(row[i]["number"] for row in shown if i < len(row)) for i in range(len(columns))]
-    return {"columns": list(zip(columns, numeric, strict=True)), "rows": shown, "left_out": max(0, len(rows) - MOST_ROWS)}
+    return {
+        "columns": list(zip(columns, numeric, strict=True)),
+        "rows": shown,
+        "left_out": max(0, len(rows) - MOST_ROWS),
+    }
 
 
 def _list(item: dict[str, Any], key: str) -> list[Any]:

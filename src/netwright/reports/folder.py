@@ -14,7 +14,7 @@ from typing import Any
 from netwright.core.errors import CheckpointError
 from netwright.core.messages import say
 
-__all__ = ["MetricLine", "RunRecord", "read_run"]
+__all__ = ["MetricLine", "RunRecord", "mapping", "read_run"]
 
 MARKS = ("summary.json", "metrics.jsonl", "config.yaml")
 MOST_BYTES = 48 * 2**20  # of metrics.jsonl parsed line by line; a longer log is thinned evenly while it is read
@@ -46,8 +46,12 @@ class RunRecord:
 
     def part(self, name: str) -> dict[str, Any]:
         """A mapping inside the summary, empty when it is absent or of another type."""
-        value = self.summary.get(name)
-        return value if isinstance(value, dict) else {}
+        return mapping(self.summary.get(name))
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` where it is a mapping, else an empty one: files of a run may be of another version, or edited."""
+    return value if isinstance(value, dict) else {}
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -59,13 +63,11 @@ def read_run(folder: Path) -> RunRecord:
     _refuse_strangers(folder)
     run = RunRecord(folder)
     for name in ("summary", "environment", "split", "schema", "architecture"):
-        value = _read(run, f"{name}.json", json.loads)
-        setattr(run, name, value if isinstance(value, dict) else {})
+        setattr(run, name, mapping(_read(run, f"{name}.json", json.loads)))
     exhibits = _read(run, "exhibits.json", json.loads)
     run.exhibits = [item for item in exhibits if isinstance(item, dict)] if isinstance(exhibits, list) else []
     run.config_text = _read(run, "config.yaml", str) or ""
-    config = _read(run, "config.yaml", _yaml)
-    run.config = config if isinstance(config, dict) else {}
+    run.config = mapping(_read(run, "config.yaml", _yaml))
     run.findings = list(_lines(run, "findings.jsonl"))
     for line in _lines(run, "metrics.jsonl"):
         (run.validation if line.get("kind") == "validation" else run.train).append(line)
@@ -76,7 +78,9 @@ def _refuse_strangers(folder: Path) -> None:
     if any((folder / mark).is_file() for mark in MARKS):
         return
     if not folder.exists():
-        raise CheckpointError("{folder} does not exist; give the run folder that `netwright train` printed", folder=folder)
+        raise CheckpointError(
+            "{folder} does not exist; give the run folder that `netwright train` printed", folder=folder
+        )
     inside = sorted(mark.parent.name for mark in folder.glob("*/summary.json")) if folder.is_dir() else []
     if inside:
         raise CheckpointError(
@@ -131,7 +135,9 @@ def _lines(run: RunRecord, name: str) -> Iterator[dict[str, Any]]:
             elif text.strip():
                 damaged += 1
     if damaged_before_last:
-        run.unreadable.append(say("{count} lines of {file} could not be read", count=damaged_before_last, file=name))
+        run.unreadable.append(
+            say("lines of {file} that could not be read: {count}", count=damaged_before_last, file=name)
+        )
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """The page: a run folder in, one self-contained report.html out.
 
-Every text of the run reaches the page through jinja's escaping, and a Content-Security-Policy forbids all requests, so a
-class name or a caption can neither break the page nor call home.
+Every text of the run reaches the page through jinja's escaping, and a Content-Security-Policy forbids all requests, so
+that a class name or a caption can neither break the page nor call home.
 """
 
 from __future__ import annotations

@@ -8,10 +8,34 @@ from typing import Any
 
 from netwright.core.messages import say
 
-__all__ = ["PERCENT", "as_float", "big", "bytes_", "count", "duration", "finite", "metric", "number", "percent", "plain", "shape"]
+__all__ = [
+    "PERCENT",
+    "as_float",
+    "big",
+    "bytes_",
+    "count",
+    "duration",
+    "finite",
+    "metric",
+    "number",
+    "percent",
+    "plain",
+    "shape",
+    "whole",
+]
 
 PERCENT = frozenset(
-    {"accuracy", "balanced_accuracy", "top5", "top_5", "top5_accuracy", "top_5_accuracy", "error_rate", "precision", "recall"}
+    {
+        "accuracy",
+        "balanced_accuracy",
+        "top5",
+        "top_5",
+        "top5_accuracy",
+        "top_5_accuracy",
+        "error_rate",
+        "precision",
+        "recall",
+    }
 )
 
 
@@ -27,6 +51,12 @@ def as_float(value: Any) -> float | None:
     if isinstance(value, str) and value.strip().lower().lstrip("+-") in {"nan", "inf", "infinity"}:
         return float(value)
     return None
+
+
+def whole(value: Any) -> int:
+    """The number in `value` without its fraction; 0 for what is negative or no number."""
+    got = as_float(value)
+    return int(got) if got is not None and math.isfinite(got) and got > 0 else 0
 
 
 def finite(values: Iterable[Any]) -> list[float]:

@@ -48,8 +48,8 @@ class Album:
         """The picture for an item of a `pictures` exhibit; None when no room is left for it."""
         item = entry if isinstance(entry, dict) else {"file": entry}
         caption = str(item.get("caption") or "")
-        path = (self._folder / str(item.get("file"))).resolve()
-        if not path.is_relative_to(self._folder) or not path.is_file():
+        path = self._inside(str(item.get("file")))
+        if path is None:
             return Picture("", caption, missing=say("no such picture in the run folder"))
         if self._count >= MOST or self._bytes + path.stat().st_size > BUDGET:
             return None
@@ -61,3 +61,11 @@ class Album:
         self._bytes += len(content)
         width, height = struct.unpack(">II", content[16:24]) if kind == "png" and len(content) >= 24 else (0, 0)
         return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", caption, width, height)
+
+    def _inside(self, name: str) -> Path | None:
+        """The file, when there is one and it lies in the run folder after all links have been followed."""
+        try:
+            path = (self._folder / name).resolve()
+        except (OSError, ValueError, RuntimeError):  # a name no file can have, or links in a circle
+            return None
+        return path if path.is_relative_to(self._folder) and path.is_file() else None

@@ -7,9 +7,10 @@ import shlex
 from typing import Any
 
 from netwright.core.messages import say
-from netwright.reports.folder import RunRecord
+from netwright.reports.folder import RunRecord, mapping
+from netwright.reports.measured import class_counts
 from netwright.reports.numbers import as_float, count, plain, shape
-from netwright.reports.verdict import UNFINISHED, class_counts
+from netwright.reports.verdict import UNFINISHED
 from netwright.reports.words import value_name
 
 __all__ = ["commands", "config_lines", "data", "environment"]
@@ -46,17 +47,21 @@ def data(run: RunRecord) -> dict[str, Any] | None:
     if not run.split and not run.schema:
         return None
     split = run.split
-    raw_sizes = split.get("sizes") if isinstance(split.get("sizes"), dict) else {}
+    raw_sizes = mapping(split.get("sizes"))
     sizes = {name: value for name in (*SPLITS, *raw_sizes) if (value := as_float(raw_sizes.get(name))) is not None}
     whole = sum(sizes.values()) or 1.0
     hashes = split.get("sha256")
     return {
         "sizes": [
-            {"name": value_name(name), "key": name, "count": count(size), "share": size / whole} for name, size in sizes.items()
+            {"name": value_name(name), "key": name, "count": count(size), "share": size / whole}
+            for name, size in sizes.items()
         ],
         "facts": _facts(run),
-        "hashes": [(value_name(k), str(v)) for k, v in hashes.items()] if isinstance(hashes, dict) else
-                  [("SHA-256", str(hashes))] if hashes else [],
+        "hashes": [(value_name(k), str(v)) for k, v in hashes.items()]
+        if isinstance(hashes, dict)
+        else [("SHA-256", str(hashes))]
+        if hashes
+        else [],
         "looks": _looks(split),
         "classes": _classes(run),
         "columns": _columns(run),
@@ -65,7 +70,7 @@ def data(run: RunRecord) -> dict[str, Any] | None:
 
 
 def _facts(run: RunRecord) -> list[tuple[str, str]]:
-    target = run.schema.get("target") if isinstance(run.schema.get("target"), dict) else {}
+    target = mapping(run.schema.get("target"))
     facts = [
         (say("source"), plain(run.split.get("name") or run.summary.get("data"))),
         (say("origin"), plain(run.split.get("origin"))),
@@ -85,7 +90,10 @@ def _looks(split: dict[str, Any]) -> dict[str, Any] | None:
     if looks is None:
         return None
     if looks > 1:
-        words = say("The test set was looked at {count} times: its figure is no longer untouched by choices.", count=count(looks))
+        words = say(
+            "The test set was looked at {count} times: its figure is no longer untouched by choices.",
+            count=count(looks),
+        )
     elif looks == 1:
         words = say("The test set was opened once, at the end.")
     else:
@@ -112,8 +120,11 @@ def _classes(run: RunRecord) -> dict[str, Any] | None:
     bars = [{"label": label, "count": count(size), "share": size / most} for label, size in ordered]
     middle = sorted(counts.values())[len(counts) // 2]
     facts = {"most": count(most), "middle": count(middle), "least": count(ordered[-1][1])}
-    words = say("{count} classes: {most} examples in the largest, {least} in the smallest, {middle} in the middle one.",
-                count=len(counts), **facts)
+    words = say(
+        "{count} classes: {most} examples in the largest, {least} in the smallest, {middle} in the middle one.",
+        count=len(counts),
+        **facts,
+    )
     equal = ordered[-1][1] == ordered[0][1]
     if equal:
         words = say("{count} classes of {most} examples each.", count=len(counts), most=count(most))
@@ -129,7 +140,11 @@ def _columns(run: RunRecord) -> list[dict[str, str]]:
 
 
 def environment(run: RunRecord) -> list[tuple[str, str]]:
-    facts = [(key, value) for key, value in run.environment.items() if key not in SHOWN_ELSEWHERE and value not in (None, "", {})]
+    facts = [
+        (key, value)
+        for key, value in run.environment.items()
+        if key not in SHOWN_ELSEWHERE and value not in (None, "", {})
+    ]
     named = [(say(LABELS[key]) if key in LABELS else key.replace("_", " "), plain(value)) for key, value in facts]
     return [(name, _STAMP.sub(r"\1 \2 ", value)) for name, value in named]
 
@@ -145,7 +160,12 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
     if given:
         command = shlex.join(map(str, given)) if isinstance(given, list) else str(given)
         lines.append((say("The command of this run"), command))
-    lines.append((say("The same run again, from its resolved config"), f"netwright train {folder}/config.yaml --out {folder}-again"))
+    lines.append(
+        (
+            say("The same run again, from its resolved config"),
+            f"netwright train {folder}/config.yaml --out {folder}-again",
+        )
+    )
     if status in (*UNFINISHED, "diverged", "failed"):
         lines.append((say("Go on where it stopped"), f"netwright train {folder}/config.yaml --resume {folder}"))
     lines.append((say("Measure it on new data"), f"netwright evaluate {folder} --data SOURCE"))

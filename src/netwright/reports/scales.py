@@ -12,6 +12,7 @@ __all__ = ["Scale", "Tick", "axis"]
 
 LOG_FROM = 40.0  # largest over smallest value from which a linear axis would hide the lower half of the story
 PADDING = 0.06
+LARGEST = 1e300  # what is beyond is drawn there, so that a range never overflows
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,15 @@ class Scale:
 
 
 def axis(values: Sequence[float], *, tight: bool = False, may_log: bool = True, include: Sequence[float] = ()) -> Scale:
-    """A scale for `values`. `tight`: no padding (time axes). `include`: values that must be on it (an expected figure)."""
-    known = sorted(finite(values))
+    """A scale for `values`. `tight`: no padding (time axes). `include`: further values that must be on it."""
+    known = sorted(min(LARGEST, max(-LARGEST, value)) for value in finite(values))
     if not known:
         return Scale(0.0, 1.0)
     low, high = min([known[0], *include]), max([known[-1], *include])
     if may_log and low > 0 and high / low >= LOG_FROM:
-        room = (high / low) ** PADDING
-        return Scale(low / room, high * room, log=True)
+        powers = math.log10(low), math.log10(high)
+        room = (powers[1] - powers[0]) * PADDING
+        return Scale(10 ** max(-306, powers[0] - room), 10 ** min(306, powers[1] + room), log=True)
     if not tight:
         low, high = _without_spikes(known, low, high)
     if high - low <= 1e-12 * max(abs(low), abs(high)):

@@ -7,9 +7,10 @@ from typing import Any
 from netwright.core.messages import say
 from netwright.reports.charts import Chart, line_chart
 from netwright.reports.curves import Series, Topic, signals, topics
-from netwright.reports.folder import RunRecord
-from netwright.reports.numbers import as_float, big, bytes_, count, duration, finite, metric, plain, shape
-from netwright.reports.verdict import Verdict, monitored, results
+from netwright.reports.folder import RunRecord, mapping
+from netwright.reports.measured import expected, monitored, results
+from netwright.reports.numbers import as_float, big, bytes_, count, duration, finite, metric, plain, shape, whole
+from netwright.reports.verdict import Verdict
 from netwright.reports.words import metric_name, value_name
 
 __all__ = ["architecture", "best_point", "curves", "figures", "findings", "metrics_table", "signal_charts"]
@@ -33,11 +34,19 @@ def figures(run: RunRecord, verdict: Verdict) -> list[dict[str, str]]:
     parameters = summary.get("parameters", run.architecture.get("parameters"))
     add(big(parameters), say("parameters"), count(parameters) if (as_float(parameters) or 0) >= 1e4 else "")
     steps = count(summary.get("steps"))
-    add(duration(summary.get("seconds")), say("training time"), "" if steps == "–" else say("{steps} steps", steps=steps))
+    add(
+        duration(summary.get("seconds")),
+        say("training time"),
+        "" if steps == "–" else say("{steps} steps", steps=steps),
+    )
     add(big(summary.get("examples_per_second")), say("examples per second"), str(run.environment.get("device") or ""))
     best, total = best_point(run), as_float(_epochs(run))
     if best and best[1] is not None:
-        add(f"{best[1]:g}" + (f" / {total:g}" if total else ""), say("best epoch"), say("step {step}", step=count(best[0])))
+        add(
+            f"{best[1]:g}" + (f" / {total:g}" if total else ""),
+            say("best epoch"),
+            say("step {step}", step=count(best[0])),
+        )
     else:
         add(count(total), say("epochs"))
     add(big(run.architecture.get("flops")), say("FLOPs per example"), say("a multiply-add counts as 2"))
@@ -45,24 +54,33 @@ def figures(run: RunRecord, verdict: Verdict) -> list[dict[str, str]]:
 
 
 def _epochs(run: RunRecord) -> Any:
-    train = run.config.get("train")
-    return run.summary.get("epochs") or (train.get("epochs") if isinstance(train, dict) else None)
+    """Of the plan where the run is unfinished: "3 / 20" says more than "3 / 3"."""
+    planned = mapping(run.config.get("train")).get("epochs")
+    return (
+        run.summary.get("epochs") if run.summary.get("status") == "finished" else planned or run.summary.get("epochs")
+    )
 
 
 def metrics_table(run: RunRecord, headline: str) -> dict[str, Any]:
     """Metric by split, the one of the verdict first and the loss last."""
     measured = results(run)
-    expected = run.part("expect")
+    wishes = expected(run)
     splits = [split for split in ("train", "validation", "test") if split in measured]
     keys = list(dict.fromkeys(key for split in reversed(splits) for key in measured[split]))
     keys.sort(key=lambda key: (key != headline, key == "loss"))
     rows = []
     for key in keys:
-        want = expected.get(key) if isinstance(expected.get(key), dict) else {}
+        want = wishes.get(key, {})
         wanted = "" if not want else metric(key, want.get("wanted"), want.get("got"))
         cells = [metric(key, measured[split].get(key)) for split in splits]
-        rows.append({"name": metric_name(key), "cells": cells, "wanted": wanted, "ok": want.get("ok") if want else None})
-    return {"splits": [value_name(split) for split in splits], "rows": rows, "expects": any(row["wanted"] for row in rows)}
+        rows.append(
+            {"name": metric_name(key), "cells": cells, "wanted": wanted, "ok": want.get("ok") if want else None}
+        )
+    return {
+        "splits": [value_name(split) for split in splits],
+        "rows": rows,
+        "expects": any(row["wanted"] for row in rows),
+    }
 
 
 def findings(run: RunRecord) -> dict[str, Any]:
@@ -112,8 +130,7 @@ def _chart(run: RunRecord, topic: Topic, monitor: str) -> Chart:
     validated = any(each.name == "validation" for each in topic.series)
     if validated and topic.key in (monitor, "loss"):
         best = _best(run, topic)
-    want = run.part("expect").get(topic.key)
-    wanted = as_float(want.get("wanted")) if isinstance(want, dict) else None
+    wanted = as_float(expected(run).get(topic.key, {}).get("wanted"))
     if wanted is not None:
         guide = (wanted, say("wanted {value}", value=metric(topic.key, wanted)))
     return line_chart(topic.key, title, lines, x_label=say("step"), best=best, guide=guide, x_range=_steps(run))
@@ -150,9 +167,13 @@ def signal_charts(run: RunRecord) -> list[Chart]:
     charts = []
     for topic in signals(run):
         named = [(each, metric_name(each.name or topic.key)) for each in topic.series]
-        lines: list[tuple[Series, str, str]] = [(each, name, style) for (each, name), style in zip(named, STYLES, strict=False)]
+        lines: list[tuple[Series, str, str]] = [
+            (each, name, style) for (each, name), style in zip(named, STYLES, strict=False)
+        ]
         guide = (1e-3, say("0.001 is usual")) if topic.key == "update_ratio" else None
-        charts.append(line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run)))
+        charts.append(
+            line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run))
+        )
     return charts
 
 
@@ -161,8 +182,8 @@ def architecture(run: RunRecord) -> dict[str, Any] | None:
     layers = [row for row in raw if isinstance(row, dict)] if isinstance(raw, list) else []
     if not layers and not run.architecture.get("parameters"):
         return None
-    whole = as_float(run.architecture.get("parameters")) or sum(finite(row.get("parameters") for row in layers)) or 1.0
-    rows = [_layer(row, whole) for row in layers]
+    total = as_float(run.architecture.get("parameters")) or sum(finite(row.get("parameters") for row in layers)) or 1.0
+    rows = [_layer(row, total) for row in layers]
     paths = {str(row.get("path")) for row in layers}
     inner = {path.rpartition(".")[0] for path in paths if path}
     for row in rows:
@@ -174,21 +195,23 @@ def architecture(run: RunRecord) -> dict[str, Any] | None:
         "open": len(rows) <= OPEN_UP_TO,
         "strip": _strip(leaves),
         "facts": _network_facts(run),
-        "notes": [str(run.architecture[name]) for name in ("idea", "when", "paper", "remark") if run.architecture.get(name)],
+        "notes": [
+            str(run.architecture[name]) for name in ("idea", "when", "paper", "remark") if run.architecture.get(name)
+        ],
         "field": any(row["field"] != "–" for row in rows),
     }
 
 
-def _layer(row: dict[str, Any], whole: float) -> dict[str, Any]:
+def _layer(row: dict[str, Any], total: float) -> dict[str, Any]:
     parameters = as_float(row.get("parameters")) or 0.0
     path = str(row.get("path") or "")
     return {
         "path": path,
-        "depth": min(6, max(0, int(as_float(row.get("depth")) or 0))),
-        "type": str(row.get("type") or "") + (f" ×{row['calls']}" if (as_float(row.get("calls")) or 1) > 1 else ""),
+        "depth": min(6, whole(row.get("depth"))),
+        "type": str(row.get("type") or "") + (f" ×{whole(row['calls'])}" if whole(row.get("calls")) > 1 else ""),
         "output": shape(row.get("output_shape")),
         "parameters": count(parameters) if parameters else "–",
-        "share": min(1.0, parameters / whole),
+        "share": min(1.0, parameters / total),
         "flops": big(row.get("flops")) if row.get("flops") else "–",
         "memory": bytes_(row.get("activation_bytes")) if row.get("activation_bytes") else "–",
         "field": plain(row.get("receptive_field")),

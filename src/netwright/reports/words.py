@@ -69,8 +69,20 @@ VALUES = {
     "warning": "warning",
 }
 LOWER_IS_BETTER = frozenset(
-    ("bits_per_char", "bits_per_token", "calibration_error", "cer", "error_rate", "frechet", "loss", "mae", "mse",
-     "perplexity", "rmse", "wer")
+    (
+        "bits_per_char",
+        "bits_per_token",
+        "calibration_error",
+        "cer",
+        "error_rate",
+        "frechet",
+        "loss",
+        "mae",
+        "mse",
+        "perplexity",
+        "rmse",
+        "wer",
+    )
 )
 
 

@@ -33,11 +33,11 @@ class Trouble:
 class Case:
     """The rules' view. `net` is the user's own and must only be read; everything that ran, ran on copies.
 
-    `inputs` and `targets` are all that was given; `few_inputs` and `few_targets` the part that was run. `training` and
-    `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says how).
-    `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
-    parameters that got none. `rerun(inputs, seed=0)` gives another evaluation-mode output, `resteps(n)` the weights after n
-    small steps on a copy.
+    `inputs` and `targets` are all that was given; `few_inputs` and `few_targets` the part that was run. `training`
+    and `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says
+    how). `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
+    parameters that got none. `rerun(inputs, seed=0)` gives another evaluation-mode output, `resteps(n)` the weights
+    after n small steps on a copy.
     """
 
     net: nn.Module

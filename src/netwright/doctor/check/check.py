@@ -37,7 +37,8 @@ def check(
     Nothing given is changed: passes run on private copies, with random states restored.
 
     Args:
-        inputs: a batch as the network takes it (a tuple for several inputs), or all training inputs: rules about data look at
+        inputs: a batch as the network takes it (a tuple for several inputs), or all training inputs: rules about data
+            look at
             everything, the network runs on some.
         targets: what the loss takes beside the output. Without them and a loss, the rules about both are silent.
         loss: any callable of (output, targets), or the name of a known one.
@@ -89,7 +90,7 @@ def _guarded(code: str, work: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _tensor(value: Any, net: nn.Module) -> Any:
-    """Arrays become tensors on the network's device; a NumPy float64 array is taken as float32, torch's working type."""
+    """Arrays become tensors on the network's device; NumPy's float64 is taken as torch's float32."""
     if isinstance(value, Tensor):
         place = next((parameter.device for parameter in net.parameters()), value.device)
         return value.detach().to(place)

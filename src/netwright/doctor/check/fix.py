@@ -19,8 +19,8 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 def apply_fixes(text: str, findings: Iterable[Finding], name: str = "config.yaml") -> tuple[str, str]:
     """The mended text and a unified diff; both are about nothing when no finding carries a fix.
 
-    Values are set first, and deletions of list items last and from the end, so that every index still means what it meant to the rule.
-    Where two fixes name the same place, the first finding's stands.
+    Values are set first, and deletions of list items last and from the end, so that every index still means what it
+    meant to the rule. Where two fixes name the same place, the first finding's stands.
 
     Raises:
         ConfigError: the text is no mapping.
@@ -76,7 +76,7 @@ def _set(tree: Any, path: str, value: Any) -> bool:
             inner = place[step] = {}
         elif isinstance(inner, str) and last == "name" and at == len(way) - 1:
             place[step] = value
-            return inner != value
+            return bool(inner != value)
         elif isinstance(inner, str):
             inner = place[step] = {"name": inner}
         place = inner
@@ -84,7 +84,7 @@ def _set(tree: Any, path: str, value: Any) -> bool:
             return False
     if isinstance(place, list) and not (isinstance(last, int) and last < len(place)):
         return False
-    if not isinstance(place, list | dict) or _child(place, last) == value:
+    if not isinstance(place, list | dict) or bool(_child(place, last) == value):
         return False
     place[last] = value
     return True
@@ -99,7 +99,7 @@ def _delete(tree: Any, path: str) -> bool:
             return False
     if _child(place, last) is None and not (isinstance(place, dict) and last in place):
         return False
-    del place[last]
+    del place[last]  # type: ignore[index]
     return True
 
 

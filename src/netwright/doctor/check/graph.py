@@ -5,6 +5,7 @@ activation later overwrites it).
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "RESHAPES",
     "WEIGHTED",
     "Graph",
+    "Node",
     "Output",
     "Stats",
     "measure",
@@ -116,7 +118,7 @@ _CELLS = 50_000  # of a tensor that are measured
 
 @dataclass(frozen=True)
 class Stats:
-    """Numbers of one tensor. `spread`: how much it differs from example to example (root mean square over its cells)."""
+    """Numbers of one tensor. `spread`: how much it differs from example to example (root mean square)."""
 
     low: float
     high: float
@@ -128,15 +130,15 @@ class Stats:
     @property
     def rms(self) -> float:
         """Root mean square."""
-        return (self.mean**2 + self.std**2) ** 0.5
+        return math.hypot(self.mean, self.std)
 
 
 @dataclass(frozen=True)
 class Output:
     """What the network's last steps do to its scores: `kind` is "raw" or the squashing function's name.
 
-    `path` are the nodes from the output back to the squashing one; `logged`: a logarithm was taken after it; `scaled`: the
-    result was shifted or stretched by constants, so that its range is unknown.
+    `path` are the nodes from the output back to the squashing one; `logged`: a logarithm was taken after it;
+    `scaled`: the result was shifted or stretched by constants, so that its range is unknown.
     """
 
     kind: str
@@ -149,7 +151,9 @@ class Output:
 
 @dataclass
 class Graph:
-    """One recorded pass: `nodes` in order, `output` the last of interest, `first` what the first weighted calls were given."""
+    """One recorded pass: `nodes` in order, `output` the last of interest, `first` what the first weighted calls were
+    given.
+    """
 
     net: nn.Module
     nodes: list[Node]
@@ -187,7 +191,9 @@ class Graph:
         return seen
 
     def back(self, node: Node, through: set[str]) -> Iterator[Node]:
-        """The producers of `node`, one after the other, as long as each is one of `through` and has a single producer."""
+        """The producers of `node`, one after the other, as long as each is one of `through` and has a single
+        producer.
+        """
         while len(node.parents) == 1:
             node = node.parents[0]
             yield node
@@ -196,9 +202,7 @@ class Graph:
 
     def source(self, node: Node, through: set[str]) -> Node | None:
         """The nearest producer of `node` that is not one of `through`; None where several tensors meet before."""
-        last = None
-        for last in self.back(node, through):
-            pass
+        last = next(iter(deque(self.back(node, through), maxlen=1)), None)
         return last if last is not None and last.op not in through else None
 
     def ending(self) -> Output:
@@ -219,7 +223,9 @@ class Graph:
 
 
 class Watcher:
-    """What the recorder calls with each new tensor. `measuring` fills the nodes' stats; the first weighted inputs are kept."""
+    """What the recorder calls with each new tensor. `measuring` fills the nodes' stats; the first weighted inputs are
+    kept.
+    """
 
     def __init__(self, measuring: bool = True, keep: int = 2) -> None:
         self.first: dict[Node, Tensor] = {}
@@ -233,7 +239,7 @@ class Watcher:
 
 
 def measure(tensor: Tensor) -> Stats | None:
-    """The numbers of a floating-point tensor, on a regular sample of its cells; None for other and for empty tensors."""
+    """The numbers of a floating-point tensor, on a regular sample of its cells; None for others and empty ones."""
     if not tensor.is_floating_point() or not tensor.numel() or tensor.layout != torch.strided:
         return None
     values = _thinned(tensor.detach()).float()

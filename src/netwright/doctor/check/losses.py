@@ -1,8 +1,9 @@
 """Which loss this is: by its class, its name, its own word, or by what it does.
 
-What a loss *expects* ("logits", "probabilities", "log-probabilities", "values") decides what the network must end in; what it
-is *for* ("class", "binary", "number", "distribution") decides which targets fit. A lambda has neither name nor class: then it is
-called on random scores, and its answers are compared with those of the known losses up to a factor and a constant.
+What a loss *expects* ("logits", "probabilities", "log-probabilities", "values") decides what the network must end in;
+what it is *for* ("class", "binary", "number", "distribution") decides which targets fit. A lambda has neither name
+nor class: then it is called on random scores, and its answers are compared with those of the known losses up to a
+factor and a constant.
 """
 
 import copy
@@ -31,7 +32,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "kl": ("log-probabilities", "distribution"),
     "multi-margin": ("values", "class"),
 }
-_CLASSES: dict[type, str] = {
+_CLASSES: dict[type[nn.Module], str] = {
     nn.CrossEntropyLoss: "cross-entropy",
     nn.NLLLoss: "nll",
     nn.BCELoss: "bce",
@@ -68,7 +69,9 @@ _WEIGHTS = ("weight", "pos_weight", "alpha", "gamma", "class_weights", "weights"
 
 @dataclass(frozen=True)
 class LossView:
-    """A loss and what is known of it. `inside`: an activation applied within, before the loss proper. `sign` is -1 where it is turned round."""
+    """A loss and what is known of it. `inside`: an activation applied within, before the loss proper. `sign` is -1
+    where it is turned round.
+    """
 
     function: Callable[..., Any]
     name: str
@@ -232,8 +235,8 @@ def _class_candidates(scores: Tensor, labels: Tensor) -> Iterator[tuple[str, str
         yield "cross-entropy", "sigmoid", False, lambda p, r=rows, t=flat: F.cross_entropy(r(p).sigmoid(), t)  # type: ignore[misc]
         for kind, inside, _, function in _aligned_candidates(onehot):
             yield kind, inside, True, lambda p, r=rows, f=function: f(r(p))  # type: ignore[misc]
-        for kind, function in (("mse", F.mse_loss), ("mae", F.l1_loss)):
-            yield kind, "softmax", True, lambda p, r=rows, f=function, t=onehot: f(r(p).softmax(1), t)  # type: ignore[misc]
+        yield "mse", "softmax", True, lambda p, r=rows, t=onehot: F.mse_loss(r(p).softmax(1), t)  # type: ignore[misc]
+        yield "mae", "softmax", True, lambda p, r=rows, t=onehot: F.l1_loss(r(p).softmax(1), t)  # type: ignore[misc]
 
 
 def _aligned_candidates(targets: Tensor) -> Iterator[tuple[str, str, bool, Callable[[Tensor], Tensor]]]:
@@ -250,7 +253,9 @@ def _aligned_candidates(targets: Tensor) -> Iterator[tuple[str, str, bool, Calla
 def _by_invariance(
     unknown: LossView, function: Callable[..., Any], probes: list[Tensor], targets: Tensor, answers: list[float]
 ) -> LossView:
-    """A loss of classes that does not change when a constant is added to all scores of an example has its own softmax."""
+    """A loss of classes that does not change when a constant is added to all scores of an example has its own
+    softmax.
+    """
     if probes[0].dim() < 2 or probes[0].shape[1] < 2 or targets.is_floating_point():
         return unknown
     moved = _answers(function, [probe + 0.5 for probe in probes], targets)

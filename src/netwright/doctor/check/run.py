@@ -1,8 +1,9 @@
 """The passes over private copies that a case is made from.
 
-Order matters. First evaluation mode, which changes no buffers: a timed pass decides how many examples are run, a recorded one
-gives the quiet graph. Then one pass in training mode with the loss and its gradients. Gradients are taken with
-`torch.autograd.grad`, never `backward`, since a loss may reach the user's own parameters through a closure.
+Order matters. First evaluation mode, which changes no buffers: a timed pass decides how many examples are run, a
+recorded one gives the quiet graph. Then one pass in training mode with the loss and its gradients. Gradients are
+taken with `torch.autograd.grad`, never `backward`, since a loss may reach the user's own parameters through a
+closure.
 """
 
 import contextlib
@@ -83,7 +84,9 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
             twin(*case.few_inputs)
             seconds = max(time.perf_counter() - started, 1e-6)
         _take(case, total, max(_LEAST, min(_MOST, int(2 * _SECONDS / seconds))))
-    except Exception:  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
+    except (
+        Exception
+    ):  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
         _take(case, total, _LEAST)
         if sum(tensor.numel() for tensor in tensors) <= _WHOLE:
             case.few_inputs, case.few_targets = whole
@@ -178,7 +181,9 @@ def _loss(case: Case, output: Any) -> Tensor:
 
 
 def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | None:
-    """Weights after a few small steps along the gradient's sign, in evaluation mode so that chance breaks no symmetry."""
+    """Weights after a few small steps along the gradient's sign, in evaluation mode so that chance breaks no
+    symmetry.
+    """
     if case.loss is None:
         return None
     with _undisturbed(), contextlib.suppress(Exception), torch.enable_grad():
@@ -190,7 +195,7 @@ def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | 
             with torch.no_grad():
                 for parameter, gradient in zip(trained, found, strict=True):
                     if gradient is not None:
-                        parameter -= 1e-2 * gradient / (gradient.abs().max() + 1e-30)
+                        parameter.sub_(1e-2 * gradient / (gradient.abs().max() + 1e-30))
         return {name: p.detach() for name, p in twin.named_parameters()}
     return None
 

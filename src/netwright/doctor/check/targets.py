@@ -1,5 +1,6 @@
 """What kind of thing is to be predicted, read from the targets themselves and from the schema where there is one."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,9 @@ _FROM_SCHEMA = {
 class TargetView:
     """Targets in a few numbers.
 
-    `kind`: "class" (one whole number an example), "tokens" (one a position), "binary" (0 and 1, one column), "one-hot",
-    "multilabel" (several ones a row), "distribution" (rows sum to 1), "number". `counts`: examples a class. `sure`: the schema says so.
+    `kind`: "class" (one whole number an example), "tokens" (one a position), "binary" (0 and 1, one column),
+    "one-hot", "multilabel" (several ones a row), "distribution" (rows sum to 1), "number". `counts`: examples a
+    class. `sure`: the schema says so.
     """
 
     kind: str
@@ -39,7 +41,7 @@ class TargetView:
     @property
     def rms(self) -> float:
         """Root mean square."""
-        return (self.mean**2 + self.std**2) ** 0.5
+        return math.hypot(self.mean, self.std)
 
     @property
     def classes(self) -> bool:

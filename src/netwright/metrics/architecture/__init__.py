@@ -1,7 +1,8 @@
-"""What a network is made of: layers, shapes, parameters, work, memory and receptive field, measured without computing.
+"""What a network is made of: layers, shapes, parameters, work, memory and receptive field, measured without
+computing.
 
-`trace` runs a private copy of any `nn.Module` on the meta device and writes down what happened. `Recorder` is the part that
-watches a forward pass call by call; the doctor uses it on real tensors.
+`trace` runs a private copy of any `nn.Module` on the meta device and writes down what happened. `Recorder` is the
+part that watches a forward pass call by call; the doctor uses it on real tensors.
 """
 
 from netwright.metrics.architecture.ghost import private_copy

@@ -1,9 +1,9 @@
 """Receptive field and depth, carried along the graph of one forward pass.
 
-For a window of kernel k, dilation d and stride s over a map whose cells are `step` input cells apart, the reach grows by
-(k - 1) d step and the step by s (Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks",
-Distill 2019). Where paths meet (residuals, Inception) the larger reach counts. Reach ends where positions end: global
-pooling, flattening, attention. Gates computed from a globally pooled map (squeeze-excite) do not count.
+For a window of kernel k, dilation d and stride s over a map whose cells are `step` input cells apart, the reach grows
+by (k - 1) d step and the step by s (Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural
+Networks", Distill 2019). Where paths meet (residuals, Inception) the larger reach counts. Reach ends where positions
+end: global pooling, flattening, attention. Gates computed from a globally pooled map (squeeze-excite) do not count.
 """
 
 import math
@@ -55,7 +55,9 @@ WEIGHTED |= {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 
 @dataclass(frozen=True)
 class Field:
-    """How many input cells a cell sees, and how far apart neighbours are, on each spatial axis; `seen`: a window was met."""
+    """How many input cells a cell sees, and how far apart neighbours are, on each spatial axis; `seen`: a window was
+    met.
+    """
 
     reach: tuple[float, ...]
     step: tuple[float, ...]
@@ -111,11 +113,8 @@ def _window(node: Node, field: Field, axes: int) -> Field | None:
         return _slide(field, kernel, node.argument("stride", 2, None) or kernel, dilation)
     if op.startswith("adaptive_") or op in {"interpolate", "upsample"}:
         return _resized(node, field, axes)
-    if op in _RESHAPES and node.shape[-axes:] != node.input_shapes[0][-axes:]:
-        return None
-    if op == "linear" and len(node.shape) < 3:
-        return None
-    return field
+    moved = op in _RESHAPES and node.shape[-axes:] != node.input_shapes[0][-axes:]
+    return None if moved or (op == "linear" and len(node.shape) < 3) else field
 
 
 def _slide(field: Field, kernel: object, stride: object, dilation: object) -> Field:

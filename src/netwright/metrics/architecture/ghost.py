@@ -1,8 +1,8 @@
 """A private copy of somebody's network: same structure, nothing shared that a forward pass could change.
 
-A plain `copy.deepcopy` is nearly right. It fails on tensors that hang in an autograd graph and on attributes that cannot be
-copied (locks, loggers), it copies whatever the hooks refer to, and it doubles the memory. Its memo mends all of this:
-what should be replaced or shared is put there first.
+A plain `copy.deepcopy` is nearly right. It fails on tensors that hang in an autograd graph and on attributes that
+cannot be copied (locks, loggers), it copies whatever the hooks refer to, and it doubles the memory. Its memo mends
+all of this: what should be replaced or shared is put there first.
 """
 
 import copy
@@ -92,8 +92,8 @@ def _own_hooks(module: nn.Module) -> Iterator[object]:
 
 def _drop_hooks(module: nn.Module) -> None:
     for name in _HOOKS:
-        hooks = getattr(module, name, None)
-        for key in [key for key, hook in (hooks or {}).items() if not _is_torchs(hook)]:
+        hooks = getattr(module, name, None) or {}
+        for key in [key for key, hook in hooks.items() if not _is_torchs(hook)]:
             del hooks[key]
 
 

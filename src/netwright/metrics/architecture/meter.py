@@ -1,8 +1,8 @@
 """Counting work and memory below a forward pass, operator by operator.
 
-Work: a multiply-accumulate counts as 2. Counted are convolutions, matrix products (linear layers, recurrent cells, attention
-scores) by torch's own formulas (`torch.utils.flop_counter`) and matrix-vector products; element-wise work, norms and pooling
-are not. Memory: the bytes of every tensor the pass makes; views and in-place results make none.
+Work: a multiply-accumulate counts as 2. Counted are convolutions, matrix products (linear layers, recurrent cells,
+attention scores) by torch's own formulas (`torch.utils.flop_counter`) and matrix-vector products; element-wise work,
+norms and pooling are not. Memory: the bytes of every tensor the pass makes; views and in-place results make none.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
 """Watching one forward pass, call by call.
 
-A `TorchFunctionMode` sees every torch call the way the author wrote it - `F.relu`, `x + skip`, `torch.softmax`, `x.view` -
-and module hooks tell which module is at work. Together they give a graph: a `Node` a call, with edges from the call that
-made a tensor to the calls that use it, and a `Call` a module. What happens inside a call (the matrix products of
-`F.multi_head_attention_forward`) stays inside.
+A `TorchFunctionMode` sees every torch call the way the author wrote it - `F.relu`, `x + skip`, `torch.softmax`,
+`x.view` - and module hooks tell which module is at work. Together they give a graph: a `Node` a call, with edges from
+the call that made a tensor to the calls that use it, and a `Call` a module. What happens inside a call (the matrix
+products of `F.multi_head_attention_forward`) stays inside.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ __all__ = ["Call", "Node", "Recorder", "Shape", "main_tensor", "tensors_in"]
 
 Shape = tuple[int, ...]
 
-# Attribute reads that give a tensor; everything else read through __get__ (shape, dtype, device, ...) is no step of the network.
+# Attribute reads that give a tensor; what else is read (shape, dtype, device) is no step of the network.
 _VIEWS = {"T": "transpose", "mT": "transpose", "H": "transpose", "mH": "transpose", "data": "detach"}
 _VIEWS |= {"real": "real", "imag": "imag"}
 _NAMES = {
@@ -64,7 +64,9 @@ _QUIET = {
 
 @dataclass(eq=False)
 class Node:
-    """One call. `path` is the module at work; `parents` made its tensors; `parameters` are the net's own that it used."""
+    """One call. `path` is the module at work; `parents` made its tensors; `parameters` are the net's own that it
+    used.
+    """
 
     index: int
     op: str
@@ -197,7 +199,7 @@ class Recorder(TorchFunctionMode):
             if all(tensor is not stray for _, stray in self.strays):
                 self.strays.append((self.open[-1].path if self.open else "", tensor))
         elif tensor.grad_fn is not None and self.open and id(tensor) not in self._buffers:
-            # Made where the mode does not look (a custom autograd function): by the open module, from what it was given.
+            # Made where the mode does not look (a custom autograd function): by the open module, from its inputs.
             return self._add("opaque", list(self.open[-1].inputs), [], [], tensor, (), {})
         return None
 

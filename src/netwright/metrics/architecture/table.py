@@ -16,8 +16,8 @@ class LayerRow:
     """One module of the network, in the order of execution; containers come before what they hold.
 
     Shapes are those of one example. `parameters` (a weight used in two places is counted at the first), `flops` and
-    `activation_bytes` include the modules inside and all `calls`. `depth` is the level of nesting. `receptive_field` is in input cells, None where
-    positions have ended.
+    `activation_bytes` include the modules inside and all `calls`. `depth` is the level of nesting. `receptive_field`
+    is in input cells, None where positions have ended.
     """
 
     path: str
@@ -37,8 +37,9 @@ class Architecture:
     """What a network is made of, for one example.
 
     `flops` counts a multiply-accumulate as 2: convolutions, matrix products and attention; not element-wise work.
-    `weighted_depth` is the number of layers with weights on the longest way through. `method` is "meta" when nothing was computed, "real" when the
-    network could not run without values and a copy was run instead; `remark` then says why.
+    `weighted_depth` is the number of layers with weights on the longest way through. `method` is "meta" when nothing
+    was computed, "real" when the network could not run without values and a copy was run instead; `remark` then says
+    why.
     """
 
     name: str

@@ -1,7 +1,9 @@
-"""From any `nn.Module` to an `Architecture`, on the meta device: shapes without values, so no memory and no arithmetic.
+"""From any `nn.Module` to an `Architecture`, on the meta device: shapes without values, so no memory and no
+arithmetic.
 
-A network whose forward needs values (`.item()`, numpy, a fixed device) cannot run that way; a private copy then runs for
-real, without gradients, and the result says so. The network itself, its buffers, its mode and the random state stay as they were.
+A network whose forward needs values (`.item()`, numpy, a fixed device) cannot run that way; a private copy then runs
+for real, without gradients, and the result says so. The network itself, its buffers, its mode and the random state
+stay as they were.
 """
 
 import contextlib
@@ -30,7 +32,8 @@ def trace(
 
     Args:
         inputs: a batch as `net` takes it; figures are divided by its size.
-        input_shape: instead of `inputs`: the shape of one example, without the batch; a tuple of shapes for several inputs.
+        input_shape: instead of `inputs`: the shape of one example, without the batch; a tuple of shapes for several
+            inputs.
         dtype: of the input for `input_shape`; by default the weights' type, and int64 where that does not run.
 
     Raises:

@@ -4,8 +4,9 @@
 their table, and `stack` reads a list, finds all its mistakes and builds the network.
 """
 
+from netwright.models.layers.entries import read_entries
 from netwright.models.layers.kinds import KINDS
 from netwright.models.layers.signal import Signal
 from netwright.models.layers.stack import LayerStack
 
-__all__ = ["KINDS", "LayerStack", "Signal"]
+__all__ = ["KINDS", "LayerStack", "Signal", "read_entries"]

@@ -41,7 +41,9 @@ def _leak(case: Case) -> float | None:
 
 
 def _disturbed(value: object) -> object:
-    """The first example replaced: integers by the last one's, so that they stay legal; floats by other numbers of their size."""
+    """The first example replaced: integers by the last one's, so that they stay legal; floats by other numbers of
+    their size.
+    """
     if not isinstance(value, Tensor) or value.dim() < 1 or value.shape[0] < 2:
         return value
     changed = value.clone()

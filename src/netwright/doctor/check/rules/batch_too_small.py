@@ -42,7 +42,8 @@ def rule(case: Case) -> Iterator[Finding]:
     if size < _FEW and not frozen:
         evidence = say("{count} batch norm(s) on batches of {size}.", count=len(norms), size=size)
         why = say(
-            "Mean and variance of {size} example(s) say little about the data, and differ from the running ones used in evaluation.",
+            "Mean and variance of {size} example(s) say little about the "
+            "data, and differ from the running ones used in evaluation.",
             size=size,
         )
         remedy = say("Use batches of 16 or more, or a group or layer norm.")

@@ -44,7 +44,9 @@ def _bias(graph: Graph, node: Node) -> int:
 
 
 def _removes_mean(node: Node) -> bool:
-    """Batch norm on batch statistics and instance norm do so channel by channel; layer and group norm only on average."""
+    """Batch norm on batch statistics and instance norm do so channel by channel; layer and group norm only on
+    average.
+    """
     if node.op == "batch_norm":
         return bool(node.argument("training", 5, False))
     return node.op == "instance_norm" or (node.op == "group_norm" and node.argument("num_groups", 1) == node.shape[1])

@@ -19,13 +19,20 @@ def rule(case: Case) -> Iterator[Finding]:
     output, targets, loss = case.output, case.few_targets, case.loss
     if loss is None or output is None or not isinstance(targets, Tensor) or not targets.is_floating_point():
         return
-    if output.shape == targets.shape or output.dim() < 1 or output.shape[:1] != targets.shape[:1] or output.shape[0] < 2:
+    if (
+        output.shape == targets.shape
+        or output.dim() < 1
+        or output.shape[:1] != targets.shape[:1]
+        or output.shape[0] < 2
+    ):
         return
     if output.numel() == targets.numel():
         given, shuffled = _value(case, output, targets), _value(case, output, targets.roll(1, 0))
         if given is None or shuffled is None or not float(output.std()) or not float(targets.std()):
             return
-        if math.isclose(given, shuffled, rel_tol=1e-5) and not math.isclose(given, _aligned(case, output, targets), rel_tol=1e-5):
+        if math.isclose(given, shuffled, rel_tol=1e-5) and not math.isclose(
+            given, _aligned(case, output, targets), rel_tol=1e-5
+        ):
             yield _finding(output, targets, given)
     elif loss.expects == "values" and output.dim() == 2 and targets.shape == (output.shape[0], 1):
         yield _finding(output, targets, None)
@@ -47,6 +54,9 @@ def _finding(output: Tensor, targets: Tensor, given: float | None) -> Finding:
     evidence = say("The output is {a}, the targets are {b}.", a=tuple(output.shape), b=tuple(targets.shape))
     if given is not None:
         evidence += say(" The loss stays at {given:.4g} when the targets are shuffled.", given=given)
-    why = say("Broadcasting pairs every output with every target, so the best the network can do is to predict the mean for all.")
+    why = say(
+        "Broadcasting pairs every output with every target, so the "
+        "best the network can do is to predict the mean for all."
+    )
     remedy = say("Give the targets the output's shape: targets.reshape(output.shape) (or output.squeeze(1)).")
     return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)

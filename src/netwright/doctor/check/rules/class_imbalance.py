@@ -37,7 +37,8 @@ def rule(case: Case) -> Iterator[Finding]:
         ratio=ratio,
     )
     why = say(
-        "Answering {most} always is right {share:.0%} of the time, and the loss rewards it. The rare class is learned last.",
+        "Answering {most} always is right {share:.0%} of the time, and "
+        "the loss rewards it. The rare class is learned last.",
         most=most,
         share=share,
     )

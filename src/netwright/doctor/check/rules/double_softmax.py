@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import DROPOUTS, RESHAPES, Node, Output, named
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW103", "double-softmax"
 
@@ -44,7 +44,7 @@ def _squeezed(case: Case, ending: Output, kind: str) -> Finding:
     assert case.loss is not None
     count = case.output.shape[case.class_axis] if case.output is not None and case.output.dim() > 1 else 1
     where = ending.node.where if ending.node is not None else "output"
-    floor = _floor(kind, case.loss.kind, count)
+    floor = _floor(case.loss.kind, count)
     evidence = say(
         "{kind} at the output, and {loss} applies its own: the loss cannot fall below {floor:.3f}.",
         kind=kind,
@@ -52,18 +52,18 @@ def _squeezed(case: Case, ending: Output, kind: str) -> Finding:
         floor=floor,
     )
     why = say(
-        "The scores reach the loss squeezed into 0 to 1, so confident answers cannot be given and gradients are weak. Training is slow or stops short."
+        "The scores reach the loss squeezed into 0 to 1, so confident answers cannot "
+        "be given and gradients are weak. Training is slow or stops short."
     )
     remedy = say("Remove the {kind} at the output; apply it only when predicting.", kind=kind)
     key = case.layer_key(where)
     return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
 
 
-def _floor(kind: str, loss: str | None, count: int) -> float:
+def _floor(loss: str | None, count: int) -> float:
     """The loss of a perfect answer once scores are confined to [0, 1]."""
     if loss == "cross-entropy" and count > 1:
-        others = (count - 1) if kind != "softmin" else (count - 1)
-        return -math.log(math.e / (math.e + others))
+        return -math.log(math.e / (math.e + count - 1))
     return math.log(1 + math.exp(-1)) if loss == "bce-logits" else 0.0
 
 
@@ -72,7 +72,8 @@ def _idle(case: Case, ending: Output) -> Finding:
     where = ending.node.where if ending.node is not None else "output"
     evidence = say("log-softmax at the output, and {loss} applies it again.", loss=case.loss.name)
     why = say(
-        "A log-softmax of a log-softmax is the same, so results are right but work is done twice. With NLLLoss it would be needed."
+        "A log-softmax of a log-softmax is the same, so results are right "
+        "but work is done twice. With NLLLoss it would be needed."
     )
     remedy = say("Remove the log-softmax, or use NLLLoss.")
     key = case.layer_key(where)
@@ -88,7 +89,8 @@ def _within(case: Case) -> Finding:
         inside=case.loss.inside,
     )
     why = say(
-        "{kind} applies {inside} itself, so it is applied twice. The loss cannot come near zero and gradients are weak.",
+        "{kind} applies {inside} itself, so it is applied twice. The "
+        "loss cannot come near zero and gradients are weak.",
         kind=case.loss.kind,
         inside=case.loss.inside,
     )
@@ -99,10 +101,11 @@ def _within(case: Case) -> Finding:
 def _twice(case: Case, first: Node, second: Node) -> Finding:
     evidence = say("{second} is applied to the result of {first}.", first=named(first), second=named(second))
     why = say(
-        "The second one sees numbers between 0 and 1 and makes them nearly equal. The network cannot be sure of anything."
+        "The second one sees numbers between 0 and 1 and makes them "
+        "nearly equal. The network cannot be sure of anything."
     )
     remedy = say("Remove one of the two.")
-    severity = "warning" if first.op == second.op == "log_softmax" else "error"
+    severity: Severity = "warning" if first.op == second.op == "log_softmax" else "error"
     key = case.layer_key(second.where)
     return Finding(
         CODE, FAULT, severity, second.where, evidence, why, remedy, proven=True, fix={key: None} if key else None

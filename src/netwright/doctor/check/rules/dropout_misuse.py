@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import ACTIVATIONS, DROPOUTS, POOLS, RESHAPES, Graph, Node
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW113", "dropout-misuse"
 
@@ -43,7 +43,7 @@ def _strong(case: Case, node: Node) -> Finding:
     remedy = say("Use p between 0.1 and 0.5.")
     key = case.layer_key(node.path)
     fix = {f"{key}.dropout": 0.3} if key else None
-    severity = "error" if rate >= _TOO_STRONG else "warning"
+    severity: Severity = "error" if rate >= _TOO_STRONG else "warning"
     return Finding(CODE, FAULT, severity, node.where, evidence, why, remedy, proven=rate >= _TOO_STRONG, fix=fix)
 
 
@@ -72,7 +72,8 @@ def _norm(case: Case, nodes: list[Node]) -> Finding:
     places = ", ".join(node.where for node in nodes[:4])
     evidence = say("{count} dropout layer(s) directly before a batch norm: {places}.", count=len(nodes), places=places)
     why = say(
-        "Dropout changes the variance in training but not in evaluation, so the running statistics are wrong when they are used (Li et al., 2019)."
+        "Dropout changes the variance in training but not in evaluation, so the "
+        "running statistics are wrong when they are used (Li et al., 2019)."
     )
     remedy = say("Put dropout after the last batch norm, or remove it.")
     key = case.layer_key(nodes[0].path)

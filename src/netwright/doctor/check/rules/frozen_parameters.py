@@ -1,6 +1,6 @@
 """NW123: trainable parameters absent from the optimizer, cut from the graph, never used, or not registered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
@@ -24,7 +24,7 @@ def rule(case: Case) -> Iterator[Finding]:
         yield _stray(case)
 
 
-def _absent(case: Case, trainable: dict[str, object]) -> Iterator[Finding]:
+def _absent(case: Case, trainable: Mapping[str, object]) -> Iterator[Finding]:
     held = case.optimized()
     missing = [name for name, parameter in trainable.items() if id(parameter) not in held]
     if not missing:
@@ -38,12 +38,14 @@ def _absent(case: Case, trainable: dict[str, object]) -> Iterator[Finding]:
     )
     if everything:
         why = say(
-            "The optimizer holds parameters of another network (or of this one before it was rebuilt), so nothing here will change."
+            "The optimizer holds parameters of another network (or of this "
+            "one before it was rebuilt), so nothing here will change."
         )
         remedy = say("Make the optimizer after the network is complete: Adam(net.parameters()).")
     else:
         why = say(
-            "They get gradients, but no step ever moves them. If they should stay as they are, requires_grad=False says so and saves the work."
+            "They get gradients, but no step ever moves them. If they should stay "
+            "as they are, requires_grad=False says so and saves the work."
         )
         remedy = say("Pass them to the optimizer, or freeze them with requires_grad_(False).")
     yield Finding(
@@ -90,7 +92,8 @@ def _gradients(case: Case) -> Iterator[Finding]:
     if cut:
         evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(cut), names=_few(cut))
         why = say(
-            "The graph is cut between them and the loss (detach, .data, no_grad, argmax or NumPy), so they will never learn."
+            "The graph is cut between them and the loss (detach, .data, "
+            "no_grad, argmax or NumPy), so they will never learn."
         )
         yield Finding(
             CODE,
@@ -134,7 +137,8 @@ def _stray(case: Case) -> Finding:
         shape=tuple(tensor.shape),
     )
     why = say(
-        "Layers in a plain Python list or dict are not registered: net.parameters(), .to(device) and the state dict all miss them."
+        "Layers in a plain Python list or dict are not registered: "
+        "net.parameters(), .to(device) and the state dict all miss them."
     )
     return Finding(
         CODE,

@@ -40,7 +40,8 @@ def _labels(case: Case, units: int) -> Iterator[Finding]:
             units=units,
         )
         why = say(
-            "A label outside 0 to {last} has no unit that could stand for it. The loss fails on it or reads foreign memory.",
+            "A label outside 0 to {last} has no unit that could stand for "
+            "it. The loss fails on it or reads foreign memory.",
             last=units - 1,
         )
         if labels[0] >= 1 and labels[-1] == units:
@@ -79,7 +80,8 @@ def _too_wide(case: Case, labels: list[int], units: int, expected: float) -> boo
 def _columns(case: Case, units: int, wanted: int) -> Iterator[Finding]:
     evidence = say("The output has {units} columns, the targets have {wanted}.", units=units, wanted=wanted)
     why = say(
-        "Each target column needs an output of its own. Where the loss does not refuse this, it compares every output with every target."
+        "Each target column needs an output of its own. Where the loss does "
+        "not refuse this, it compares every output with every target."
     )
     remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
     fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None

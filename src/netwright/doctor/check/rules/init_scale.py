@@ -43,7 +43,7 @@ def _gain(graph: Graph, node: Node) -> float:
     if weight is None or before is None or before.rms <= 0:
         return 0.0
     expected = float(weight.detach().float().std(correction=0)) * (weight[0].numel() ** 0.5)
-    return min(float(node.stats.rms / before.rms), 4 * expected)
+    return float(min(node.stats.rms / before.rms, 4 * expected))
 
 
 def _loud(node: Node, gain: float) -> Finding:
@@ -54,7 +54,8 @@ def _loud(node: Node, gain: float) -> Finding:
         shape=tuple(node.input_shapes[1]),
     )
     why = say(
-        "Weights should keep the size of the signal, about 1/sqrt(inputs) each. Large ones saturate what follows and make the first gradients explode."
+        "Weights should keep the size of the signal, about 1/sqrt(inputs) each. "
+        "Large ones saturate what follows and make the first gradients explode."
     )
     remedy = say("Initialise with torch's default, Kaiming or Xavier instead of a fixed standard deviation.")
     return Finding(CODE, FAULT, severity, node.where, evidence, why, remedy, proven=severity == "error")
@@ -106,10 +107,12 @@ def _first_loss(case: Case, graph: Graph) -> Iterator[Finding]:
             even=even,
         )
         why = say(
-            "The untrained network is sure of wrong answers: its scores are spread too widely. The first steps only undo that."
+            "The untrained network is sure of wrong answers: its scores "
+            "are spread too widely. The first steps only undo that."
         )
         remedy = say(
-            "Scale down the initialisation of the last layer (or, with tied embeddings, of the embedding: a standard deviation of 0.02)."
+            "Scale down the initialisation of the last layer (or, with tied "
+            "embeddings, of the embedding: a standard deviation of 0.02)."
         )
         yield Finding(CODE, FAULT, "warning", "output", evidence, why, remedy)
 

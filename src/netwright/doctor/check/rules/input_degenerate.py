@@ -6,7 +6,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW119", "input-degenerate"
 
@@ -68,7 +68,7 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
         return
     share = len(constant) / width
     table = getattr(case.schema, "kind", "") == "table"
-    severity = "warning" if share >= _MANY or table or given.dim() == 4 else "note"
+    severity: Severity = "warning" if share >= _MANY or table or given.dim() == 4 else "note"
     evidence = say(
         "{count} of {all} features have one value in all examples: {which}.",
         count=len(constant),
@@ -76,7 +76,8 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
         which=_few(constant),
     )
     why = say(
-        "A constant feature says nothing about the target; it only adds to the bias. It may be a column that failed to load."
+        "A constant feature says nothing about the target; it only adds "
+        "to the bias. It may be a column that failed to load."
     )
     yield Finding(
         CODE, FAULT, severity, "inputs", evidence, why, say("Drop these features, or find out why they are constant.")
@@ -101,7 +102,8 @@ def _tiny(case: Case, given: Tensor) -> Iterator[Finding]:
     evidence = say("No input is larger than {most:.2g} in size.", most=most)
     twice = most <= 1 / 254
     why = say(
-        "Next to weights and biases of ordinary size such inputs vanish, and all examples look alike. Pixels that were divided by 255 twice look like this."
+        "Next to weights and biases of ordinary size such inputs vanish, and all "
+        "examples look alike. Pixels that were divided by 255 twice look like this."
     )
     remedy = say("Remove one of the two scalings.") if twice else say("Standardise the inputs.")
     yield Finding(CODE, FAULT, "warning", "inputs", evidence, why, remedy)

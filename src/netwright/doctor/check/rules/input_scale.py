@@ -44,7 +44,8 @@ def _judge(case: Case, node: Node, given: Tensor) -> Iterator[Finding]:
     if least and most / least > _RATIO and most > _LARGE:
         low, high = int((sizes - least).abs().argmin()), int((sizes - most).abs().argmin())
         evidence = say(
-            "Feature {high} has a standard deviation of {most:.3g}, feature {low} of {least:.3g}: {ratio:.0f} times less.",
+            "Feature {high} has a standard deviation of {most:.3g}, "
+            "feature {low} of {least:.3g}: {ratio:.0f} times less.",
             high=high,
             most=most,
             low=low,
@@ -62,7 +63,8 @@ def _judge(case: Case, node: Node, given: Tensor) -> Iterator[Finding]:
             high=float(columns.max()),
         )
         why = say(
-            "Initialisations and learning rates are made for inputs of size one. Larger ones blow up the first activations and gradients."
+            "Initialisations and learning rates are made for inputs of size one. "
+            "Larger ones blow up the first activations and gradients."
         )
     else:
         return

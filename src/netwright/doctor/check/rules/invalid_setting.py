@@ -65,7 +65,8 @@ def _config(case: Case) -> Iterator[Finding]:
     size = case.option("train.batch_size")
     if size is not None and case.examples and isinstance(size[1], int) and size[1] > case.examples:
         why = say(
-            "There are only {count} training examples, so there is one update an epoch, or none where a short batch is dropped.",
+            "There are only {count} training examples, so there is one "
+            "update an epoch, or none where a short batch is dropped.",
             count=case.examples,
         )
         smaller = max(1, case.examples // 10)

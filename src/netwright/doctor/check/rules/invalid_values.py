@@ -65,7 +65,8 @@ def _not_finite(tensor: Tensor, where: str) -> Iterator[Finding]:
     )
     why = say("One of them makes the loss of its batch not a number, and the next step destroys all weights.")
     remedy = say(
-        "Fill or drop missing values before training, and look for divisions by zero and logarithms of zero in the preprocessing."
+        "Fill or drop missing values before training, and look for "
+        "divisions by zero and logarithms of zero in the preprocessing."
     )
     yield Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True)
 
@@ -74,7 +75,8 @@ def _wrong_type(case: Case, trouble: Trouble) -> Finding:
     kinds = ", ".join(str(t.dtype).removeprefix("torch.") for t in tensors_in((case.inputs, case.targets)))
     evidence = say("{error} (given: {kinds}).", error=trouble.message.rstrip("."), kinds=kinds)
     why = say(
-        "Layers multiply floats of the weights' own type; class losses count with int64 labels. The types given do not fit."
+        "Layers multiply floats of the weights' own type; class losses "
+        "count with int64 labels. The types given do not fit."
     )
     if trouble.stage == "loss" and case.loss is not None and case.loss.target_kind == "class":
         remedy = say("Pass class numbers as int64: targets.long().")
@@ -102,7 +104,8 @@ def _out_of_range(case: Case, trouble: Trouble) -> Finding:
         "{error}: the largest index is {most}, the table has {size} rows.", error=trouble.message, most=most, size=size
     )
     why = say(
-        "An embedding has one row for each index from 0. The vocabulary is larger than the table, or indices start elsewhere."
+        "An embedding has one row for each index from 0. The vocabulary "
+        "is larger than the table, or indices start elsewhere."
     )
     remedy = say("Give the embedding as many rows as there are indices, or map unknown ones to one of them.")
     return Finding(CODE, FAULT, "error", trouble.path or "inputs", evidence, why, remedy, proven=True)

@@ -1,4 +1,6 @@
-"""NW129: a first step that changes the weights by more than their own size. A note: only a run, or a probe, can tell harm."""
+"""NW129: a first step that changes the weights by more than their own size. A note: only a run, or a probe, can tell
+harm.
+"""
 
 from collections.abc import Iterator
 

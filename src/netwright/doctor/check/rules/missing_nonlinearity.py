@@ -37,7 +37,8 @@ def rule(case: Case) -> Iterator[Finding]:
         places=places,
     )
     why = say(
-        "The product of two linear maps is one linear map, so the second layer adds weights but nothing that can be expressed."
+        "The product of two linear maps is one linear map, so the second "
+        "layer adds weights but nothing that can be expressed."
     )
     remedy = say("Put an activation (ReLU, GELU) between them, or drop one of the layers.")
     yield Finding(
@@ -66,7 +67,9 @@ def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:
 
 
 def _special(node: Node) -> bool:
-    """Depthwise convolutions are halves of separable ones, transposed ones of up-samplings: made to be followed linearly."""
+    """Depthwise convolutions are halves of separable ones, transposed ones of up-samplings: made to be followed
+    linearly.
+    """
     if "transpose" in node.op or len(node.input_shapes) < 2:
         return True
     return node.op in CONVOLUTIONS and int(node.argument("groups", 6, 1)) > 1

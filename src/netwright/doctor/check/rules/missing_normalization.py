@@ -29,15 +29,18 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     severity: Severity = "error" if ratio < _LOST or ratio > 1 / _LOST else "warning"
     evidence = say(
-        "{count} layers in a row without norm or residual; differences between examples change by a factor of {ratio:.1e} from the first to the last hidden layer.",
+        "{count} layers in a row without norm or residual; differences between examples "
+        "change by a factor of {ratio:.1e} from the first to the last hidden layer.",
         count=len(chain),
         ratio=ratio,
     )
     why = say(
-        "Each layer multiplies the signal, and the gradient on the way back, by about the same factor. Over many layers they vanish or explode."
+        "Each layer multiplies the signal, and the gradient on the way back, by "
+        "about the same factor. Over many layers they vanish or explode."
     )
     remedy = say(
-        "Put a batch or layer norm between the layers, add residual connections, or initialise for the activation (Kaiming for ReLU)."
+        "Put a batch or layer norm between the layers, add residual "
+        "connections, or initialise for the activation (Kaiming for ReLU)."
     )
     yield Finding(CODE, FAULT, severity, chain[0].where, evidence, why, remedy, proven=severity == "error")
 

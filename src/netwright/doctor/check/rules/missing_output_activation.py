@@ -37,7 +37,8 @@ def _logs(case: Case, output: Tensor) -> Iterator[Finding]:
     )
     evidence = say("{loss} wants log-probabilities and gets {got}.", loss=case.loss.name, got=got)
     why = say(
-        "It only picks the entry of the right class, with its sign turned. Without the logarithm of a softmax, pushing all entries up lowers it without bound or without learning."
+        "It only picks the entry of the right class, with its sign turned. Without the logarithm "
+        "of a softmax, pushing all entries up lowers it without bound or without learning."
     )
     remedy = (
         say("Use log_softmax instead of softmax at the output.")
@@ -63,7 +64,8 @@ def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
         high=high,
     )
     why = say(
-        "The logarithm of a number outside 0 to 1 is no loss: it is refused or not a number. The network ends in raw scores."
+        "The logarithm of a number outside 0 to 1 is no loss: it is "
+        "refused or not a number. The network ends in raw scores."
     )
     binary = case.loss.target_kind == "binary"
     remedy = (

@@ -35,7 +35,8 @@ def _sorted(examples: int, classes: int) -> Finding:
         "The labels of {examples} examples stand in {classes} solid blocks.", examples=examples, classes=classes
     )
     why = say(
-        "Batches taken in this order hold one class each; the network forgets one while it learns the next. A split by position misses classes."
+        "Batches taken in this order hold one class each; the network forgets one "
+        "while it learns the next. A split by position misses classes."
     )
     remedy = say("Shuffle before splitting, and let the loader shuffle every epoch.")
     return Finding(CODE, FAULT, "warning", "targets", evidence, why, remedy)

@@ -8,7 +8,7 @@ from torch import Tensor
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Output
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW107", "output-range"
 
@@ -92,7 +92,7 @@ def _bounded(case: Case, low: float, high: float) -> Iterator[Finding]:
     )
     remedy = say("Remove the {kind} after the last layer.", kind=kind)
     key = case.layer_key(_where(case))
-    severity = "error" if unreachable else "warning"
+    severity: Severity = "error" if unreachable else "warning"
     yield Finding(
         CODE, FAULT, severity, _where(case), evidence, why, remedy, proven=unreachable, fix={key: None} if key else None
     )

@@ -17,7 +17,9 @@ _DECOUPLED = ("AdamW", "LAMB", "Lamb", "Lion", "AdEMAMix")
 
 
 def rule(case: Case) -> Iterator[Finding]:
-    """Scale-free: the pull of the decay against the first gradient, or the steps in which decay alone halves a weight."""
+    """Scale-free: the pull of the decay against the first gradient, or the steps in which decay alone halves a
+    weight.
+    """
     if case.optimizer is not None and case.fresh:
         yield from _decay(case)
     yield from _clip(case)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW130", "preprocessing-mismatch"
 
@@ -55,8 +55,7 @@ def _compared(one: Tensor, two: Tensor) -> Iterator[Finding]:
         yield _finding(evidence, "warning")
 
 
-def _finding(evidence: str, severity: str) -> Finding:
+def _finding(evidence: str, severity: Severity) -> Finding:
     why = say("The network is judged on inputs unlike those it learned from, so validation says nothing about it.")
     remedy = say("Fit the scaling on the training data and apply the same one to both; augment training data only.")
-    level = "error" if severity == "error" else "warning"
-    return Finding(CODE, FAULT, level, "validation", evidence, why, remedy, proven=severity == "error")
+    return Finding(CODE, FAULT, severity, "validation", evidence, why, remedy, proven=severity == "error")

@@ -42,13 +42,15 @@ def _finding(case: Case, graph: Graph, first: Node, second: Node, at_end: bool) 
     same = first.op == second.op == "relu"
     if half:
         why = say(
-            "The first one removes all negative scores, so the second can never say no: half of its range is out of reach."
+            "The first one removes all negative scores, so the second "
+            "can never say no: half of its range is out of reach."
         )
     elif same:
         why = say("A ReLU of a ReLU is the same ReLU: nothing is gained. A layer between them may have been forgotten.")
     else:
         why = say(
-            "The second one works on a range the first has already bent, which weakens gradients without adding anything."
+            "The second one works on a range the first has already bent, "
+            "which weakens gradients without adding anything."
         )
     remedy = say("Remove {first}.", first=named(first)) if at_end else say("Remove one of the two.")
     key = case.layer_key(first.where)

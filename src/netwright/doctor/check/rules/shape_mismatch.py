@@ -12,10 +12,12 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW101", "shape-mismatch"
 
-_DTYPE = re.compile(
-    r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '", re.IGNORECASE
+# What other rules tell of: types, indices, batch norm on one value, probabilities out of range.
+_ELSEWHERE = re.compile(
+    r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '"
+    r"|more than 1 value per channel|index out of range|between 0 and 1|out of bounds",
+    re.IGNORECASE,
 )
-_OTHERS = re.compile(r"more than 1 value per channel|index out of range|between 0 and 1|out of bounds", re.IGNORECASE)
 _SHRUNK = re.compile(
     r"too small|smaller than kernel|greater than actual input|Calculated output size|non-?zero size", re.IGNORECASE
 )
@@ -24,9 +26,8 @@ _SHRUNK = re.compile(
 def rule(case: Case) -> Iterator[Finding]:
     """The forward pass failed on shapes, or convolutions work on maps of one cell."""
     trouble = case.trouble
-    if trouble is not None and trouble.stage == "forward" and not _DTYPE.search(trouble.message):
-        if not _OTHERS.search(trouble.message):
-            yield _failed(case, trouble)
+    if trouble is not None and trouble.stage == "forward" and not _ELSEWHERE.search(trouble.message):
+        yield _failed(case, trouble)
     if case.graph is not None:
         yield from _pointless(case.graph)
 
@@ -37,12 +38,14 @@ def _failed(case: Case, trouble: Trouble) -> Finding:
     evidence = say("{kind} given {shapes}: {error}.", kind=kind, shapes=shapes, error=trouble.message.rstrip("."))
     if _SHRUNK.search(trouble.message):
         why = say(
-            "The feature map has become smaller than the window that should slide over it. Strides and pooling before have used it up."
+            "The feature map has become smaller than the window that should "
+            "slide over it. Strides and pooling before have used it up."
         )
         remedy = say("Remove a pooling or a stride, pad the convolutions, or use larger inputs.")
     else:
         why = say(
-            "The layer was built for another size than the one that reaches it. Nothing can be trained until they agree."
+            "The layer was built for another size than the one that "
+            "reaches it. Nothing can be trained until they agree."
         )
         remedy = _remedy(trouble)
     return Finding(
@@ -83,12 +86,13 @@ def _pointless(graph: Graph) -> Iterator[Finding]:
                 used.append(node)
     if not used:
         return
-    kernel = "×".join(str(size) for size in used[0].input_shapes[1][2:])
+    window = "×".join(str(size) for size in used[0].input_shapes[1][2:])
     evidence = say(
-        "{count} convolution(s), the first {kernel}, work on a map of a single cell.", count=len(used), kernel=kernel
+        "{count} convolution(s), the first {kernel}, work on a map of a single cell.", count=len(used), kernel=window
     )
     why = say(
-        "All other cells under the window are padding, so most of its weights never meet data. The input is too small for so many strides."
+        "All other cells under the window are padding, so most of its weights "
+        "never meet data. The input is too small for so many strides."
     )
     remedy = say("Use fewer strides and poolings (a small-image stem), or larger inputs.")
     yield Finding(CODE, FAULT, "warning" if len(used) > 1 else "note", used[0].where, evidence, why, remedy)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW116", "symmetric-init"
 
@@ -15,7 +15,8 @@ _GATES = 4  # a recurrent weight stacks up to four gates, whose rows differ from
 
 
 def rule(case: Case) -> Iterator[Finding]:
-    """Constant weights are suspects only: a zero-initialised branch or head breaks its symmetry at the first steps. So step.
+    """Constant weights are suspects only: a zero-initialised branch or head breaks its symmetry at the first steps.
+    So step.
 
     Proved on a copy: after three small steps the rows that began equal still are.
     """
@@ -41,12 +42,14 @@ def rule(case: Case) -> Iterator[Finding]:
     remedy = say(
         "Initialise weights at random (torch's default, Kaiming or Xavier); constants are for biases and norms."
     )
-    severity = "error" if after is not None else "warning"
+    severity: Severity = "error" if after is not None else "warning"
     yield Finding(CODE, FAULT, severity, suspects[0], evidence, why, remedy, proven=after is not None)
 
 
 def _alike(weight: Tensor) -> bool:
-    """Whether the rows (output units) are equal, within each of up to four stacked gates. Norms' vectors do not count."""
+    """Whether the rows (output units) are equal, within each of up to four stacked gates. Norms' vectors do not
+    count.
+    """
     if weight.dim() < 2 or weight.shape[0] < 2:
         return False
     rows = weight.detach().reshape(weight.shape[0], -1).float()

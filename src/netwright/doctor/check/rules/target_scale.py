@@ -29,14 +29,16 @@ def rule(case: Case) -> Iterator[Finding]:
             rms=rms,
         )
         why = say(
-            "Thousands of steps go into moving the output to the right size, or the large errors make the first gradients explode."
+            "Thousands of steps go into moving the output to the right size, "
+            "or the large errors make the first gradients explode."
         )
     elif 0 < target.std < _SMALL and rms > 10 * target.rms:
         evidence = say(
             "Targets vary by {std:.2g} only; the untrained output is of size {rms:.2g}.", std=target.std, rms=rms
         )
         why = say(
-            "The output's own noise is far larger than what is to be predicted, so the loss looks small whatever is learned."
+            "The output's own noise is far larger than what is to be "
+            "predicted, so the loss looks small whatever is learned."
         )
     else:
         return

@@ -52,7 +52,8 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
         return
     evidence = say("{loss} on targets that are {kind}.", loss=loss.name, kind=kind)
     why = say(
-        "A distance treats classes as points on a line, and its gradient vanishes exactly where a squashed output is confidently wrong."
+        "A distance treats classes as points on a line, and its gradient "
+        "vanishes exactly where a squashed output is confidently wrong."
     )
     two = target.kind == "binary"
     remedy = (
@@ -71,7 +72,8 @@ def _binary(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]
         count = case.output.shape[-1]
         evidence = say("{loss} on one-hot targets: exactly one of {count} in every row.", loss=loss.name, count=count)
         why = say(
-            "It solves {count} separate questions, most of them nearly always answered no, and the outputs need not sum to 1.",
+            "It solves {count} separate questions, most of them nearly "
+            "always answered no, and the outputs need not sum to 1.",
             count=count,
         )
         remedy = say("Use cross-entropy with class numbers as targets.")
@@ -81,7 +83,8 @@ def _binary(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]
             "{loss} on targets from {low:.3g} to {high:.3g}.", loss=loss.name, low=target.low, high=target.high
         )
         why = say(
-            "Binary cross-entropy is defined for targets between 0 and 1. Outside, it has no minimum and runs to minus infinity."
+            "Binary cross-entropy is defined for targets between 0 and 1. "
+            "Outside, it has no minimum and runs to minus infinity."
         )
         if target.kind in {"class", "tokens"} and len(target.counts) > 2:
             remedy, name = say("Use cross-entropy with one output a class."), "cross-entropy"

@@ -39,7 +39,8 @@ def _noisy(case: Case) -> Iterator[Finding]:
         share = float((one - two).double().abs().mean() / one.double().abs().mean().clamp(min=1e-12))
         evidence += say(": two passes over the same batch differ by {share:.0%}", share=share)
     why = say(
-        "Predictions are random and worse than they could be. F.dropout does not know the network's mode unless it is told."
+        "Predictions are random and worse than they could be. F.dropout "
+        "does not know the network's mode unless it is told."
     )
     remedy = say("Write F.dropout(x, p, training=self.training), or use nn.Dropout.")
     yield Finding(
