@@ -9,7 +9,7 @@ from netwright.core.errors import ConfigError, DataError, ResourceError
 from netwright.data.augment import Augment, build_augment
 from netwright.data.batching import Batch, BatchSource, Order, Resident, Streaming, Windows
 from netwright.data.dataset import Dataset, TensorDataset
-from netwright.data.preprocess import ImagePreprocessor
+from netwright.data.normalising import ImagePreprocessor
 from netwright.data.schema import Schema, Target
 
 CLASSES = ("a", "b", "c")

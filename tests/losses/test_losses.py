@@ -272,6 +272,17 @@ def test_wrong_shapes_are_named_in_a_step() -> None:
 
 
 @every
+def test_data_that_a_loss_is_not_for_are_refused_in_words(name: str) -> None:
+    """Class targets are for some losses; all others say so rather than fail inside torch."""
+    try:
+        value = build_loss(name)(draw(6, 4), labels(4, 6))
+    except ConfigError as error:
+        assert "loss" in str(error)
+    else:
+        assert torch.isfinite(value) and name in ("cross-entropy", "focal", "dice", "triplet")
+
+
+@every
 def test_every_loss_is_built_with_all_that_data_may_bind(name: str) -> None:
     made = build(catalog().load(name), {}, "loss", {"num_classes": 4, "class_counts": [1, 2, 3, 4]})
     assert isinstance(made, Loss)

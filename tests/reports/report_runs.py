@@ -1,4 +1,4 @@
-"""Run folders as the report meets them, made up but lifelike: whole ones, and every way in which one can be half there."""
+"""Run folders as the report meets them, made up but lifelike."""
 
 import json
 import math
@@ -104,8 +104,8 @@ class RunFolder:
     def data(self, classes: dict[str, int] | None = None, **changes: Any) -> "RunFolder":
         counts = classes if classes is not None else dict.fromkeys(FASHION, 540)
         base = {
-            "name": "fashion-mnist", "origin": "Zalando Research", "licence": "MIT", "method": "official,
-            then stratified",
+            "name": "fashion-mnist", "origin": "Zalando Research", "licence": "MIT",
+            "method": "official, then stratified",
             "sizes": {"train": 5400, "validation": 600, "test": 1000}, "seed": 0, "problems": [], "test_looks": 1,
             "sha256": {"train": "a3" * 32, "validation": "7c" * 32, "test": "e1" * 32}, "classes": counts,
         }  # fmt: skip

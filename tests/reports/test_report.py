@@ -152,7 +152,9 @@ def test_killed_run_without_a_sign_of_life(tmp_path: Path) -> None:
 def test_one_file_is_enough(tmp_path: Path, name: str) -> None:
     run = RunFolder(tmp_path / "run")
     {"config.yaml": lambda: run.text(name, CONFIG), "metrics.jsonl": run.log, "summary.json": run.summary}[name]()
-    assert "verdict" in page(run).sections
+    read = page(run)
+    assert "verdict" in read.sections and "No findings were recorded." in read.text
+    assert ("Not finished yet" in read.text) is (name != "summary.json")
 
 
 def test_damaged_files_are_named_and_passed_over(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_not_finite_values_are_marked(tmp_path: Path) -> None:
     ]
     run = RunFolder(tmp_path / "run").lines("metrics.jsonl", rows)
     read = page(run.summary(status="diverged", metrics={}, expect={}, note="NaN in hidden.0"))
-    assert "not finite from step 5" in read.text and "NaN in hidden.0" in read.text
+    assert "not finite from step 5" in read.text and "NaN in hidden.0." in read.text
     assert "nan" not in " ".join(read.attributes("d")).lower()
     for hover in read.attributes("data-hover"):
         assert json.loads(hover, parse_constant=pytest.fail)
@@ -309,8 +311,11 @@ def test_repeated_findings_are_shown_once_and_errors_first(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("doctor", "off"), [("off", True), (False, True), ("advise", False)])
 def test_doctor_off_is_not_a_clean_bill(tmp_path: Path, doctor: object, off: bool) -> None:
-    read = page(RunFolder(tmp_path / "run").summary().json("config.yaml", {"doctor": doctor}))
+    read = page(
+        RunFolder(tmp_path / "run").summary().text("findings.jsonl", "").json("config.yaml", {"doctor": doctor})
+    )
     assert ("The doctor was off in this run." in read.text) is off
+    assert ("The doctor found nothing" in read.text) is not off
 
 
 def test_test_looks_are_said(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`netwright predict`: one JSON line an input."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -89,11 +90,22 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as training data are; a target column among them does no harm."""
     if not path.is_file():
         raise DataError("{path} is neither a file nor a row as JSON", path=path)
-    from netwright.data.sources.delimited import _read as read_table
+    if path.suffix.lower() in (".parquet", ".pq"):
+        from netwright.core.errors import need
 
-    table = read_table(path, None, "utf-8", None)
-    for place, *cells in zip(table.lines.tolist(), *table.columns.values(), strict=True):
-        yield f"{path}{table.unit}{place}", dict(zip(table.columns, cells, strict=True))
+        for number, row in enumerate(need("pyarrow.parquet", "tables").read_table(path).to_pylist(), start=1):
+            yield f"{path} row {number}", row
+        return
+    from netwright.data.sources.delimited import read_lines
+
+    lines, problems = read_lines(path, "utf-8")
+    if problems:
+        raise DataError("{problem}", problem=problems[0])
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        yield from ((f"{path}:{number}", _json(text)) for number, text in enumerate(lines, start=1) if text.strip())
+        return
+    reader = csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=lines[0].count))
+    yield from ((f"{path}:{reader.line_num}", row) for row in reader)
 
 
 def _json(text: str) -> Any:

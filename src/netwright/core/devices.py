@@ -48,6 +48,8 @@ def choose_device(wanted: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wanted)
+        if device.type == "meta":
+            raise RuntimeError(wanted)  # holds shapes only; nothing can be learnt there
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         have = ["cpu"] + (["cuda"] if torch.cuda.is_available() else []) + (["mps"] if torch.backends.mps.is_available() else [])

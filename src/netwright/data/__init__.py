@@ -6,7 +6,7 @@
 from netwright.data.bundle import DataBundle
 from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
 from netwright.data.describe import Description, describe
-from netwright.data.load import load_data
+from netwright.data.load import load_data, load_like
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Column, Schema, Target
 from netwright.data.seal import SealedDataset
@@ -28,4 +28,5 @@ __all__ = [
     "fetch",
     "list_data",
     "load_data",
+    "load_like",
 ]

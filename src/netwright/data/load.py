@@ -13,10 +13,12 @@ import torch
 
 from netwright.core.errors import ConfigError, DataError, suggest
 from netwright.core.schemas import arguments, parameters
+from netwright.data.alike import recoded
 from netwright.data.bundle import DataBundle, bundle, environment_bundle
-from netwright.data.dataset import Dataset
+from netwright.data.dataset import Dataset, TensorDataset
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import Bad, missing_file
+from netwright.data.schema import Schema
 from netwright.data.sources import arrays, delimited, frames, image_folder, text
 from netwright.data.sources.builtin import BUILTIN, load_builtin
 from netwright.data.sources.joined import join_loaded
@@ -24,7 +26,7 @@ from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.split import split_rule
 from netwright.data.targets import Wanted
 
-__all__ = ["load_data"]
+__all__ = ["load_data", "load_like"]
 
 _PATHS = ("path", "validation_path", "test_path")
 _TEXT = (".txt", ".text", ".md")
@@ -76,6 +78,38 @@ def load_data(
     return bundle(loaded, rule)
 
 
+def load_like(spec: Any, schema: Schema, *, base: Path | None = None) -> Dataset:
+    """New data to measure a trained network on, read by the schema of its training; the test part, where there is one.
+
+    Args:
+        spec: as for `load_data`; the target is the schema's.
+
+    Raises:
+        ConfigError, DataError, MissingExtra: as `load_data`; also data of another kind, shape or with other classes.
+    """
+    given: dict[str, Any] = {"like": schema}
+    if schema.target.kind in ("class", "number", "multilabel"):
+        given["target_kind"] = schema.target.kind
+    loaded, _ = _load(spec, given, base)
+    dataset, got = loaded.dataset, loaded.dataset.schema
+    if not _fits(got, schema):
+        template = "the data are {got}, the model was trained on {wanted}; give data like that"
+        raise DataError(template, got=got, wanted=schema)
+    if isinstance(dataset, TensorDataset):
+        targets = recoded(dataset.targets, got.target, schema.target, loaded.origin.source)
+        dataset = TensorDataset(dataset.inputs, targets, schema, dataset.name, dataset.problems)
+    return dataset.subset(loaded.official["test"]) if "test" in loaded.official else dataset
+
+
+def _fits(got: Schema, wanted: Schema) -> bool:
+    """Whether data can be measured by a network trained on `wanted`; tables are alike in the columns that they use."""
+    if got.kind != wanted.kind or got.target.kind != wanted.target.kind:
+        return False
+    if got.kind == "table":
+        return [column.name for column in got.features] == [column.name for column in wanted.features]
+    return got.input_shape == wanted.input_shape
+
+
 def _load(spec: Any, given: Mapping[str, Any], base: Path | None) -> tuple[Loaded, dict[str, Any]]:
     """The examples, and what the section says about splitting."""
     if isinstance(spec, str | os.PathLike):
@@ -102,7 +136,10 @@ def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) 
         values = arguments(source, spec, "data", given)
         values.pop("split", None)
         return source(**values)
-    if not isinstance(spec.get("path"), str | os.PathLike):
+    if "path" in spec and (not isinstance(spec["path"], str | os.PathLike) or not str(spec["path"]).strip()):
+        template = "data.path={got!r} does not fit; expected the path of a file or a folder"
+        raise ConfigError(template, path="data.path", got=spec["path"])
+    if "path" not in spec:
         near = "".join(suggest(key, ("name", "path", "environment")) for key in list(spec)[:1])
         raise ConfigError(
             "data needs a path or a name (got {got}){near}",
@@ -165,7 +202,7 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         return Loaded(spec, Origin("given in Python"), total, spec.problems)
     if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
         if frames.frame_columns(spec[0]) is not None:
-            return _frame_and_series(spec[0], spec[1], kind)
+            return _frame_and_series(spec[0], spec[1], {key: value for key, value in given.items() if key != "target"})
         return arrays.load_arrays(spec[0], spec[1], target_kind=kind)
     if frames.frame_columns(spec) is not None:
         return frames.load_frame(spec, **given)
@@ -179,7 +216,7 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
     raise ConfigError(template, path="data", kind=type(spec).__name__)
 
 
-def _frame_and_series(frame: Any, targets: Any, kind: Wanted | None) -> Loaded:
+def _frame_and_series(frame: Any, targets: Any, given: Mapping[str, Any]) -> Loaded:
     """(X, y) as scikit-learn's users write it, X being a data frame."""
     import numpy as np
 
@@ -190,7 +227,7 @@ def _frame_and_series(frame: Any, targets: Any, kind: Wanted | None) -> Loaded:
     if len(values) != len(next(iter(columns.values()), [])):
         template = "{inputs} inputs but {targets} targets; give one target an example"
         raise DataError(template, inputs=len(next(iter(columns.values()), [])), targets=len(values))
-    return frames.load_columns({**columns, name: values}, target=name, target_kind=kind)
+    return frames.load_columns({**columns, name: values}, target=name, **given)
 
 
 def _environment(spec: Mapping[str, Any]) -> DataBundle:
@@ -237,6 +274,7 @@ def _frame(
     ignore: list[str] | None = None,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
+    like: Schema | None = None,
 ) -> Loaded:
     """A section made in Python, with a data frame in it."""
-    return frames.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad)
+    return frames.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad, like=like)

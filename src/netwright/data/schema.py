@@ -101,6 +101,10 @@ class Schema:
             sizes |= {"in_features": math.prod(self.input_shape), "num_actions": len(self.target.classes)}
         return sizes
 
+    def __str__(self) -> str:
+        classes = f" of {len(self.target.classes)}" if self.target.kind == "class" else ""
+        return f"{self.kind} {self.input_shape} with target {self.target.kind}{classes}"
+
     def default_task(self) -> str:
         """The task these data are for.
 

@@ -19,6 +19,7 @@ from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
 from netwright.data.normalising import ImagePreprocessor
+from netwright.experiment.compatible import check_sizes, check_task, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.sources import SourceMaker
 from netwright.models.layers import LayerStack
@@ -72,7 +73,11 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
         ConfigError: what the config names does not fit the data or each other.
         DataError: data that cannot be used.
     """
-    given = given or Given()
+    with config.placing():
+        return _assemble(config, folder, given or Given(), quiet)
+
+
+def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assembly:
     settings = config.train
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -83,6 +88,7 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
     task_name, task_values = config.named("task")
     assert task_name is not None
     factory = TASKS.load(task_name)
+    check_task(task_name, factory, bundle.schema)
     preprocess = _preprocessor(bundle, factory)
     model, model_recipe = build_network(config, bundle.schema.sizes(), bundle.schema.input_shape, given.model)
     precision = choose_precision(settings.precision, device, model)
@@ -124,6 +130,7 @@ def build_network(
         arguments = schemas.arguments(factory, values, "model", {**sizes, "input_shape": list(input_shape)})
     else:
         factory = models.catalog().load(name)
+        check_sizes(name, {**sizes, **values}, config.named("task")[0])
         arguments = schemas.arguments(factory, values, "model", sizes)
     return factory(**arguments), {"name": name or "layers", "arguments": _jsonable(arguments)}
 
@@ -174,7 +181,7 @@ def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
     """Fill in what the config leaves to the data."""
     chosen: dict[str, Any] = {}
     if config.sections.task is None:
-        chosen["task"] = bundle.schema.default_task()
+        chosen["task"] = default_task(bundle.schema)
     task_name = chosen.get("task") or config.named("task")[0]
     factory = TASKS.load(task_name)
     if config.sections.model is None and given.model is None:
@@ -227,7 +234,7 @@ def _updaters(
     plan = optim.split_spec(config.sections.optimizer)
     updaters: dict[str, Updater] = {}
     for phase in dict.fromkeys(task.phases):  # a phase may come several times in a step
-        optimizer = plan.build(model.get_submodule(phase.part) if phase.part else model)
+        optimizer = plan.build(part_of(model, phase.part, config.named("task")[0]))
         schedule = plan.build_schedule(optimizer, updates * task.phases.count(phase))
         updaters[phase.name] = Updater(optimizer, schedule, _clip(plan), plan.l1)
     return updaters, plan.build_average(model, updates * len(task.phases))

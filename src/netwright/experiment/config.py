@@ -8,6 +8,7 @@ import copy
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -56,9 +57,14 @@ class Config:
         """The same config with sections that were left out filled in."""
         return replace(self, sections=replace(self.sections, **chosen), values={**self.values, **chosen})
 
-    def placed(self, error: ConfigError) -> ConfigError:
-        """The same mistakes with file and line, for those found only when the data and the network are there."""
-        return ConfigError.of(placed(located(problem, self.values), self.marks) for problem in error.problems)
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Give file and line to mistakes that are found only when the data and the network are there."""
+        try:
+            yield
+        except ConfigError as error:
+            problems = [placed(located(problem, self.values), self.marks) for problem in error.problems]
+            raise ConfigError.of(problems) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it stands in the run's config.yaml."""

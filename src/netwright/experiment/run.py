@@ -22,6 +22,7 @@ from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
 from netwright.experiment.config import load_config
+from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
 from netwright.experiment.record import write_findings, write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
@@ -113,16 +114,25 @@ def open_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     summary = read_json(folder / "summary.json")
-    findings = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
-    return Run(folder, summary["metrics"], findings, summary["seconds"], summary["model"], expectations=summary["expect"])
+    try:
+        findings = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
+        expected = summary["expect"]
+        return Run(folder, summary["metrics"], findings, summary["seconds"], summary["model"], expectations=expected)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        template = "{folder} holds a damaged summary.json or findings.jsonl ({error}); train again"
+        raise CheckpointError(template, folder=folder, error=repr(error)) from error
 
 
 def _run(made: Assembly, resumed: bool) -> Run:
     session, folder = made.session, made.session.folder
     findings = check_assembly(made) if made.config.sections.doctor != "off" else []
-    write_start(made, _architecture(made), findings)
+    with made.config.placing():
+        check_fit(made, findings)
+    architecture = _architecture(made)
+    restored = resumed and session.restore()  # before anything is written: what cannot be resumed stays as it is
+    write_start(made, architecture, findings)
     _announce(made, findings)
-    if resumed and session.restore():
+    if restored:
         log.info(say("resumed at step {step} of {total}", step=session.progress.step, total=session.total_steps))
     try:
         with graceful_exit(session):
@@ -173,9 +183,8 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
 
 def _finished(folder: Path) -> Run | None:
     path = folder / "summary.json"
-    if path.is_file() and read_json(path).get("status") == "finished":
-        return open_run(folder)
-    return None
+    summary = read_json(path) if path.is_file() else None
+    return open_run(folder) if isinstance(summary, dict) and summary.get("status") == "finished" else None
 
 
 def _architecture(made: Assembly) -> Architecture | None:

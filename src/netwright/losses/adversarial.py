@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.core.schemas import Probability
-from netwright.losses.base import Loss, Reduction, reduced, wide
+from netwright.losses.base import Loss, Reduction, demand, reduced, wide
 
 __all__ = ["Adversarial", "gradient_penalty"]
 
@@ -43,6 +43,8 @@ class Adversarial(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The discriminator's loss from real scores (`prediction`) and fake scores (`target`)."""
+        fits = isinstance(target, Tensor) and target.is_floating_point()
+        demand(fits, "adversarial", "scores of real and of fake examples", prediction, target)
         return self.discriminator(prediction, target)
 
     def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor:

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 
 from netwright.core.errors import ConfigError
 
-__all__ = ["Expects", "Loss", "Reduction", "TargetKind", "aligned", "class_axis", "classes_last", "reduced", "wide"]
+__all__ = [
+    "Expects",
+    "Loss",
+    "Reduction",
+    "TargetKind",
+    "aligned",
+    "class_axis",
+    "classes_last",
+    "demand",
+    "reduced",
+    "wide",
+]
 
 Reduction = Literal["mean", "sum", "none"]
 Expects = Literal["logits", "probabilities", "values"]
@@ -101,6 +112,23 @@ def classes_last(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if target.is_floating_point():
         return rows, _rows(target, axis).to(rows.dtype)
     return rows, target.reshape(-1).long()
+
+
+def demand(fits: bool, name: str, wanted: str, prediction: Any, target: Any) -> None:
+    """Refuse a batch that a loss is not made for, naming what it wants.
+
+    Raises:
+        ConfigError: `fits` is false.
+    """
+    if not fits:
+        template = "loss {name} wants {wanted}; got predictions {got} and targets {given}; choose a loss for these data"
+        raise ConfigError(template, path="loss", name=name, wanted=wanted, got=_told(prediction), given=_told(target))
+
+
+def _told(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
 
 
 def _rows(values: Tensor, axis: int) -> Tensor:

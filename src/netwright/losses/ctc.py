@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.core.schemas import Count
-from netwright.losses.base import Loss, Reduction, wide
+from netwright.losses.base import Loss, Reduction, demand, wide
 
 __all__ = ["CTC"]
 
@@ -37,6 +37,8 @@ class CTC(Loss):
     def forward(self, prediction: Tensor, target: Tensor | tuple[Tensor, ...]) -> Tensor:
         """The loss of a batch; `none` gives a value a sequence."""
         symbols_BS, *sizes = target if isinstance(target, tuple) else (target,)
+        fits = prediction.dim() == 3 and symbols_BS.dim() == 2 and not symbols_BS.is_floating_point()
+        demand(fits, "ctc", "scores (B, T, V) and symbols (B, S)", prediction, symbols_BS)
         lengths_B = sizes[0] if sizes else (symbols_BS >= 0).sum(1)
         full = torch.full((len(prediction),), prediction.shape[1], dtype=torch.long, device=prediction.device)
         frames_B = sizes[1] if len(sizes) > 1 else full

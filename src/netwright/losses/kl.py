@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.core.schemas import Positive
-from netwright.losses.base import Loss, Reduction, classes_last, reduced
+from netwright.losses.base import Loss, Reduction, classes_last, demand, reduced
 
 __all__ = ["KLDivergence"]
 
@@ -42,6 +42,7 @@ class KLDivergence(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
+        demand(target.is_floating_point(), "kl", "distributions as targets", prediction, target)
         scores_NK, target_NK = classes_last(prediction, target)
         said_NK = F.log_softmax(scores_NK / self.temperature, 1)
         if self.targets == "logits":

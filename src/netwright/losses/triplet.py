@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.core.schemas import NonNegative
-from netwright.losses.base import Loss, Reduction, reduced, wide
+from netwright.losses.base import Loss, Reduction, demand, reduced, wide
 
 __all__ = ["Triplet", "distances"]
 
@@ -46,6 +46,8 @@ class Triplet(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
+        fits = prediction.dim() == 2 and target.shape in (prediction.shape[:1], (len(prediction), 1))
+        demand(fits, "triplet", "embeddings (B, D) and kinds (B,)", prediction, target)
         embedding_BD = F.normalize(wide(prediction), dim=1) if self.normalize else wide(prediction)
         apart_BB = distances(embedding_BD)
         like_BB = target.view(-1, 1) == target.view(1, -1)

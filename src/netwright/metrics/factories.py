@@ -54,12 +54,9 @@ def iou(layout: Layout) -> Metric:
 
 def ece(layout: Layout) -> Metric:
     """How far confidence is from accuracy, over 15 bins: of the top class; for binary, of yes (Guo et al., 2017)."""
-    options = {"n_bins": _BINS, "norm": "l1", "validate_args": False}
-    return (
-        BinaryCalibrationError(**options)
-        if layout.task == "binary"
-        else MulticlassCalibrationError(layout.width, **options)
-    )
+    if layout.task == "binary":
+        return BinaryCalibrationError(_BINS, validate_args=False)
+    return MulticlassCalibrationError(layout.width, _BINS, validate_args=False)
 
 
 def auroc(layout: Layout) -> Metric:

@@ -64,7 +64,8 @@ def parameter_groups(
         fresh: dict[str, Any] = {"params": [], "lr": lr * scale, "weight_decay": decay}
         groups.setdefault((id(parameter) in spared, scale), fresh)["params"].append((name, parameter))
     if not groups:
-        raise ConfigError("nothing to train: no parameter of {kind} requires a gradient", kind=type(module).__name__)
+        template = "nothing to train: no parameter of {kind} requires a gradient; freeze less, or give the model layers with weights"
+        raise ConfigError(template, path="optimizer.freeze" if rules.freeze else "model", kind=type(module).__name__)
     return list(groups.values())
 
 

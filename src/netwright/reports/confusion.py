@@ -108,7 +108,7 @@ def _picture(matrix: list[list[int]]) -> str:
         for column, value in enumerate(row):
             share = value / total
             alpha = (
-                0 if not value else round(255 * (share**0.8 if column == index else min(1.0, 0.25 + math.sqrt(share))))
+                0 if not value else round(255 * (share**0.8 if column == index else min(1.0, 0.4 + math.sqrt(share))))
             )
             lines += bytes((*(INK if column == index else WRONG), alpha))
     header = struct.pack(">IIBBBBB", size, size, 8, 6, 0, 0, 0)

@@ -47,7 +47,8 @@ def _view(run: RunRecord) -> dict[str, Any]:
         "lang": "zh-CN" if language() == "zh" else "en",
         "run": run,
         "title": run.name,
-        "status": value_name(run.summary.get("status") or "") or say("unknown"),
+        "status": value_name(run.summary.get("status") or "running"),
+        "pause": "" if language() == "zh" else " ",  # between sentences
         "verdict": verdict,
         "figures": sections.figures(run, verdict),
         "metrics": sections.metrics_table(run, verdict.headline.key if verdict.headline else ""),

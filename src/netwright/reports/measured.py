@@ -1,7 +1,7 @@
 """The figures of a run, and the one that its verdict rests on.
 
-The baseline is what a model gets that ignores its input (the commonest class, the mean, a uniform guess): a figure below
-or near it is no learning, however good it looks.
+The baseline is what a model gets that ignores its input (the commonest class, the mean, a uniform guess): a figure
+below or near it is no learning, however good it looks.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Headline:
 def headline_of(run: RunRecord) -> Headline | None:
     """What was expected comes first, then what was monitored; of the splits test, else validation, else train."""
     measured, wishes = results(run), expected(run)
+    if run.summary.get("status") == "diverged" and not any(run.part("metrics").values()):
+        return None  # the last loss before it broke is no figure of merit
     monitor, mode = monitored(run)
     logged = {key for split in measured.values() for key in split}
     telling = [key for key in TELLING if key in logged]

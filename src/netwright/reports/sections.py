@@ -94,7 +94,12 @@ def findings(run: RunRecord) -> dict[str, Any]:
     items = sorted(once.values(), key=lambda item: SEVERITIES.index(item["severity"]))
     counts = [(name, value_name(name), sum(item["severity"] == name for item in items)) for name in SEVERITIES]
     left_out = max(0, len(items) - MOST_FINDINGS)
-    return {"items": items[:MOST_FINDINGS], "counts": [each for each in counts if each[2]], "left_out": left_out}
+    return {
+        "items": items[:MOST_FINDINGS],
+        "counts": [each for each in counts if each[2]],
+        "left_out": left_out,
+        "recorded": (run.folder / "findings.jsonl").is_file(),
+    }
 
 
 def _finding(raw: dict[str, Any], severity: str) -> dict[str, Any]:
@@ -126,6 +131,7 @@ def _chart(run: RunRecord, topic: Topic, monitor: str) -> Chart:
     title = say("losses by part") if topic.key == "losses" else metric_name(topic.key)
     if split_names and len(topic.series) == 1:
         title = say("{metric} ({split})", metric=title, split=value_name(topic.series[0].name))
+        lines = [(each, name, "v") for each, name, _ in lines]  # grey is for what stands behind another line
     best, guide = None, None
     validated = any(each.name == "validation" for each in topic.series)
     if validated and topic.key in (monitor, "loss"):

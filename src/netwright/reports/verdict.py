@@ -33,7 +33,7 @@ class Verdict:
 def judge(run: RunRecord) -> Verdict:
     """The verdict on a run, from its figures, its status and the doctor's errors."""
     headline = headline_of(run)
-    status = str(run.summary.get("status") or "")
+    status = str(run.summary.get("status") or "running")  # no summary yet: it ended or was looked at early
     learned = _learned(run, headline)
     short = [key for key, wish in expected(run).items() if wish.get("ok") is False]
     level, sentence = _sentence(status, learned, short, bool(expected(run)))
@@ -107,17 +107,23 @@ def _progress(run: RunRecord, headline: Headline) -> list[str]:
 def _state(run: RunRecord, status: str) -> list[str]:
     """What a run that did not come to its end owes the reader: how far it got, and whether it still lives."""
     if status not in (*UNFINISHED, "diverged", "failed"):
-        return [str(run.summary["note"])] if run.summary.get("note") else []
+        return _note(run)
     rows = [*run.train[-1:], *run.validation[-1:]]
     step = max(finite([run.summary.get("steps"), *(row.get("step") for row in rows)]), default=None)
     said = [] if step is None else [say("It got to step {step}.", step=f"{step:,.0f}")]
-    said += [str(run.summary["note"])] if run.summary.get("note") else []
+    said += _note(run)
     log = run.folder / "metrics.jsonl"
     if status == "running" and log.is_file() and time.time() - log.stat().st_mtime > SILENT_AFTER:
         said.append(
             say("Nothing has been logged for a while: the process has probably ended; resume it as shown below.")
         )
     return said
+
+
+def _note(run: RunRecord) -> list[str]:
+    """What the run says of its own end, as a sentence."""
+    note = str(run.summary.get("note") or "").strip()
+    return [note[0].upper() + note[1:] + ("" if note[-1] in ".!?。" else ".")] if note else []
 
 
 def _learned(run: RunRecord, headline: Headline | None) -> bool | None:

@@ -61,6 +61,8 @@ class Task(ABC):
     default_loss: str | None = None  # None: the task makes its own
     default_metrics: tuple[str, ...] = ()
     input_range: tuple[float, float] | None = None
+    data_kinds: tuple[str, ...] = ()  # of `Schema.kind` that it can learn from; none: any
+    target_kinds: tuple[str, ...] = ()  # of `Target.kind`; none: any, or no target
 
     @abstractmethod
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:

@@ -41,6 +41,7 @@ class Classification(Task):
     monitor = "accuracy"
     sense = "max"
     default_loss = "cross-entropy"
+    target_kinds = ("class",)
     default_metrics = ("accuracy", "f1", "auroc", "ece")
 
     def __init__(

@@ -56,6 +56,7 @@ class AdversarialGeneration(Task):
     name = "gan"
     phases: tuple[Phase, ...] = (_DISCRIMINATOR, _GENERATOR)
     input_range = (-1.0, 1.0)
+    data_kinds = ("image",)
 
     def __init__(
         self,

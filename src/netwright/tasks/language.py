@@ -41,6 +41,7 @@ class LanguageModeling(Task):
     name = "language-modeling"
     monitor = "loss"
     default_loss = "cross-entropy"
+    target_kinds = ("next-token",)
 
     def __init__(
         self,

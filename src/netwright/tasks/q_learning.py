@@ -46,6 +46,7 @@ class QLearning(Task):
     monitor = "return_mean"
     sense = "max"
     default_loss = "huber"
+    target_kinds = ("action",)
 
     def __init__(
         self,

@@ -57,6 +57,7 @@ class Regression(Task):
     monitor = "rmse"
     sense = "min"
     default_loss = "mse"
+    target_kinds = ("number",)
     default_metrics = ("rmse", "mae", "r2")
 
     def __init__(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -85,6 +86,8 @@ def read(path: Path) -> dict[str, Any]:
         CheckpointError: a file is missing or not the one that was written.
     """
     manifest = read_json(path / "manifest.json")
+    if not isinstance(manifest, dict) or not {"state.json", "tensors.safetensors"} <= manifest.keys():
+        raise CheckpointError("{path} is no list of a checkpoint's files", path=path / "manifest.json")
     contents = {}
     for name, digest in manifest.items():
         try:
@@ -93,7 +96,10 @@ def read(path: Path) -> dict[str, Any]:
             raise CheckpointError("{path} cannot be read ({error})", path=path / name, error=error.strerror) from error
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError("{path} is not what was written (SHA-256 differs)", path=path / name)
-    return _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
+    try:
+        return _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise CheckpointError("{path} cannot be read ({error})", path=path, error=repr(error)) from error
 
 
 def _flatten(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from netwright.core import records, seeds
-from netwright.core.errors import NetwrightError
+from netwright.core.errors import CheckpointError, NetwrightError
 from netwright.data.batching import Batch, BatchSource
 from netwright.tasks.base import StepOutput, Task
 from netwright.training import checkpoints
@@ -157,11 +157,20 @@ class Session:
         self.notify("saved")
 
     def restore(self) -> bool:
-        """Go back to the newest whole checkpoint; False where there is none."""
+        """Go back to the newest whole checkpoint; False where there is none.
+
+        Raises:
+            CheckpointError: all are damaged, or of another network or config.
+        """
         state = checkpoints.newest(self.folder / "checkpoints")
         if state is None:
             return False
-        self.load_state(state)
+        try:
+            self.load_state(state)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:160]
+            template = "the checkpoint of {folder} does not fit its config ({reason}); resume with the config it began with"
+            raise CheckpointError(template, folder=self.folder, reason=reason) from error
         return True
 
     def state(self) -> dict[str, Any]:

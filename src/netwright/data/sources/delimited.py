@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from netwright.core.errors import DataError, need
 from netwright.core.messages import say
+from netwright.data.alike import table_like
 from netwright.data.dataset import BadRow
 from netwright.data.policy import Bad, missing_file, settle
+from netwright.data.schema import Schema
 from netwright.data.sources.loaded import PARTS, Loaded, Origin
 from netwright.data.table import RawTable, join, load_table
 from netwright.data.targets import Wanted
@@ -37,6 +39,7 @@ def load(
     test_path: str | None = None,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
+    like: Schema | None = None,
 ) -> Loaded:
     """A table in a file: `.csv`, `.tsv`, `.jsonl`, `.parquet`.
 
@@ -44,6 +47,7 @@ def load(
         target: the column to predict, or several.
         ignore: columns that are no features.
         validation_path, test_path: files of an official split; `path` is then the training part.
+        like: a settled schema to read by, for new data (`load_like`).
 
     Raises:
         DataError: see `table.load_table`; also missing, empty or undecodable files.
@@ -55,6 +59,8 @@ def load(
         if file is not None
     }
     table = join(tables) if len(tables) > 1 else tables[0]
+    if like is not None:
+        return table_like(table, Path(path).name, Origin(path), like, bad)
     return load_table(
         table, Path(path).name, Origin(path), target=target, target_kind=target_kind, ignore=ignore or (), bad=bad
     )

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netwright.data.alike import table_like
 from netwright.data.policy import Bad
+from netwright.data.schema import Schema
 from netwright.data.sources.delimited import arrow_column
 from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.table import RawTable, load_table
@@ -24,9 +26,12 @@ def load_frame(
     target_kind: Wanted | None = None,
     ignore: Sequence[str] = (),
     bad: Bad | None = None,
+    like: Schema | None = None,
 ) -> Loaded:
     """A pandas or polars frame, or an Arrow table. Errors: see `table.load_table`."""
-    return load_columns(frame_columns(frame) or {}, target=target, target_kind=target_kind, ignore=ignore, bad=bad)
+    return load_columns(
+        frame_columns(frame) or {}, target=target, target_kind=target_kind, ignore=ignore, bad=bad, like=like
+    )
 
 
 def load_columns(
@@ -36,10 +41,16 @@ def load_columns(
     target_kind: Wanted | None = None,
     ignore: Sequence[str] = (),
     bad: Bad | None = None,
+    like: Schema | None = None,
 ) -> Loaded:
-    """Columns by name; rows count from 0, as data frames do. Errors: see `table.load_table`."""
+    """Columns by name; rows count from 0, as data frames do. Errors: see `table.load_table`.
+
+    `like` is a settled schema to read by, for new data (`load_like`).
+    """
     lines = np.arange(len(next(iter(columns.values()), [])))
     table = RawTable("table", columns, lines, unit=" row ")
+    if like is not None:
+        return table_like(table, "table", _GIVEN, like, bad)
     return load_table(table, "table", _GIVEN, target=target, target_kind=target_kind, ignore=ignore, bad=bad)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from netwright.core.errors import DataError
 from netwright.core.messages import say
 from netwright.core.schemas import Size
+from netwright.data.alike import class_codes
 from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
 from netwright.data.pictures import SUFFIXES, read_picture
 from netwright.data.policy import Bad, missing_file, settle
@@ -50,6 +51,7 @@ def load(
     memory_gb: float = 1.0,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
+    like: Schema | None = None,
 ) -> Loaded:
     """A folder of pictures.
 
@@ -58,6 +60,7 @@ def load(
             median shorter side, at most 224.
         channels: 1 or 3; by default 1 only if every picture is grey.
         memory_gb: decoded pictures up to this size are kept in memory (GB); more are read as needed.
+        like: a settled schema to read by, for new data (`load_like`).
 
     Raises:
         DataError: no pictures, one class only, too many damaged files.
@@ -73,6 +76,8 @@ def load(
     heads = _parallel(_head, [entry.path for entry in entries])
     whole = [place for place, head in enumerate(heads) if not isinstance(head, str)]
     shape = _shape([head for head in heads if not isinstance(head, str)], image_size, channels)
+    if like is not None and len(like.input_shape) == 3:
+        shape = like.input_shape[0], like.input_shape[1], like.input_shape[2]
     resident = len(whole) * shape[0] * shape[1] * shape[2] <= memory_gb * 1e9
     read = functools.partial(read_picture, shape=shape)
     pictures = dict(
@@ -83,7 +88,7 @@ def load(
     reasons |= {place: result for place, result in pictures.items() if isinstance(result, str)}
     problems = [BadRow(entries[place].path, reasons[place]) for place in sorted(reasons)]
     settle(problems, len(entries), bad, path)
-    target, labels = _target([entries[place] for place in good], path)
+    target, labels = _target([entries[place] for place in good], path, like)
     schema = Schema("image", shape, "uint8", target)
     dataset: Dataset
     if resident:
@@ -127,7 +132,7 @@ def _of_part(folder: Path, part: int) -> list[_Entry]:
     return entries
 
 
-def _target(entries: Sequence[_Entry], path: str) -> tuple[Target, Tensor]:
+def _target(entries: Sequence[_Entry], path: str, like: Schema | None) -> tuple[Target, Tensor]:
     labels = [entry.label for entry in entries]
     classes = sorted({label for label in labels if label is not None})
     if not classes:
@@ -137,6 +142,8 @@ def _target(entries: Sequence[_Entry], path: str) -> tuple[Target, Tensor]:
         raise DataError(
             "{stray} stands beside the class folders ({classes}, …); move it into one", stray=stray, classes=classes[0]
         )
+    if like is not None and like.target.kind == "class":
+        return like.target, class_codes(labels, like.target.classes, path)
     if len(classes) == 1:
         template = "{path} has one class only ({label}); add a folder for each class, or put the pictures in no folder"
         raise DataError(template, path=path, label=classes[0])

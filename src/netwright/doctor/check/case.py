@@ -1,5 +1,6 @@
 """Everything the rules look at, gathered once: the network, a batch, what one pass over a private copy showed."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,8 +124,8 @@ class Case:
         found = self.option("model.layers")
         if found is None or not isinstance(found[1], list | tuple):
             return None
-        numbers = [int(part) for part in path.split(".") if part.isdigit()]
-        return f"model.layers[{numbers[0]}]" if numbers and numbers[0] < len(found[1]) else None
+        entry = re.search(r"(?:^|\.)layers\.(\d+)$", path)  # deeper paths are parts of an entry
+        return f"model.layers[{entry[1]}]" if entry and int(entry[1]) < len(found[1]) else None
 
     def modules(self, *kinds: type[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
         """The user's modules of these kinds with their paths."""

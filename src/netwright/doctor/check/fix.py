@@ -99,7 +99,7 @@ def _delete(tree: Any, path: str) -> bool:
             return False
     if _child(place, last) is None and not (isinstance(place, dict) and last in place):
         return False
-    del place[last]  # type: ignore[index]
+    del place[last]  # type: ignore
     return True
 
 

@@ -57,6 +57,13 @@ _FUNCTIONS = {
     "huber_loss": "huber",
     "kl_div": "kl",
 }
+_OURS = {
+    "CrossEntropy": "cross-entropy",
+    "BinaryCrossEntropy": "bce-logits",
+    "MeanSquaredError": "mse",
+    "MeanAbsoluteError": "mae",
+    "Huber": "huber",
+}
 _TARGET_KINDS = {
     "class": "class",
     "multilabel": "binary",
@@ -134,13 +141,13 @@ def _known(loss: Any, kind: str | None, name: str, how: str, weighted: bool = Fa
 
 
 def _self_described(loss: Any, inner: Any, name: str, weighted: bool) -> LossView:
+    """A loss that states `expects` and `target_kind`, as ours do; a proper kind only where the class says which
+    formula it is.
+    """
     target_kind = _TARGET_KINDS.get(getattr(inner, "target_kind", None) or "")
-    by_nature = {
-        ("logits", "class"): "cross-entropy",
-        ("logits", "binary"): "bce-logits",
-        ("probabilities", "binary"): "bce",
-    }
-    kind = by_nature.get((inner.expects, target_kind or ""))
+    kind = _OURS.get(type(inner).__name__)
+    if kind is not None and KINDS[kind] != (inner.expects, target_kind):
+        kind = None
     return LossView(loss, name, kind, inner.expects, target_kind, "attribute", weighted)
 
 

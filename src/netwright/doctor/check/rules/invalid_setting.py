@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.findings import Finding
+from netwright.metrics.catalog import METRICS
 
 CODE, FAULT = "NW124", "invalid-setting"
 
-_CLASS_METRICS = {"accuracy", "f1", "precision", "recall", "auroc", "top5", "top-5"}
-_NUMBER_METRICS = {"rmse", "mse", "mae", "r2"}
+_CLASS_METRICS = {name for name, card in METRICS.items() if {"multiclass", "binary"} & set(card.kinds)}
+_NUMBER_METRICS = {name for name, card in METRICS.items() if "regression" in card.kinds} - _CLASS_METRICS
 _CLIPS = ("train.clip", "train.clip_norm", "train.gradient_clip", "train.clip_grad_norm", "optimizer.clip")
 
 

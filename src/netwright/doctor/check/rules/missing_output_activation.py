@@ -73,7 +73,7 @@ def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
         if binary
         else say("Use cross-entropy on the raw scores.")
     )
-    fix = _fix(case, "bce-logits" if binary else "cross-entropy", False)
+    fix = _fix(case, "bce" if binary else "cross-entropy", False)
     yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=fix)
 
 

@@ -18,7 +18,7 @@ _FEW_CLASSES = 1000
 def rule(case: Case) -> Iterator[Finding]:
     """Kind of loss against kind of target; then its sign."""
     loss, target = case.loss, case.target
-    if loss is None or target is None or loss.kind is None:
+    if loss is None or target is None:
         return
     if loss.kind in _DISTANCES:
         yield from _distance(case, loss, target)
@@ -62,7 +62,7 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
         else say("Use cross-entropy on raw scores, one output a class.")
     )
     yield Finding(
-        CODE, FAULT, severity, "loss", evidence, why, remedy, fix=_fix(case, "bce-logits" if two else "cross-entropy")
+        CODE, FAULT, severity, "loss", evidence, why, remedy, fix=_fix(case, "bce" if two else "cross-entropy")
     )
 
 

@@ -1,0 +1,102 @@
+"""Which task the data are for, and which networks: what can be said before anything is built."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from netwright import models
+from netwright.core import schemas
+from netwright.core.errors import ConfigError
+from netwright.core.messages import say
+from netwright.data.schema import Schema
+from netwright.tasks import TASKS
+
+__all__ = ["check_sizes", "check_task", "default_task", "part_of"]
+
+_SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
+_TARGETS = {
+    "action": "an environment", "class": "classes", "multilabel": "several labels an example", "next-token": "text",
+    "none": "no target", "number": "numbers",
+}  # fmt: skip
+_KINDS = {"array": "arrays", "environment": "an environment", "image": "pictures", "table": "a table", "text": "a text"}
+
+
+def default_task(schema: Schema) -> str:
+    """The task that the data are for.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    name = schema.default_task()
+    if name not in TASKS:
+        template = "the data are for {name}, which is no task here; known: {known}; choose another data.target or set task"
+        raise ConfigError(template, path="task", name=name, known=", ".join(TASKS.names()))
+    return name
+
+
+def check_task(name: str, factory: Callable[..., Any], schema: Schema) -> None:
+    """Whether a task can learn from the data.
+
+    Raises:
+        ConfigError: other data or another target than it needs; says which task fits.
+    """
+    kinds, targets = getattr(factory, "data_kinds", ()), getattr(factory, "target_kinds", ())
+    if kinds and schema.kind not in kinds:
+        wanted, got = say(_KINDS[kinds[0]]), say(_KINDS[schema.kind])
+    elif targets and schema.target.kind not in targets:
+        wanted, got = say(_TARGETS[targets[0]]), say(_TARGETS[schema.target.kind])
+    else:
+        return
+    template = "task {task} needs {wanted}, and the data have {got}; {do}"
+    raise ConfigError(template, path="task", task=name, wanted=wanted, got=got, do=_remedy(schema, targets))
+
+
+def _remedy(schema: Schema, targets: tuple[str, ...]) -> str:
+    if schema.target.kind == "none":
+        return say("set data.target")
+    fitting = schema.default_task()
+    use = say("use task: {task}", task=fitting) if fitting in TASKS else say("choose other data")
+    if {schema.target.kind, *targets} == {"class", "number"}:
+        return say("set data.target_kind: {kind}, or {use}", kind=targets[0], use=use)
+    return use
+
+
+def check_sizes(name: str, sizes: Mapping[str, Any], task: str | None) -> None:
+    """Whether the data (or the user) decide every size that a network of the catalog takes from them.
+
+    Raises:
+        ConfigError: the network is for other data; says which ones fit.
+    """
+    lacking = _lacking(name, sizes)
+    if not lacking:
+        return
+    fitting = [
+        other for other, card in models.MODELS.items()
+        if (task is None or task in card.tasks) and not _lacking(other, sizes)
+    ]  # fmt: skip
+    do = say("use {names}, or model.layers", names=", ".join(fitting)) if fitting else say("use model.layers")
+    template = "model {name} is for other data: nothing here decides its {lacking}; {do}"
+    raise ConfigError(template, path="model", name=name, lacking=", ".join(lacking), do=do)
+
+
+def part_of(model: nn.Module, part: str, task: str | None) -> nn.Module:
+    """The part of a network that a phase of a task trains; all of it for `""`.
+
+    Raises:
+        ConfigError: the network has no such part.
+    """
+    try:
+        return model.get_submodule(part)
+    except AttributeError as error:
+        fitting = ", ".join(name for name, card in models.MODELS.items() if task in card.tasks) or say("a network with it")
+        template = "task {task} trains the {part} of a network, and the model has none; use {fitting}"
+        raise ConfigError(template, path="model", task=task, part=part, fitting=fitting) from error
+
+
+def _lacking(name: str, sizes: Mapping[str, Any]) -> list[str]:
+    """Sizes that a network of ours takes from the data and these do not decide; a user's own has its own defaults."""
+    if name not in models.MODELS:
+        return []
+    known = schemas.parameters(models.catalog().load(name))
+    return [size for size in _SIZES if size in known and size not in sizes]

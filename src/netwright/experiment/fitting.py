@@ -1,0 +1,130 @@
+"""Whether network, loss, data and figures go together: one small batch, before anything is written or learnt.
+
+What does not fit is the user's mistake, so it must end in a sentence; deep inside torch it would end in a traceback.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from netwright import models
+from netwright.core import seeds
+from netwright.core.errors import ConfigError, NetwrightError, Problem, ResourceError, suggest
+from netwright.core.messages import say
+from netwright.data.batching import Batch
+from netwright.doctor.findings import Finding
+from netwright.experiment.assemble import Assembly
+from netwright.experiment.reading import located
+
+__all__ = ["check_fit"]
+
+_EXAMPLES = 8
+_LONGEST = 130  # characters of a reason that is not in our words
+
+
+def check_fit(made: Assembly, findings: Sequence[Finding] = ()) -> None:
+    """Evaluate a few examples as the run will. Weights, buffers and random generators are left as they were.
+
+    Args:
+        findings: of the doctor, whose remedy is better than torch's complaint.
+
+    Raises:
+        ConfigError: the network does not take these data, the loss not its outputs, or `expect` names no figure.
+    """
+    chance = seeds.rng_state()
+    training = made.model.training
+    try:
+        _try(made)
+    except Exception as error:  # whatever a network of anybody's says to inputs that are not for it
+        if isinstance(error, MemoryError | ResourceError) or "memory" in str(error):
+            raise
+        raise _misfit(made, error, findings) from error
+    finally:
+        made.model.train(training)
+        seeds.set_rng_state(chance)
+    _check_expected(made)
+
+
+def _try(made: Assembly) -> None:
+    task, engine = made.session.task, made.session.engine
+    made.model.eval()
+    if made.preprocess is None:
+        _try_actions(made)
+        return
+    whole = next(iter(made.sources.measuring(made.bundle.train).epoch(0)))
+    inputs, targets = (part[:_EXAMPLES] if isinstance(part, Tensor) else part for part in whole[:2])
+    index = whole.index[:_EXAMPLES] if whole.index is not None else None
+    with torch.inference_mode(), engine.autocast():
+        out = task.evaluation_step(made.model, Batch(inputs, targets, index))
+        task.measure().update(out.predictions, targets)
+    if made.config.train.batch_size == 1 and len(task.phases) == 1 and isinstance(inputs, Tensor):
+        _check_lone(made, inputs[:1])
+
+
+def _try_actions(made: Assembly) -> None:
+    """A network that acts gives one value an action."""
+    schema = made.bundle.schema
+    with torch.inference_mode():
+        values = made.model(torch.zeros(1, *schema.input_shape, device=made.session.engine.device))
+    got, wanted = values.shape[-1] if isinstance(values, Tensor) else None, len(schema.target.classes)
+    if got is not None and wanted and got != wanted:
+        template = "model.num_actions={got} is not the {wanted} of {name}; leave it out: the environment decides it"
+        raise ConfigError(template, path="model.num_actions", got=got, wanted=wanted, name=made.bundle.name)
+
+
+def _check_lone(made: Assembly, example: Tensor) -> None:
+    """Batch norm has no variance over a single vector, and learning would end at the first step."""
+    try:
+        with torch.no_grad():
+            copy.deepcopy(made.model).train()(example)
+    except ValueError as error:
+        template = "train.batch_size=1 is too small for batch norm; use 2 or more, or another norm"
+        raise ConfigError(template, path="train.batch_size") from error
+
+
+def _misfit(made: Assembly, error: Exception, findings: Sequence[Finding]) -> NetwrightError:
+    """The best explanation there is: the doctor's of a wrong loss, ours, the catalog's, the doctor's, torch's."""
+    found = next((finding for finding in findings if finding.severity == "error"), None)
+    recipe, task = made.recipe["model"], made.config.named("task")[0]
+    name = recipe.get("name") or recipe.get("python")
+    if found is not None and found.fault == "wrong-loss":
+        return _told("loss", made.config.named("loss")[0] or "", made, found)
+    if isinstance(error, ConfigError):
+        problems = [located(problem, made.config.values) for problem in error.problems]
+        return ConfigError.of(replace(problem, path=problem.path or "model") for problem in problems)
+    if isinstance(error, NetwrightError):
+        return error
+    if name in models.MODELS and task not in (tasks := models.card(name).tasks):
+        template = "model {name} is for {tasks}, and the task is {task}; choose a model for that"
+        return ConfigError(template, path="model", name=name, tasks=", ".join(tasks), task=task)
+    if found is not None:
+        return _told("model", name, made, found)
+    template = "model {name} cannot be trained on {data} ({reason}); check its sizes, the loss and the task"
+    reason = _short(f"{type(error).__name__}: {error}")
+    return ConfigError(template, path="model", name=name, data=made.bundle.name, reason=reason)
+
+
+def _told(what: str, name: str, made: Assembly, found: Finding) -> ConfigError:
+    template = "{what} {name} and {data} do not fit: {why} {remedy}"
+    why, remedy = _short(found.why), _short(found.remedy)
+    return ConfigError(template, path=what, what=what, name=name, data=made.bundle.name, why=why, remedy=remedy)
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+
+
+def _check_expected(made: Assembly) -> None:
+    """Every figure that `expect` names will be measured: not to be found out after hours of training."""
+    known = ["loss", *made.session.task.measure().compute()]
+    problems = []
+    for name in made.config.sections.expect:
+        if name not in known:
+            path, near = f"expect.{name}", suggest(name, known)
+            problems.append(Problem(path, say("{path} is not measured by this task{near}", path=path, near=near)))
+    if problems:
+        raise ConfigError.of(problems)
