@@ -76,7 +76,7 @@ TASK = [
     pictures("task: {name: gan, kind: hinged}\nmodel: gan", r"task\.kind='hinged' .*did you mean hinge\?"),
     pictures("task: {name: gan, penalty: -1}\nmodel: gan", r"task\.penalty=-1 does not fit.*greater than or equal to 0"),
     pictures("task: {name: gan, judge: nowhere}\nmodel: gan", r"nowhere.*no model", 4),
-    pictures("task: gan\nmodel: mlp", r"mlp.*gan"),
+    pictures("task: gan\nmodel: mlp", r":2: task gan trains the discriminator.*use gan"),
     story("task: {name: language-modeling, samples: -1}", r"task\.samples=-1 does not fit"),
     config("task: {name: q-learning, gamma: 1.5}", r"task\.gamma=1\.5 does not fit.*less than or equal to 1", base=PONG),
     config("task: {name: q-learning, tau: 0}", r"task\.tau=0 does not fit.*greater than 0", base=PONG),
@@ -129,8 +129,8 @@ MODEL = [
     config("model: lenet5", r"model.*lenet5.*use dqn", base=PONG),
     config("model: mlp", r"model.*mlp.*use dqn", base=PONG),
     config("model: gpt", r"model.*gpt.*use dqn", base=PONG),
-    config("model: {name: dqn, in_features: 9}", r":2: .*9 numbers.*got 4.*in_features=4", base=PONG),
-    config("model: {name: dqn, num_actions: 1}", r":2: model\.num_actions=1 is not the 2.*leave it out", base=PONG),
+    config("model: {name: dqn, in_features: 9}", r":3: .*9 numbers.*got 4.*in_features=4", base=PONG),
+    config("model: {name: dqn, num_actions: 1}", r":3: model\.num_actions=1 is not the 2.*leave it out", base=PONG),
 ]
 
 LAYERS = [

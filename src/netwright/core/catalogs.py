@@ -61,12 +61,15 @@ class Catalog:
         if not _trusted:
             raise ConfigError("{kind} {target!r} names Python code; add --trust if it is yours", kind=self.kind, target=target)
         try:
-            return load_target(target)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                "{kind} {target!r} cannot be imported: {error}; check the path and that its package is installed",
-                kind=self.kind, target=target, error=error,
-            ) from error
+            made = load_target(target)
+        except Exception as error:  # importing runs somebody's code, which may fail in every way
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            template = "{kind} {target!r} cannot be imported: {reason}; check the path and that its package is installed"
+            raise ConfigError(template, kind=self.kind, target=target, reason=reason) from error
+        if not callable(made):
+            template = "{kind} {target!r} is a {got}; expected a class or a function"
+            raise ConfigError(template, kind=self.kind, target=target, got=type(made).__name__)
+        return made
 
     def _extensions(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group=self._group)}

@@ -42,7 +42,10 @@ _STRICT = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, prot
 
 def parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The named parameters of a function, or of a class's constructor (without `self`)."""
-    return dict(inspect.signature(factory).parameters)
+    try:
+        return dict(inspect.signature(factory).parameters)
+    except ValueError:  # some functions of C have none; the function itself will say what it wants
+        return {}
 
 
 def arguments(

@@ -19,7 +19,7 @@ from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
 from netwright.data.normalising import ImagePreprocessor
-from netwright.experiment.compatible import check_sizes, check_task, default_task, part_of
+from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.sources import SourceMaker
 from netwright.models.layers import LayerStack
@@ -132,7 +132,8 @@ def build_network(
         factory = models.catalog().load(name)
         check_sizes(name, {**sizes, **values}, config.named("task")[0])
         arguments = schemas.arguments(factory, values, "model", sizes)
-    return factory(**arguments), {"name": name or "layers", "arguments": _jsonable(arguments)}
+    made = construct(factory, arguments, name)
+    return made, {"name": name or "layers", "arguments": _jsonable(arguments)}
 
 
 def build_task(

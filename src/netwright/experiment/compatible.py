@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from netwright import models
 from netwright.core import schemas
-from netwright.core.errors import ConfigError
+from netwright.core.errors import ConfigError, NetwrightError
 from netwright.core.messages import say
 from netwright.data.schema import Schema
 from netwright.tasks import TASKS
 
-__all__ = ["check_sizes", "check_task", "default_task", "part_of"]
+__all__ = ["check_sizes", "check_task", "construct", "default_task", "part_of"]
 
 _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
 _TARGETS = {
@@ -78,6 +79,28 @@ def check_sizes(name: str, sizes: Mapping[str, Any], task: str | None) -> None:
     do = say("use {names}, or model.layers", names=", ".join(fitting)) if fitting else say("use model.layers")
     template = "model {name} is for other data: nothing here decides its {lacking}; {do}"
     raise ConfigError(template, path="model", name=name, lacking=", ".join(lacking), do=do)
+
+
+def construct(factory: Callable[..., Any], arguments: Mapping[str, Any], name: str | None) -> nn.Module:
+    """Call a network's constructor, which may be anybody's.
+
+    Raises:
+        ConfigError: it fails, or gives something else than a network.
+    """
+    try:
+        made = factory(**arguments)
+    except (NetwrightError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if "memory" in str(error):
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        template = "model {name} cannot be built ({reason}); check its arguments"
+        raise ConfigError(template, path="model", name=name, reason=reason) from error
+    if not isinstance(made, nn.Module):
+        template = "model {name} gives a {got}; expected an nn.Module"
+        raise ConfigError(template, path="model", name=name, got=type(made).__name__)
+    return made
 
 
 def part_of(model: nn.Module, part: str, task: str | None) -> nn.Module:

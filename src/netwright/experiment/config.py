@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def _problems(values: dict[str, Any]) -> Iterator[Problem]:
         yield problem
     for section, check in _CHECKS.items():
         if section not in broken and values.get(section) is not None:
-            yield from _caught(lambda check=check, value=values[section]: check(value))
+            yield from _caught(partial(check, values[section]))
 
 
 def _caught(check: Callable[[], Any]) -> Iterator[Problem]:

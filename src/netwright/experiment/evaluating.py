@@ -7,7 +7,7 @@ import torch
 
 from netwright.core.errors import DataError
 from netwright.core.records import read_json
-from netwright.data import Dataset, load_data
+from netwright.data import Dataset, load_like
 from netwright.data.batching import Batch, BatchSource
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
@@ -51,27 +51,13 @@ def _measure(made: Assembly, source: BatchSource) -> dict[str, float]:
 def _source(made: Assembly, folder: Path, data: Any) -> BatchSource:
     dataset: Dataset | None = None
     if data is not None:
-        dataset = _like_training(made, load_data(data, validation=0.0, test=0.0).train)
+        dataset = load_like(data, made.bundle.schema)
     elif made.bundle.test is not None:
         dataset = made.bundle.test.open(folder)
     source = made.sources.test(dataset)
     if source is None:
         raise DataError("{folder} kept no test set; give data with --data", folder=folder)
     return source
-
-
-def _like_training(made: Assembly, dataset: Dataset) -> Dataset:
-    wanted, got = made.bundle.schema, dataset.schema
-    if wanted.kind != got.kind or (wanted.kind in ("image", "array") and wanted.input_shape != got.input_shape):
-        raise DataError(
-            "the data are {got_kind} of shape {got}, the model was trained on {kind} of shape {wanted}; give data like that",
-            got_kind=got.kind, got=got.input_shape, kind=wanted.kind, wanted=wanted.input_shape,
-        )  # fmt: skip
-    if wanted.target.kind == "class" and wanted.target.classes != got.target.classes:
-        unknown = sorted(set(got.target.classes) - set(wanted.target.classes))
-        template = "the data's classes are not the model's{unknown}; use the same labels"
-        raise DataError(template, unknown=f" ({', '.join(unknown[:5])})" if unknown else "")
-    return dataset
 
 
 class _Noisy:

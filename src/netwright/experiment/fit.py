@@ -15,6 +15,11 @@ from netwright.experiment.run import Run, train
 __all__ = ["fit"]
 
 
+_TARGETS: dict[str, Literal["class", "number"]] = {
+    "image-classification": "class", "tabular-classification": "class", "regression": "number",
+}  # fmt: skip
+
+
 def fit(
     module: nn.Module,
     train_data: Any,
@@ -45,7 +50,8 @@ def fit(
     Raises:
         NetwrightError: see `core.errors`.
     """
-    bundle = load_data(train_data, validation=validation, test=test)
+    kind = _TARGETS.get(str(task["name"] if isinstance(task, Mapping) else task))
+    bundle = load_data(train_data, validation=validation, test=test, target_kind=kind)
     sections: dict[str, Any] = {name: settings.pop(name) for name in ("augment", "metrics", "expect") if name in settings}
     sections |= {
         "data": {"python": bundle.name}, "task": task, "doctor": doctor,

@@ -55,8 +55,8 @@ def _try(made: Assembly) -> None:
         _try_actions(made)
         return
     whole = next(iter(made.sources.measuring(made.bundle.train).epoch(0)))
-    inputs, targets = (part[:_EXAMPLES] if isinstance(part, Tensor) else part for part in whole[:2])
-    index = whole.index[:_EXAMPLES] if whole.index is not None else None
+    inputs = whole.inputs[:_EXAMPLES] if isinstance(whole.inputs, Tensor) else whole.inputs
+    targets, index = (part[:_EXAMPLES] if part is not None else None for part in whole[1:])
     with torch.inference_mode(), engine.autocast():
         out = task.evaluation_step(made.model, Batch(inputs, targets, index))
         task.measure().update(out.predictions, targets)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -121,10 +121,10 @@ class Engine:
             self.averaging.update()
         return True
 
-    def observe(self, metric: float) -> None:
+    def observe(self, value: float, sense: Literal["min", "max"]) -> None:
         """Tell the schedules a validation result; only plateau listens."""
         for updater in self.updaters.values():
-            updater.schedule.observe(metric)
+            updater.schedule.observe(value, sense)
 
     def state(self) -> dict[str, Any]:
         """Everything that decides the next update, as tensors and JSON scalars."""

@@ -137,7 +137,7 @@ class Session:
         assert self.validation_source is not None
         self.last_metrics = self.measure(self.validation_source)
         value = self.last_metrics[self.monitor[0]]
-        self.engine.observe(value)
+        self.engine.observe(value, self.monitor[1])
         improved = self._improves(value)
         if improved:
             self.progress.best, self.progress.best_step, self.progress.best_epoch = value, self.progress.step, self.progress.epoch

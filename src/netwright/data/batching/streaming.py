@@ -5,6 +5,7 @@ main process as for resident data, so the batches are the same bits for any numb
 """
 
 import signal
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -105,6 +106,8 @@ class Streaming:
         self._augment, self._device = augment or Augment(), torch.device(device)
         self._epoch = _Epoch()
         self._loader = _loader(_Reader(dataset), self._epoch, workers, seed, pin=self._device.type == "cuda")
+        # The workers leave signals to us, so at exit they must be asked to end, or multiprocessing would wait for them.
+        weakref.finalize(self, _end_workers, self._loader)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -168,6 +171,11 @@ def _loader(reader: _Reader, epoch: _Epoch, workers: int, seed: int, pin: bool) 
         pin_memory=pin,
         generator=generator(seed, _LOADER),  # else each epoch would draw from the global generator of the run
     )
+
+
+def _end_workers(loader: DataLoader) -> None:
+    if loader._iterator is not None and hasattr(loader._iterator, "_shutdown_workers"):
+        loader._iterator._shutdown_workers()
 
 
 def _as_it_is(raw: Any) -> Any:

@@ -38,7 +38,7 @@ class Case:
     and `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says
     how). `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
     parameters that got none. `rerun(inputs, seed=0)` gives another evaluation-mode output, `resteps(n)` the weights
-    after n small steps on a copy.
+    after n small steps on a copy. `pairwise`: the output is (B, B), examples against examples.
     """
 
     net: nn.Module
@@ -54,6 +54,7 @@ class Case:
     examples: int | None = None
     metrics: tuple[str, ...] = ()
     batched: bool = True
+    pairwise: bool = False
     training: Graph | None = None
     quiet: Graph | None = None
     output: Tensor | None = None

@@ -97,10 +97,11 @@ def _delete(tree: Any, path: str) -> bool:
         place = _child(place, step)
         if place is None:
             return False
-    if _child(place, last) is None and not (isinstance(place, dict) and last in place):
-        return False
-    del place[last]  # type: ignore
-    return True
+    found = isinstance(place, dict) and last in place
+    found = found or (isinstance(place, list) and isinstance(last, int) and last < len(place))
+    if found:
+        del place[last]
+    return found
 
 
 def _child(place: Any, step: str | int) -> Any:

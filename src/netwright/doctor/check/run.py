@@ -8,7 +8,6 @@ closure.
 
 import contextlib
 import random
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,12 +22,15 @@ from netwright.doctor.check.case import Case, Trouble
 from netwright.doctor.check.graph import Graph, Watcher
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.targets import view_targets
-from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in
+from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in, trace
 
 __all__ = ["examine"]
 
-_SECONDS = 0.1  # what one pass may cost; some six are made
-_LEAST, _MOST = 3, 256  # examples
+_LEAST, _MOST = (
+    3,
+    256,
+)  # examples that are run; by work and not by the clock, so that findings are the same on any machine
+_WORK, _BYTES = 4e9, 3e8  # operations and activations of a pass; some six passes are made
 _WHOLE = 5_000_000  # numbers, up to which a batch that cannot be cut is run whole
 
 
@@ -78,12 +80,9 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
     whole = case.few_inputs, case.few_targets
     try:
         _take(case, total, 2)
-        with torch.no_grad():
-            _seeded()
-            started = time.perf_counter()
-            twin(*case.few_inputs)
-            seconds = max(time.perf_counter() - started, 1e-6)
-        _take(case, total, max(_LEAST, min(_MOST, int(2 * _SECONDS / seconds))))
+        cost = trace(twin, *case.few_inputs)
+        affordable = min(_WORK / max(cost.flops, 1), _BYTES / max(cost.activation_bytes, 1))
+        _take(case, total, max(_LEAST, min(_MOST, int(affordable))))
     except (
         Exception
     ):  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
@@ -119,6 +118,16 @@ def _run_quietly(case: Case, twin: nn.Module) -> None:
     case.quiet_output = _plain(main_tensor(output))
     recorder.finish(output)
     case.quiet = Graph.of(twin, case.few_inputs, recorder, watcher)
+    case.pairwise = _is_pairwise(case, twin)
+
+
+def _is_pairwise(case: Case, twin: nn.Module) -> bool:
+    """Whether the output compares examples with each other, (B, B): then one example less makes it smaller both ways."""
+    output = case.quiet_output
+    if output is None or output.dim() != 2 or output.shape[0] != output.shape[1] or output.shape[0] < 2:
+        return False
+    fewer = _quiet_output(twin, tuple(_rows(value, torch.arange(output.shape[0] - 1)) for value in case.few_inputs))
+    return fewer is not None and fewer.shape[1] == output.shape[1] - 1
 
 
 def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Tensor | None:
@@ -144,7 +153,8 @@ def _run_in_training(case: Case, twin: nn.Module) -> None:
     case.output = _plain(main_tensor(output))
     case.training = Graph.of(twin, case.few_inputs, recorder, watcher)
     if case.loss is not None:
-        case.loss = view_loss(case.loss.function, case.output, case.few_targets)
+        scores = case.output if not case.pairwise else None
+        case.loss = view_loss(case.loss.function, scores, case.few_targets)
         _take_gradients(case, twin, output)
 
 

@@ -59,10 +59,10 @@ def _disturbed(value: object) -> object:
 
 def _relational(case: Case, output: Tensor) -> bool:
     """Networks whose rows are meant to meet: similarity matrices (B, B), graphs with edges or an adjacency."""
+    if case.pairwise:
+        return True
     count = output.shape[0]
     tensors = [value for value in case.few_inputs if isinstance(value, Tensor)]
-    if tuple(output.shape) == (count, count):
-        return True
     if any(value.is_sparse or value.layout != torch.strided for value in tensors):
         return True
     if any(tuple(value.shape[-2:]) == (count, count) and value.dim() == 2 for value in tensors[1:]):

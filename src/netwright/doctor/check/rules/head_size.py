@@ -16,7 +16,7 @@ _UNIFORM = 0.5  # with fewer than this share of the classes one would expect to 
 def rule(case: Case) -> Iterator[Finding]:
     """Compare the class axis with the labels, and columns with columns."""
     output, target, loss = case.output, case.target, case.loss
-    if output is None or target is None or output.dim() < 2:
+    if output is None or target is None or output.dim() < 2 or case.pairwise:
         return
     if target.kind in {"class", "tokens"} and loss is not None and loss.target_kind == "class" and not loss.onehot:
         yield from _labels(case, output.shape[case.class_axis])

@@ -95,10 +95,13 @@ def _metrics(case: Case) -> Iterator[Finding]:
     for option in ("train.monitor", "train.early_stop.monitor", "monitor"):
         found = case.option(option)
         asked |= {str(found[1]).lower()} if found is not None and isinstance(found[1], str) else set()
-    expected = case.option("expect")
-    asked |= (
-        {str(name).lower() for name in expected[1]} if expected is not None and isinstance(expected[1], dict) else set()
-    )
+    for option in ("expect", "metrics"):
+        chosen = case.option(option)
+        asked |= (
+            {str(name).lower() for name in chosen[1]}
+            if chosen is not None and isinstance(chosen[1], dict | list)
+            else set()
+        )
     if case.target is None:
         return
     numbers = (
