@@ -43,7 +43,7 @@ YAML = [
     file("latin-1", "# für Bäume\ndata: a\n".encode("latin-1"), r"config\.yaml is not UTF-8 text.*save it as UTF-8"),
     file("utf-16", "data: a\n".encode("utf-16"), r"config\.yaml is not UTF-8 text.*save it as UTF-8"),
     file("binary", bytes(range(256)) * 8, r"config\.yaml is not UTF-8 text"),
-    file("NUL bytes", b"data: a\0\0\0\n", r"config\.yaml is not valid YAML.*text file"),
+    file("NUL bytes", b"data: a\0\0\0\n", r"config\.yaml is not valid YAML.*no text"),
     file("empty", "", r"config\.yaml holds nothing; expected sections"),
     file("comments only", "# data: a\n# model: b\n", r"config\.yaml holds nothing; expected sections"),
     file("a list", "- data: a\n- model: b\n", r"config\.yaml holds a list; expected sections"),

@@ -11,6 +11,7 @@ import pytest
 import report_runs
 from report_runs import CONFIG, RunFolder, confusion, finding
 
+from netwright.core import messages
 from netwright.core.errors import CheckpointError
 from netwright.core.messages import set_language
 from netwright.reports import write_report
@@ -345,10 +346,12 @@ def test_second_report_replaces_the_first_and_leaves_nothing_else(tmp_path: Path
     assert {path.name for path in run.path.iterdir()} - before == {"report.html"}
 
 
-def test_chinese_page(tmp_path: Path) -> None:
+def test_chinese_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_chinese", lambda: {"Findings": "诊断结果", "{seconds} s": "{seconds} 秒"})
     set_language("zh")
     try:
         read = page(report_runs.lenet(tmp_path / "run"))
     finally:
         set_language(None)
     assert dict(read.tags)["html"]["lang"] == "zh-CN"
+    assert "诊断结果" in read.text and "31.4 秒" in read.text

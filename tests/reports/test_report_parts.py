@@ -49,6 +49,8 @@ def test_metric_gains_digits_until_told_apart() -> None:
     assert numbers.metric("accuracy", 0.9, 0.8996) == "90 %"
     assert numbers.metric("accuracy", 0.89999, 0.9) == "89.999 %"
     assert numbers.metric("rmse", 52.001, 52.0) == "52.001"
+    assert numbers.metric("auroc", 0.99998) == "0.99998"
+    assert numbers.metric("accuracy", 1.0) == "100 %"
 
 
 def test_shapes() -> None:

@@ -27,13 +27,19 @@ __all__ = [
 ]
 
 
+_LONGEST = 300  # characters of one value in a message
+
+
 class NetwrightError(Exception):
-    """A mistake we can name. `template` goes through the table of messages; `values` fill its fields."""
+    """A mistake we can name. `template` goes through the table of messages; `values` fill its fields.
+
+    The message is one line whatever the values hold: texts and other libraries' errors are folded and cut.
+    """
 
     exit_code = 2
 
     def __init__(self, template: str, **values: object) -> None:
-        super().__init__(say(template, **values))
+        super().__init__(say(template, **{name: _in_a_line(value) for name, value in values.items()}))
         self.template = template
 
 
@@ -62,7 +68,8 @@ class ConfigError(NetwrightError):
     def of(cls, problems: Iterable[Problem]) -> "ConfigError":
         """One error for many problems, a line each."""
         found = list(problems)
-        error = cls("{lines}", lines="\n".join(str(problem) for problem in found))
+        error = cls("")
+        error.args = ("\n".join(str(problem) for problem in found),)
         error.problems = found
         return error
 
@@ -120,6 +127,13 @@ def need(module: str, extra: str) -> ModuleType:
             raise
         template = "{module} is not installed; run: pip install 'netwright[{extra}]'"
         raise MissingExtra(template, module=module.split(".", maxsplit=1)[0], extra=extra) from error
+
+
+def _in_a_line(value: object) -> object:
+    if not isinstance(value, str | BaseException):
+        return value
+    text = " ".join(str(value).split()) if "\n" in str(value) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def suggest(name: object, names: Iterable[str]) -> str:

@@ -96,8 +96,8 @@ def load_table(
         DataError: no rows, no such column, no usable feature, a target that cannot be learnt, too many bad rows.
     """
     total = len(table) + len(table.problems)
+    settle(table.problems, total, bad, table.source)  # first: with half the rows gone, the rest would mislead
     if not len(table):
-        settle(table.problems, total, bad, table.source)
         raise DataError("{source} has no rows; there is nothing to learn from", source=table.source)
     targets = [target] if isinstance(target, str) else list(target or ())
     check_columns(table, [*targets, *ignore])

@@ -93,7 +93,9 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     model, model_recipe = build_network(config, bundle.schema.sizes(), bundle.schema.input_shape, given.model)
     precision = choose_precision(settings.precision, device, model)
     channels_last = has_convolution(model) and bundle.schema.kind == "image"
-    model = model.to(device, memory_format=torch.channels_last) if channels_last else model.to(device)
+    model = model.to(device)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = _loss(config, factory, bundle, given)
     sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config, bundle))
     train_source = sources.training()
@@ -183,7 +185,7 @@ def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
     chosen: dict[str, Any] = {}
     if config.sections.task is None:
         chosen["task"] = default_task(bundle.schema)
-    task_name = chosen.get("task") or config.named("task")[0]
+    task_name = str(chosen.get("task") or config.named("task")[0])
     factory = TASKS.load(task_name)
     if config.sections.model is None and given.model is None:
         chosen["model"] = _DEFAULT_MODELS.get(task_name, "mlp")

@@ -110,7 +110,11 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         _apply(values, override)
     if values.get("doctor") in (False, True):  # YAML 1.1 reads off and on as booleans
         values["doctor"] = "advise" if values["doctor"] else "off"
-    problems = [placed(problem, marks) for problem in _problems(values)]
+    commanded = tuple(override.partition("=")[0].strip() for override in overrides)
+    problems = [
+        problem if f"{problem.path}.".startswith(tuple(f"{path}." for path in commanded)) else placed(problem, marks)
+        for problem in _problems(values)
+    ]
     if problems:
         raise ConfigError.of(problems)
     return Config(schemas.build(Sections, values, ""), values, folder, file, marks)

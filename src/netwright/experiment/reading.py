@@ -83,8 +83,9 @@ def _read(path: Path) -> CommentedMap:
         template = "{file}:{line}: not valid YAML: {reason}; check the indentation, quotes and brackets near that line"
         raise ConfigError(template, file=path, line=line, reason=_reason(error.problem)) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        template = "{file} is not valid YAML: {reason}; is it a text file?"
-        raise ConfigError(template, file=path, reason=_reason(str(error))) from None
+        reason = say("nested too deeply") if isinstance(error, RecursionError) else _reason(str(error))
+        template = "{file} is not valid YAML: {reason}; look for a value to put in quotes, or a file that is no text"
+        raise ConfigError(template, file=path, reason=reason) from None
     if not isinstance(tree, CommentedMap):
         got = {"NoneType": "nothing", "CommentedSeq": "a list"}.get(type(tree).__name__, "no section")
         template = "{file} holds {got}; expected sections such as data:, model: and train:"

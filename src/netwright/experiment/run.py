@@ -145,6 +145,7 @@ def _run(made: Assembly, resumed: bool) -> Run:
         raise
     except (Interrupted, Preempted) as error:
         write_summary(made, "preempted" if isinstance(error, Preempted) else "interrupted", {}, str(error))
+        _report(folder)
         raise
     finally:
         _close_bars(session)

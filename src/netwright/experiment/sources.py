@@ -1,6 +1,7 @@
 """Which batch source serves which data: the only place that chooses between resident, streaming, windows and environments."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,7 +40,7 @@ class SourceMaker:
         settings, bundle = self.settings, self.bundle
         if bundle.schema.kind == "environment":
             return self._replay()
-        common = {"batch_size": settings.batch_size, "seed": settings.seed, "device": self.device}
+        common: dict[str, Any] = {"batch_size": settings.batch_size, "seed": settings.seed, "device": self.device}
         if bundle.schema.target.kind == "next-token":
             return Windows(self._tokens(bundle.train), context=self._context(), **common)
         assert self.preprocess is not None

@@ -24,19 +24,7 @@ __all__ = [
     "whole",
 ]
 
-PERCENT = frozenset(
-    {
-        "accuracy",
-        "balanced_accuracy",
-        "top5",
-        "top_5",
-        "top5_accuracy",
-        "top_5_accuracy",
-        "error_rate",
-        "precision",
-        "recall",
-    }
-)
+PERCENT = frozenset({"accuracy", "balanced_accuracy", "error_rate", "precision", "recall", "top5"})
 
 
 def as_float(value: Any) -> float | None:
@@ -93,10 +81,11 @@ def percent(fraction: float, decimals: int = 1) -> str:
 
 
 def metric(name: str, value: Any, apart_from: Any = None) -> str:
-    """A metric in its habit's unit. With `apart_from`, digits are added until the two can be told apart."""
+    """A metric in its habit's unit, with digits added until it can be told from `apart_from`, or from a perfect 1."""
     got, other = as_float(value), as_float(apart_from)
     if got is None or not math.isfinite(got):
         return number(value)
+    other = 1.0 if other is None and 0.9 < got < 1 else other
     for digits in range(4, 9):
         shown, against = (_in_unit(name, each, digits) for each in (got, got if other is None else other))
         if other is None or got == other or shown != against:

@@ -167,7 +167,7 @@ def commands(run: RunRecord) -> list[tuple[str, str]]:
         )
     )
     if status in (*UNFINISHED, "diverged", "failed"):
-        lines.append((say("Go on where it stopped"), f"netwright train {folder}/config.yaml --resume {folder}"))
+        lines.append((say("Go on where it stopped"), f"netwright train --resume {folder}"))
     lines.append((say("Measure it on new data"), f"netwright evaluate {folder} --data SOURCE"))
     if (run.folder / "model").is_dir() or status == "finished":
         lines.append(_use(run, folder))

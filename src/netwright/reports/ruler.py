@@ -15,7 +15,7 @@ from netwright.reports.words import value_name
 
 __all__ = ["Ruler", "ruler_of"]
 
-UNIT = frozenset({"accuracy", "auroc", "error_rate", "f1", "precision", "recall", "r2", "top5_accuracy"})
+UNIT = frozenset({"accuracy", "auroc", "dice", "error_rate", "f1", "iou", "precision", "r2", "recall", "top5"})
 
 
 @dataclass

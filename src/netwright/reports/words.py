@@ -16,9 +16,11 @@ METRICS = {
     "auroc": "AUROC",
     "bits_per_char": "bits per character",
     "bits_per_token": "bits per token",
-    "calibration_error": "calibration error",
     "classifier_score": "classifier score",
+    "dice": "Dice",
     "discriminator": "discriminator",
+    "ece": "calibration error",
+    "episode_length": "episode length",
     "epsilon": "exploration rate ε",
     "error_rate": "error rate",
     "examples_per_second": "examples per second",
@@ -26,6 +28,7 @@ METRICS = {
     "frechet": "Fréchet distance",
     "generator": "generator",
     "grad_norm": "gradient norm",
+    "iou": "IoU",
     "loss": "loss",
     "lr": "learning rate",
     "mae": "MAE",
@@ -39,8 +42,9 @@ METRICS = {
     "return_max": "highest return",
     "return_mean": "mean return",
     "return_min": "lowest return",
+    "return_std": "spread of returns",
     "rmse": "RMSE",
-    "top5_accuracy": "top-5 accuracy",
+    "top5": "top-5 accuracy",
     "update_ratio": "update-to-weight ratio",
 }
 VALUES = {
@@ -72,14 +76,15 @@ LOWER_IS_BETTER = frozenset(
     (
         "bits_per_char",
         "bits_per_token",
-        "calibration_error",
         "cer",
+        "ece",
         "error_rate",
         "frechet",
         "loss",
         "mae",
         "mse",
         "perplexity",
+        "return_std",
         "rmse",
         "wer",
     )
@@ -87,7 +92,7 @@ LOWER_IS_BETTER = frozenset(
 
 
 def metric_name(key: str) -> str:
-    """`top5_accuracy` -> "top-5 accuracy"; a name we do not know is shown as it stands, underscores opened."""
+    """`top5` -> "top-5 accuracy"; a name we do not know is shown as it stands, underscores opened."""
     known = METRICS.get(key)
     return say(known) if known else key.replace("_", " ").strip()
 

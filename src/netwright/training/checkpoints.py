@@ -97,7 +97,8 @@ def read(path: Path) -> dict[str, Any]:
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError("{path} is not what was written (SHA-256 differs)", path=path / name)
     try:
-        return _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
+        state: dict[str, Any] = _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
+    return state
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise CheckpointError("{path} cannot be read ({error})", path=path, error=repr(error)) from error
 

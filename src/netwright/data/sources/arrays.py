@@ -77,7 +77,7 @@ def load_arrays(
         DataError: empty, of different lengths, not numbers, one class only, or with NaN in too many examples.
     """
     x = _tensor(inputs, "inputs")
-    if x.ndim == 0 or len(x) == 0:
+    if x.ndim == 0 or x.numel() == 0:
         raise DataError(
             "{name}: no examples, shape {shape}; there is nothing to learn from", name=name, shape=tuple(x.shape)
         )
@@ -162,6 +162,8 @@ def _tensor(value: Any, what: str) -> Tensor:
         return value.detach().cpu()
     try:
         array = np.asarray(value)
+        if array.dtype.kind == "c":
+            raise ValueError(say("complex numbers"))
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
         elif array.dtype.kind in "iu" and array.dtype != np.uint8:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netwright.core.errors import DataError, need
+from netwright.core.errors import ConfigError, DataError, need
 from netwright.core.messages import say
 from netwright.data.alike import table_like
 from netwright.data.dataset import BadRow
@@ -150,6 +150,9 @@ def arrow_column(column: Any) -> NDArray[Any]:
 
 def _csv_rows(path: Path, lines: list[str], delimiter: str | None, problems: list[BadRow]) -> RawTable:
     undecodable = {problem.place for problem in problems}
+    if delimiter is not None and len(delimiter) != 1:
+        template = "data.delimiter={got!r} does not fit; expected one character, such as , or ;"
+        raise ConfigError(template, path="data.delimiter", got=delimiter)
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter or _delimiter(path, lines))
     names = _header(path, reader)
     rows, numbers, found = [], [], list(problems)

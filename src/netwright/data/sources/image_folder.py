@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
 from netwright.core.messages import say
-from netwright.core.schemas import Size
+from netwright.core.schemas import NonNegative, Size
 from netwright.data.alike import class_codes
 from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
 from netwright.data.pictures import SUFFIXES, read_picture
@@ -47,8 +47,8 @@ def load(
     path: str,
     *,
     image_size: Size | None = None,
-    channels: int | None = None,
-    memory_gb: float = 1.0,
+    channels: Literal[1, 3] | None = None,
+    memory_gb: NonNegative = 1.0,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
     like: Schema | None = None,
@@ -114,7 +114,19 @@ def part_folders(folder: Path) -> dict[str, Path]:
 
 def _entries(folder: Path) -> list[_Entry]:
     parts = part_folders(folder) or {"train": folder}
-    return [entry for name, place in parts.items() for entry in _of_part(place, PARTS.index(name))]
+    entries = [entry for name, place in parts.items() for entry in _of_part(place, PARTS.index(name))]
+    classes = {entry.label for entry in entries}
+    if None not in classes and classes:
+        _no_empty_class([place for place in parts.values() if place.is_dir()], classes)
+    return entries
+
+
+def _no_empty_class(folders: Sequence[Path], classes: set[str | None]) -> None:
+    """A class folder without a picture is a mistake in the data, and would be a class less than the user thinks."""
+    for place in folders:
+        for entry in sorted(place.iterdir()):
+            if entry.is_dir() and entry.name not in classes and not entry.name.startswith((".", "__")):
+                raise DataError("{path} holds no pictures; add some or remove the folder", path=entry)
 
 
 def _of_part(folder: Path, part: int) -> list[_Entry]:

@@ -97,7 +97,7 @@ class Case:
     def class_axis(self) -> int:
         """Where classes lie in the output: axis 1 as torch's losses want it, the last for tokens (B, T, V)."""
         output, targets = self.output, self.few_targets
-        if output is None or output.dim() < 3 or targets is None:
+        if output is None or output.dim() < 3 or not isinstance(targets, Tensor):
             return 1
         return output.dim() - 1 if targets.shape == output.shape[:-1] and targets.dim() == output.dim() - 1 else 1
 

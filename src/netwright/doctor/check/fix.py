@@ -86,7 +86,7 @@ def _set(tree: Any, path: str, value: Any) -> bool:
         return False
     if not isinstance(place, list | dict) or bool(_child(place, last) == value):
         return False
-    place[last] = value
+    place[last] = value  # type: ignore[index]
     return True
 
 

@@ -265,7 +265,8 @@ def _by_invariance(
     """
     if probes[0].dim() < 2 or probes[0].shape[1] < 2 or targets.is_floating_point():
         return unknown
-    moved = _answers(function, [probe + 0.5 for probe in probes], targets)
+    rows = torch.linspace(-0.3, 1, len(probes[0])).to(probes[0]).view(-1, *[1] * (probes[0].dim() - 1))
+    moved = _answers(function, [probe + rows for probe in probes], targets)
     if moved is None:
         return unknown
     scale = max(abs(a - answers[0]) for a in answers)

@@ -154,7 +154,8 @@ def _run_in_training(case: Case, twin: nn.Module) -> None:
     case.training = Graph.of(twin, case.few_inputs, recorder, watcher)
     if case.loss is not None:
         scores = case.output if not case.pairwise else None
-        case.loss = view_loss(case.loss.function, scores, case.few_targets)
+        targets = case.few_targets if isinstance(case.few_targets, Tensor) else None
+        case.loss = view_loss(case.loss.function, scores, targets)
         _take_gradients(case, twin, output)
 
 

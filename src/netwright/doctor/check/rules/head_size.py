@@ -20,8 +20,14 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     if target.kind in {"class", "tokens"} and loss is not None and loss.target_kind == "class" and not loss.onehot:
         yield from _labels(case, output.shape[case.class_axis])
-    elif loss is not None and output.dim() == 2 and len(target.shape) == 2 and output.shape[1] != target.shape[1]:
+    elif _elementwise(case) and output.dim() == 2 and len(target.shape) == 2 and output.shape[1] != target.shape[1]:
         yield from _columns(case, output.shape[1], target.shape[1])
+
+
+def _elementwise(case: Case) -> bool:
+    """A known loss, or one that failed; another may well read three outputs for one target (quantiles, a mean and a variance)."""
+    failed = case.trouble is not None and case.trouble.stage == "loss"
+    return case.loss is not None and (case.loss.kind is not None or failed)
 
 
 def _labels(case: Case, units: int) -> Iterator[Finding]:

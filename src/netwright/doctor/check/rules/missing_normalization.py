@@ -10,7 +10,7 @@ from netwright.doctor.findings import Finding, Severity
 CODE, FAULT = "NW114", "missing-normalization"
 
 DEEP = 8
-_DRIFT, _LOST = 1e-2, 1e-6
+_DRIFT, _LOST = 1e-4, 1e-8  # torch's default initialisation loses a factor of 0.4 a ReLU layer; eight of them train
 
 
 def rule(case: Case) -> Iterator[Finding]:
