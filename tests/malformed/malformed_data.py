@@ -35,7 +35,7 @@ def lines(name: str, text: str | bytes, pattern: str, section: str = "{path: t.j
 TABLES = [
     data("csv missing", {}, "{path: tabel.csv, target: label}", r"tabel\.csv does not exist; did you mean table\.csv\?"),
     data("csv in a missing folder", {}, "{path: no/t.csv, target: label}", r"no/t\.csv does not exist, nor does its folder"),
-    data("a folder called csv", {"t.csv/x": "a"}, LABEL, r"t\.csv.*(is a folder|holds no pictures)"),
+    data("a folder called csv", {"t.csv/x": "a"}, "t.csv", r"t\.csv holds no pictures.*check data\.path"),
     data("unknown suffix", {"t.xlsx": "a"}, "{path: t.xlsx}", r"t\.xlsx: .*\.xlsx.*known: \.csv"),
     data("a pickle", {"t.pkl": b"\x80\x04."}, "{path: t.pkl}", r"t\.pkl: .*\.pkl.*known: \.csv"),
     data("json", {"t.json": "[]"}, "{path: t.json}", r"t\.json: .*\.json.*known: \.csv"),
@@ -54,7 +54,7 @@ TABLES = [
     table("unknown encoding", GOOD_ROWS, r"data\.encoding=utf-9 is not an encoding; use utf-8", LABEL[:-1] + ", encoding: utf-9}"),
     table("no target column", GOOD_ROWS, r"t\.csv has no column 'lable'; did you mean label\?", "{path: t.csv, target: lable}"),
     table("no such ignored column", GOOD_ROWS, r"t\.csv has no column 'c'", LABEL[:-1] + ", ignore: [c]}"),
-    table("target also ignored", rows("a,label", "#.5,x", "#,y"), r".", "{path: t.csv, target: label, ignore: [a]}"),
+    table("only feature ignored", rows("a,label", "#.5,x", "#,y"), r"no usable feature \(a: left out by data\.ignore\)", "{path: t.csv, target: label, ignore: [a]}"),
     table("no target given", GOOD_ROWS, r"no target.*set data\.target to a column", "{path: t.csv}", 2),
     table("target only", rows("label", "x", "y"), r"t\.csv has no usable feature.*keep at least one column"),
     table("one class", rows("a,label", "#,x"), r"target label has one class only \(x\) in all 40 rows"),
@@ -72,7 +72,7 @@ TABLES = [
     table("ragged", rows("a,b,label", "#,1,x", "#,y"), r"t\.csv: 20 of 40 examples are bad.*t\.csv:3: 2 fields.*data\.bad: skip"),
     table("a little ragged, refused", rows("a,b,label", *["#,1,x"] * 30, "#,y"), r"1 of 40 examples are bad.*t\.csv:32", LABEL[:-1] + ", bad: refuse}"),
     table("all ragged", rows("a,b,label", "#,1"), r"t\.csv: all 40 examples are bad.*2 fields where the header has 3"),
-    table("unclosed quote", 'a,label\n1,"x\n' + "2,y\n" * 40, r"t\.csv"),
+    table("unclosed quote", 'a,label\n1,"x\n' + "2,y\n" * 40, r"t\.csv:2: a quote that begins here is never closed; close it"),
     table("target infinite", rows("a,price", "#,inf", "#,#.5"), r"20 of 40 examples are bad.*price=inf is not a finite number", PRICE),
     table("half the numbers words", rows("a,label", "#.5,x", "#.5,y", "#.5,x", "#.5,y", "what#,x"), r"8 of 40 examples are bad.*a='what4' is not a number"),
     table("two characters between fields", GOOD_ROWS, r"data\.delimiter=';;'.*one character", LABEL[:-1] + ", delimiter: ;;}", 2),
@@ -87,7 +87,7 @@ TABLES = [
     table("validation file a folder", GOOD_ROWS, r"photos is a folder; expected a file", LABEL[:-1] + ", validation_path: photos}"),
     table("test file with other columns", GOOD_ROWS, r"different columns.*give them the same", LABEL[:-1] + ", test_path: prices.csv}"),
     table("several labels no flags", GOOD_ROWS, r"targets a, b hold other values than 0 and 1", "{path: t.csv, target: [a, b], target_kind: multilabel}"),
-    table("too few for a batch", rows("a,label", "#,x", "#,y", count=6), r":3: train\.batch_size=8 is larger than the data", code=2),
+    table("too few for a batch", rows("a,label", "#,x", "#,y", count=6), r":2: train\.batch_size=8 is larger than the data", code=2),
 ]  # fmt: skip
 
 SPLITS = [
@@ -101,7 +101,7 @@ SPLITS = [
     table("split column without way", GOOD_ROWS, r"data\.split\.column=a needs data\.split\.by", LABEL[:-1] + ", split: {column: a}}", 2),
     table("split by no column", GOOD_ROWS, r"data\.split\.column=aa is not a column.*did you mean a\?", LABEL[:-1] + ", split: {by: group, column: aa}}"),
     table("split by two groups", rows("a,g,label", "#,1,x", "#,2,y"), r"has 2 groups; at least 3 are needed", LABEL[:-1] + ", split: {by: group, column: g}}"),
-    table("split numbers by class", rows("a,price", "#,#.5"), r"by=stratified needs classes.*use random", PRICE[:-1] + ", split: {by: stratified}}"),
+    table("split numbers by class", rows("a,price", "#.5,#.5"), r"by=stratified needs classes.*use random", PRICE[:-1] + ", split: {by: stratified}}"),
     table("split seed", GOOD_ROWS, r":1: data\.split\.seed='x' does not fit", LABEL[:-1] + ", split: {seed: x}}", 2),
 ]  # fmt: skip
 
@@ -152,12 +152,12 @@ ARRAYS = [
     arrays("all NaN", npz(x=X * np.nan, y=Y), r"t\.npz: all 40 examples are bad.*NaN or infinity"),
     arrays("half infinite", npz(x=np.where(np.arange(40)[:, None] % 2 == 0, np.inf, X), y=Y), r"t\.npz: 20 of 40 examples are bad"),
     arrays("words", npz(x=np.array([["a", "b"]] * 40), y=Y), r"inputs are not numbers.*give an array"),
-    arrays("complex", npz(x=X.astype(np.complex64), y=Y), r"inputs.*(complex|not numbers).*"),
+    arrays("complex", npz(x=X.astype(np.complex64), y=Y), r"inputs are not numbers in one shape \(complex numbers\)"),
     arrays("dates", npz(x=np.full((40, 2), "2024-01-01", dtype="datetime64[D]"), y=Y), r"inputs are not numbers"),
     arrays("one class", npz(x=X, y=Y * 0), r"one class only"),
     arrays("targets NaN", npz(x=X, y=X[:, 0] * np.nan), r"all 40 examples are bad.*target is NaN"),
     arrays("class targets of fractions", npz(x=X, y=X[:, 0]), r"class targets hold fractions.*target_kind", "{path: t.npz, target_kind: class}"),
-    arrays("no columns", npz(x=np.zeros((40, 0), np.float32), y=Y), r"t\.npz.*(no numbers|no features|shape \(40, 0\))"),
+    arrays("no columns", npz(x=np.zeros((40, 0), np.float32), y=Y), r"t\.npz: no examples, shape \(40, 0\)"),
     arrays("target of a wrong type", npz(x=X, y=Y), r":1: data\.target=5 does not fit", "{path: t.npz, target: 5}", 2),
     arrays("lenet5 on oblong pictures", npz(x=PHOTOS, y=Y), r":2: model lenet5.*image_size; use .*mlp", code=2, more="model: lenet5"),
     arrays("lenet5 on vectors", npz(x=X, y=Y), r":2: model lenet5.*in_channels, image_size; use mlp", code=2, more="model: lenet5"),
@@ -222,7 +222,7 @@ PICTURES = [
     pictures("one bad, refused", good("cats", "dogs", count=30) | {"cats/x.png": b"x"}, r"pics: 1 of 61 .*cats/x\.png", "{path: pics, bad: refuse}"),
     pictures("size 0", good("cats", "dogs"), r":1: data\.image_size=0 does not fit; expected greater than 0", "{path: pics, image_size: 0}", 2),
     pictures("size of words", good("cats", "dogs"), r":1: data\.image_size='big' does not fit", "{path: pics, image_size: big}", 2),
-    pictures("two channels", good("cats", "dogs"), r":1: data\.channels=2 .*(1 or 3|1, 3)", "{path: pics, channels: 2}", 2),
+    pictures("two channels", good("cats", "dogs"), r":1: data\.channels=2 is not one of 1 or 3", "{path: pics, channels: 2}", 2),
     pictures("memory negative", good("cats", "dogs"), r":1: data\.memory_gb=-1 does not fit", "{path: pics, memory_gb: -1}", 2),
     pictures("unknown key", good("cats", "dogs"), r":1: data\.imagesize .*did you mean image_size\?", "{path: pics, imagesize: 8}", 2),
     pictures("target", good("cats", "dogs"), r":1: data\.target is not a known setting", "{path: pics, target: x}", 2),

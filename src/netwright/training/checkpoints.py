@@ -98,7 +98,7 @@ def read(path: Path) -> dict[str, Any]:
             raise CheckpointError("{path} is not what was written (SHA-256 differs)", path=path / name)
     try:
         state: dict[str, Any] = _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
-    return state
+        return state
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise CheckpointError("{path} cannot be read ({error})", path=path, error=repr(error)) from error
 

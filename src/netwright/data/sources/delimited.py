@@ -156,7 +156,7 @@ def _csv_rows(path: Path, lines: list[str], delimiter: str | None, problems: lis
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter or _delimiter(path, lines))
     names = _header(path, reader)
     rows, numbers, found = [], [], list(problems)
-    before = reader.line_num
+    first = before = reader.line_num
     for row in _rows(path, reader):
         first, before = before + 1, reader.line_num
         if not row or f"{path}:{first}" in undecodable:
@@ -167,6 +167,9 @@ def _csv_rows(path: Path, lines: list[str], delimiter: str | None, problems: lis
         else:
             reason = say("{got} fields where the header has {wanted}", got=len(row), wanted=len(names))
             found.append(BadRow(f"{path}:{first}", reason))
+    if before > first > 1 and "\n".join(lines[first - 1 :]).count('"') % 2:
+        template = "{path}:{line}: a quote that begins here is never closed; close it, or remove it"
+        raise DataError(template, path=path, line=first)
     columns = [np.array(column, dtype=object) for column in zip(*rows, strict=True)] or [
         np.array([], dtype=object)
     ] * len(names)
@@ -178,7 +181,8 @@ def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise DataError("{path}:{line}: {error}", path=path, line=reader.line_num, error=error) from error
+        template = "{path}:{line}: {error}; check the quotes near that line"
+        raise DataError(template, path=path, line=reader.line_num, error=error) from error
 
 
 def _delimiter(path: Path, lines: list[str]) -> str:

@@ -43,9 +43,9 @@ class Case:
 
     net: nn.Module
     inputs: tuple[Any, ...]
-    targets: Tensor | None
+    targets: Any
     few_inputs: tuple[Any, ...]
-    few_targets: Tensor | None
+    few_targets: Any
     loss: LossView | None = None
     optimizer: torch.optim.Optimizer | None = None
     config: Mapping[str, Any] | None = None
@@ -83,6 +83,12 @@ class Case:
     def main_input(self) -> Tensor | None:
         """The first input tensor, whole."""
         return next((value for value in self.inputs if isinstance(value, Tensor)), None)
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the targets are the inputs, as for an autoencoder."""
+        given = self.main_input
+        return given is not None and isinstance(self.targets, Tensor) and torch.equal(given, self.targets)
 
     @property
     def sample(self) -> Tensor | None:

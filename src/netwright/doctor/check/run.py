@@ -226,7 +226,7 @@ def _trouble(stage: str, error: Exception, recorder: Recorder, training: bool) -
 
 
 def _shapes(case: Case) -> list[tuple[int, ...]]:
-    return [tuple(tensor.shape) for tensor in (case.output, case.few_targets) if tensor is not None]
+    return [tuple(tensor.shape) for tensor in tensors_in((case.output, case.few_targets))]
 
 
 def _plain(tensor: Tensor | None) -> Tensor | None:

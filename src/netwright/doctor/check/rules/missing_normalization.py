@@ -10,7 +10,9 @@ from netwright.doctor.findings import Finding, Severity
 CODE, FAULT = "NW114", "missing-normalization"
 
 DEEP = 8
-_DRIFT, _LOST = 1e-4, 1e-8  # torch's default initialisation loses a factor of 0.4 a ReLU layer; eight of them train
+# torch's default initialisation loses a factor of 0.4 a ReLU layer, and eight of them still train;
+# beyond float32's resolution nothing is left of the input.
+_DRIFT, _LOST = 1e-4, 1e-7
 
 
 def rule(case: Case) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ def rule(case: Case) -> Iterator[Finding]:
     loss, target = case.loss, case.target
     if loss is None or target is None:
         return
-    if loss.kind in _DISTANCES:
+    if loss.kind in _DISTANCES and not case.reconstructs:
         yield from _distance(case, loss, target)
     elif loss.target_kind == "binary":
         yield from _binary(case, loss, target)
@@ -34,7 +34,6 @@ def rule(case: Case) -> Iterator[Finding]:
 def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]:
     """Classes measured as distances. Counts and ratings are whole numbers too, so a single output is only suspected."""
     wide = case.output is not None and case.output.dim() == 2 and case.output.shape[1] > 2
-    same = case.few_targets is not None and case.few_targets is case.few_inputs[0]
     labels = target.kind == "class" and len(target.counts) <= _FEW_CLASSES
     if loss.onehot or (target.kind == "one-hot" and wide):
         severity: Severity = "warning"
@@ -47,8 +46,6 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
     elif target.kind == "binary":
         severity, kind = "note", say("0 and 1 only")
     else:
-        return
-    if same:
         return
     evidence = say("{loss} on targets that are {kind}.", loss=loss.name, kind=kind)
     why = say(
