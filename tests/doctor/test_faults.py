@@ -77,6 +77,24 @@ def convolutions_on_one_cell() -> Program:
     return classifier(net, numbers(16, 3, 32, 32))
 
 
+@case("shape-mismatch", "error", binary)
+def flat_targets_refused() -> Program:
+    program = binary()
+    return program | {"targets": program["targets"].squeeze(1)}
+
+
+@case("shape-mismatch", "error")
+def classes_on_the_last_axis() -> Program:
+    net = nn.Sequential(nn.Embedding(40, 16), nn.Linear(16, 40))
+    tokens = torch.randint(0, 40, (16, 12), generator=torch.Generator().manual_seed(0))
+    return classifier(net, tokens, targets=tokens)
+
+
+@case("wrong-loss", "error")
+def class_numbers_against_columns() -> Program:
+    return classifier(mlp(), numbers(64, 20), loss=nn.MSELoss())
+
+
 @case("head-size-mismatch", "error", plain)
 def too_few_units() -> Program:
     return classifier(mlp(o=4), numbers(64, 20))
@@ -498,6 +516,14 @@ def integers_into_linear() -> Program:
 @case("invalid-values", "error")
 def doubles() -> Program:
     return classifier(mlp(), numbers(64, 20).double())
+
+
+@case("invalid-values", "error")
+def bytes_into_convolution() -> Program:
+    x = torch.randint(0, 256, (16, 3, 12, 12), dtype=torch.uint8)
+    return classifier(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)), x
+    )
 
 
 @case("invalid-values", "error")

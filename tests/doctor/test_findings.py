@@ -95,7 +95,8 @@ def test_fixes_point_at_the_entries_of_a_hand_made_network() -> None:
 
     config = {"model": {"layers": [{"linear": 32}, "relu", "linear", "softmax"]}}
     findings = check(**classifier(Stack(), numbers(32, 20), config=config))
-    assert next(f for f in findings if f.fault == "double-softmax").fix == {"model.layers[3]": None}
+    found = next(f for f in findings if f.fault == "double-softmax")
+    assert found.fix == {"model.layers[3]": None} and found.where == "model.layers[3]"
 
 
 def test_every_sentence_goes_through_the_table_of_messages() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from netwright.experiment.run import train
 
-__all__ = ["GOOD", "Case", "config", "config_text", "data", "make_world"]
+__all__ = ["GOOD", "Case", "add_runs", "config", "config_text", "data", "make_world"]
 
 Call = Callable[[], object]
 
@@ -85,3 +85,10 @@ def make_world(folder: Path) -> Path:
             Image.new("L", (16, 16), tone + n).save(folder / "photos" / label / f"{n}.png")
     (folder / "story.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40)
     return folder
+
+
+def add_runs(world: Path) -> None:
+    """Two finished runs beside the data: `run` on the table, `photo-run` on the pictures."""
+    table = {"data": {"path": str(world / "table.csv"), "target": "label"}, "model": {"name": "mlp", "hidden": [4]}}
+    for name, sections in {"run": table, "photo-run": {"data": str(world / "photos"), "model": "lenet5"}}.items():
+        train({**sections, "train": {"epochs": 1, "batch_size": 8}, "doctor": "off"}, out=world / name, quiet=True)

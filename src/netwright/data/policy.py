@@ -17,7 +17,7 @@ __all__ = ["Bad", "missing_file", "nearest", "settle"]
 Bad = Literal["skip", "refuse"]
 
 _SKIPPED_SILENTLY = 0.05
-_SHOWN = 3
+_SHOWN, _LONGEST = 3, 200  # bad examples that are named, and their characters together
 
 
 def settle(problems: Sequence[BadRow], total: int, bad: Bad | None, source: str) -> None:
@@ -30,11 +30,15 @@ def settle(problems: Sequence[BadRow], total: int, bad: Bad | None, source: str)
         return
     if bad is None and len(problems) <= _SKIPPED_SILENTLY * total:
         return
-    shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
-    more = say("; and {count} more", count=len(problems) - _SHOWN) if len(problems) > _SHOWN else ""
+    folder = f"{Path(source).parent}/"
+    first = [str(problem).removeprefix(folder) for problem in problems[:_SHOWN]]
+    while len(first) > 1 and sum(map(len, first)) > _LONGEST:
+        first.pop()
+    shown = "; ".join(first)
+    more = say("; and {count} more", count=len(problems) - len(first)) if len(problems) > len(first) else ""
     values = {"source": source, "bad": len(problems), "total": total, "shown": shown + more}
     if len(problems) >= total:
-        raise DataError("{source}: all {total} examples are bad - {shown}", **values)
+        raise DataError("{source}: all {total} examples are bad - {shown}; repair them, or name other data", **values)
     if bad == "refuse":
         raise DataError(
             "{source}: {bad} of {total} examples are bad - {shown}; repair them, or set data.bad: skip", **values

@@ -25,6 +25,9 @@ def explain(network: nn.Module | str | Path, input_shape: Sequence[int] | None =
     Raises:
         ConfigError: unknown name, or an input that does not fit the network.
     """
+    if input_shape is not None and not all(isinstance(size, int) and size > 0 for size in input_shape):
+        template = "input_shape={got!r} does not fit; expected sizes, such as (3, 224, 224)"
+        raise ConfigError(template, got=tuple(input_shape))
     if isinstance(network, nn.Module):
         if input_shape is None:
             raise ConfigError("explain needs input_shape for a module, such as (3, 224, 224)")

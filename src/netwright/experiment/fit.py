@@ -50,6 +50,7 @@ def fit(
     Raises:
         NetwrightError: see `core.errors`.
     """
+    _check(module, loss, optimizer)
     kind = _TARGETS.get(str(task["name"] if isinstance(task, Mapping) else task))
     bundle = load_data(train_data, validation=validation, test=test, target_kind=kind)
     sections: dict[str, Any] = {name: settings.pop(name) for name in ("augment", "metrics", "expect") if name in settings}
@@ -57,7 +58,7 @@ def fit(
         "data": {"python": bundle.name}, "task": task, "doctor": doctor,
         "loss": loss if loss is None or isinstance(loss, str | Mapping) else None,
         "optimizer": optimizer if optimizer is None or isinstance(optimizer, str | Mapping) else None,
-        "train": {"epochs": epochs, "batch_size": min(batch_size, max(len(bundle.train), 1)), **settings},
+        "train": {"epochs": epochs, "batch_size": _at_most(batch_size, len(bundle.train)), **settings},
     }  # fmt: skip
     given = Given(
         module,
@@ -70,3 +71,26 @@ def fit(
             raise ConfigError("resume=True needs out=, the folder of the run to go on with")
         return train(resume=out, quiet=quiet, given=given)
     return train({key: value for key, value in sections.items() if value is not None}, out, quiet=quiet, given=given)
+
+
+def _check(module: object, loss: object, optimizer: object) -> None:
+    """What is given as an object is one of the kind."""
+    if not isinstance(module, nn.Module):
+        template = "the module is {got!r}; expected an nn.Module (train takes networks by name)"
+        raise ConfigError(template, path="model", got=module)
+    if loss is not None and not isinstance(loss, str | Mapping) and not callable(loss):
+        template = "loss={got!r} does not fit; expected a name, a section or a callable"
+        raise ConfigError(template, path="loss", got=loss)
+    if optimizer is not None and not isinstance(optimizer, str | Mapping | torch.optim.Optimizer):
+        template = "optimizer={got!r} does not fit; expected a name, a section or a torch optimizer"
+        raise ConfigError(template, path="optimizer", got=optimizer)
+    if isinstance(optimizer, torch.optim.Optimizer):
+        mine = set(map(id, module.parameters()))
+        if not any(id(weight) in mine for group in optimizer.param_groups for weight in group["params"]):
+            template = "the optimizer holds no parameters of this module; make it from module.parameters()"
+            raise ConfigError(template, path="optimizer")
+
+
+def _at_most(batch_size: object, examples: int) -> object:
+    """The batch size, cut to small data; what is no number is left for the check of the section."""
+    return min(batch_size, max(examples, 1)) if isinstance(batch_size, int) else batch_size

@@ -38,9 +38,12 @@ def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
     try:
         schema = Schema.from_dict(config["schema"])
         net = network if network is not None else _network(config["model"])
-        preprocess = _preprocess(folder)
+        preprocess = _preprocess(folder, schema)
         task = _task(config["task"], schema, preprocess)
-    except (KeyError, TypeError) as error:
+    except ConfigError as error:  # nobody wrote this config: it was changed, or is of another version
+        template = "{file} is damaged or of another version ({error}); restore it or train again"
+        raise CheckpointError(template, file=folder / "config.json", error=error) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         template = "{file} is damaged ({error}); restore it or train again"
         raise CheckpointError(template, file=folder / "config.json", error=repr(error)) from error
     load_weights(net, folder / "model.safetensors")
@@ -70,7 +73,8 @@ class Predictor:
 
     def answers(self, inputs: Any) -> list[dict[str, Any]]:
         """See `__call__`."""
-        return self.task.answers(self.outputs(inputs))
+        several = self._each(inputs)
+        return self.task.answers(self.outputs(several)) if len(several) else []
 
     @torch.inference_mode()
     def outputs(self, inputs: Any) -> Tensor:
@@ -136,9 +140,22 @@ def _network(recipe: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _preprocess(folder: Path) -> Preprocessor | None:
+def _preprocess(folder: Path, schema: Schema) -> Preprocessor | None:
+    """The preprocessor, tried on one example of zeros; environments have none."""
+    if schema.kind == "environment":
+        return None
     file = folder / "preprocessor.json"
-    return Preprocessor.from_dict(read_json(file)) if file.exists() else None
+    made = Preprocessor.from_dict(read_json(file))
+    if schema.kind == "text":
+        return made
+    shape = (len(schema.features),) if schema.kind == "table" else schema.input_shape
+    try:
+        fits = made.inputs(torch.zeros(1, *shape, dtype=getattr(torch, schema.input_dtype))).shape[1:] == schema.input_shape
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise CheckpointError("{file} is damaged (its values do not fit the data); restore it or train again", file=file)
+    return made
 
 
 def _task(recipe: dict[str, Any], schema: Schema, preprocess: Preprocessor | None) -> Task:

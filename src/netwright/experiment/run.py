@@ -94,6 +94,8 @@ def train(
         raise ConfigError("there is no config; give a YAML file or the name of an example")
     config = load_config(source, overrides, **sections)
     if resume is None:
+        if out is not None and not str(out).strip():
+            raise ConfigError("--out is empty; give the folder that the run is to be written to")
         folder = _new_folder(Path(out) if out is not None else None, config.file)
     lock = RunLock(folder)
     try:
@@ -245,7 +247,13 @@ def _close_bars(session: Any) -> None:
 
 def _new_folder(out: Path | None, file: str | None) -> Path:
     if out is not None:
-        if (out / "config.yaml").exists():
+        try:
+            taken = (out / "config.yaml").exists()
+        except (OSError, ValueError) as error:  # a name that no file system takes
+            shown, reason = repr(str(out)[:80]), str(error).partition(":")[0]
+            template = "{out} cannot be written ({reason}); choose another folder with --out"
+            raise ResourceError(template, out=shown, reason=reason) from error
+        if taken:
             template = "{out} holds a run already; go on with --resume {out}, or choose another folder with --out"
             raise ConfigError(template, out=out)
         if out.exists() and not out.is_dir():

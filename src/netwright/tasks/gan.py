@@ -118,7 +118,7 @@ class AdversarialGeneration(Task):
 
     def measure(self) -> Verdicts:
         """Losses, and where there is a judge Fréchet distance and classifier score."""
-        return Verdicts()
+        return Verdicts(judged=self._judge is not None)
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """A grid of made pictures, and one of real ones to hold against it."""

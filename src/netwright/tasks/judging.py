@@ -50,10 +50,14 @@ def bundled_judge(schema: Schema) -> nn.Module | None:
     return _fashion_judge()
 
 
-class Verdicts:
-    """Collects verdicts into the figures: losses, and where there is a judge `frechet` and `classifier_score`."""
+_JUDGED = ("frechet", "classifier_score")
 
-    def __init__(self) -> None:
+
+class Verdicts:
+    """Collects verdicts into the figures: losses, and where there is a judge (`judged`) `frechet` and `classifier_score`."""
+
+    def __init__(self, judged: bool) -> None:
+        self._judged = judged
         self._losses: dict[str, Tensor | float] = {}
         self._count = 0
         self._seen: list[Judgement] = []
@@ -67,7 +71,10 @@ class Verdicts:
             self._seen.append(predictions.judgement)
 
     def compute(self) -> dict[str, float]:
-        """The figures."""
+        """The figures; NaN where no batch came."""
+        if not self._count:
+            losses = ("generator_loss", "discriminator_loss")
+            return dict.fromkeys([*losses, *_JUDGED] if self._judged else losses, float("nan"))
         figures = {name: float(total) / self._count for name, total in self._losses.items()}
         if self._seen:
             real, made = torch.cat([seen.real for seen in self._seen]), torch.cat([seen.made for seen in self._seen])

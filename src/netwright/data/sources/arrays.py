@@ -4,6 +4,7 @@ Floats are taken as they are: whoever hands over arrays has prepared them, and t
 of pictures are normalised like any picture.
 """
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,17 @@ def load_npz(
     """
     if not Path(path).is_file():
         raise missing_file(Path(path))
+    if not zipfile.is_zipfile(path):
+        raise DataError("{path} is no .npz file, or cut short; write it with numpy.savez", path=path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # zip, zlib, header and pickle errors have no common type
-        raise DataError(
-            "{path} cannot be read as arrays: {error}", path=path, error=str(error).splitlines()[0]
-        ) from error
+        if "pickle" in str(error):
+            template = "{path} holds pickled Python objects, which are never loaded; save plain arrays with numpy.savez"
+            raise DataError(template, path=path) from error
+        template = "{path} cannot be read as arrays: {error}; write it again with numpy.savez"
+        raise DataError(template, path=path, error=str(error).partition("\n")[0]) from error
     for name in (inputs, target):
         if name is not None and name not in arrays:
             raise DataError(
@@ -162,8 +167,8 @@ def _tensor(value: Any, what: str) -> Tensor:
         return value.detach().cpu()
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "c":
-            raise ValueError(say("complex numbers"))
+        if array.dtype.kind not in "biuf":
+            raise ValueError(say("complex numbers") if array.dtype.kind == "c" else say("type {kind}", kind=array.dtype))
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
         elif array.dtype.kind in "iu" and array.dtype != np.uint8:
@@ -171,7 +176,7 @@ def _tensor(value: Any, what: str) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array) if array.ndim else array.copy())
     except (TypeError, ValueError) as error:
         template = "{what} are not numbers in one shape ({error}); give an array or tensor"
-        raise DataError(template, what=what, error=str(error).splitlines()[0]) from error
+        raise DataError(template, what=what, error=str(error).partition(". ")[0]) from error
 
 
 def _kind(x: Tensor) -> tuple[Kind, Tensor]:
@@ -254,4 +259,4 @@ def _classes(y: Tensor, as_given: bool, count: int | None = None) -> MadeTarget:
         return MadeTarget(Target("class", tuple(str(code) for code in range(count or high + 1))), codes)
     unique, places = torch.unique(codes, return_inverse=True)
     good = np.ones(len(codes), dtype=bool)
-    return class_target("target", places.double().numpy(), [str(value) for value in unique.tolist()], good)
+    return class_target("y", places.double().numpy(), [str(value) for value in unique.tolist()], good)

@@ -136,7 +136,7 @@ def _parquet(path: Path) -> RawTable:
     try:
         table = parquet.read_table(path)
     except Exception as error:  # pyarrow has many error types and no common one
-        reason = str(error).splitlines()[0][:120]
+        reason = str(error).partition("\n")[0].rpartition("': ")[2].partition(". ")[0]
         raise DataError("{path} is not a readable Parquet file: {reason}", path=path, reason=reason) from error
     columns = {name: arrow_column(table.column(name)) for name in table.column_names}
     return RawTable(str(path), columns, np.arange(1, table.num_rows + 1), unit=" row ")
@@ -218,7 +218,8 @@ def _json_rows(path: Path, lines: list[str], delimiter: str | None, problems: li
         try:
             row = json.loads(line)
         except ValueError as error:
-            found.append(BadRow(f"{path}:{number}", say("not JSON: {error}", error=error)))
+            reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+            found.append(BadRow(f"{path}:{number}", say("not JSON: {error}", error=reason)))
             continue
         if isinstance(row, dict):
             rows.append(row)

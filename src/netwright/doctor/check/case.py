@@ -11,23 +11,11 @@ from torch import Tensor, nn
 from netwright.doctor.check.graph import Graph, Output
 from netwright.doctor.check.losses import LossView
 from netwright.doctor.check.targets import TargetView
+from netwright.doctor.check.trouble import Trouble
 
-__all__ = ["Case", "Trouble"]
+__all__ = ["Case"]
 
 _QUICK = 2_000_000  # numbers
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """An error that the user's network or loss raised: at which module, on which shapes, in which mode."""
-
-    stage: str
-    message: str
-    kind: str
-    path: str
-    module: nn.Module | None
-    shapes: list[tuple[int, ...]]
-    training: bool = True
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import importlib
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -48,6 +49,7 @@ def check(
         examples: the size of the training set, where `inputs` is only a batch of it.
         metrics: names of the metrics that will be watched.
     """
+    net = _unwrapped(net)
     given = inputs if type(inputs) is tuple else (inputs,)
     given = tuple(_tensor(value, net) for value in given)
     wanted = _tensor(targets, net) if targets is not None else None
@@ -60,7 +62,15 @@ def check(
         notes += _guarded("NW100", lambda: _examine(case))
     for code, name in RULES.items():
         notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
-    return ranked(notes)
+    return ranked(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
+
+
+def _unwrapped(net: nn.Module) -> nn.Module:
+    """The network inside `torch.compile` or a data-parallel wrapper; its parameters are the same."""
+    inner = getattr(net, "_orig_mod", net)
+    if isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inner = inner.module
+    return inner if isinstance(inner, nn.Module) else net
 
 
 def _found(name: str, case: Case) -> list[Finding]:

@@ -54,6 +54,7 @@ def _keep_indent(yaml: YAML, text: str) -> None:
 
 
 def _diff(before: str, after: str, name: str) -> str:
+    name = name.lstrip("/")
     lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
     return "".join(lines)
 

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.seeds import rng_state, set_rng_state
-from netwright.doctor.check.case import Case, Trouble
+from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Watcher
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.targets import view_targets
+from netwright.doctor.check.trouble import Trouble
 from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in, trace
 
 __all__ = ["examine"]
@@ -122,7 +123,7 @@ def _run_quietly(case: Case, twin: nn.Module) -> None:
 
 
 def _is_pairwise(case: Case, twin: nn.Module) -> bool:
-    """Whether the output compares examples with each other, (B, B): then one example less makes it smaller both ways."""
+    """Whether the output is (B, B), examples against examples: one example less then makes it smaller both ways."""
     output = case.quiet_output
     if output is None or output.dim() != 2 or output.shape[0] != output.shape[1] or output.shape[0] < 2:
         return False
@@ -178,11 +179,25 @@ def _take_gradients(case: Case, twin: nn.Module, output: Any) -> None:
         return
     trained = {name: p for name, p in twin.named_parameters() if p.requires_grad}
     case.loss_has_gradient = isinstance(value, Tensor) and value.requires_grad
-    if not case.loss_has_gradient or not trained:
+    if not case.loss_has_gradient or not trained or _checkpointed(value):
         return
     with contextlib.suppress(Exception):
         found = torch.autograd.grad(value.mean(), list(trained.values()), allow_unused=True)
         case.gradients = dict(zip(trained, found, strict=True))
+
+
+def _checkpointed(value: Tensor) -> bool:
+    """Reentrant activation checkpointing gives its gradients to `backward` only, so here they would seem cut off."""
+    seen: set[Any] = set()
+    todo = [value.grad_fn]
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            if "CheckpointFunction" in node.name():
+                return True
+            seen.add(node)
+            todo += [following for following, _ in node.next_functions]
+    return False
 
 
 def _loss(case: Case, output: Any) -> Tensor:

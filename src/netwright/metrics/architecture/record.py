@@ -145,7 +145,8 @@ class Recorder(TorchFunctionMode):
 
     def __enter__(self) -> "Recorder":
         for path, module in self._net.named_modules():
-            self._hook(path, module)
+            if not isinstance(module, torch.jit.ScriptModule):  # these take no hooks, and run where no mode sees them
+                self._hook(path, module)
         super().__enter__()
         return self
 

@@ -54,7 +54,7 @@ def trace(
             return _architecture(net, input_shape, batch, seen, meter, output, remark)
     shapes = " + ".join(str(tuple(t.shape)) for t in tensors_in(examples[0]))
     raise ConfigError(
-        "{net} cannot run on input {shapes}: {error}", net=_title(net), shapes=shapes, error=_line(first_error)
+        "{net} cannot run on input {shapes} ({error}); give the shape of an input it takes", net=_title(net), shapes=shapes, error=_line(first_error)
     )
 
 

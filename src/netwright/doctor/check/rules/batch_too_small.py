@@ -11,7 +11,6 @@ from netwright.doctor.findings import Finding
 CODE, FAULT = "NW126", "batch-too-small"
 
 _FEW = 4
-_SINGLE = "more than 1 value per channel"
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -22,7 +21,7 @@ def rule(case: Case) -> Iterator[Finding]:
     if not norms or case.main_input is None or not case.main_input.dim():
         return
     where = norms[0][0]
-    if case.trouble is not None and _SINGLE in case.trouble.message:
+    if case.trouble is not None and case.trouble.reason == "single-value":
         evidence = say("{where} sees one value a channel in training.", where=where)
         why = say("The variance of one value is zero, so a batch norm refuses it.")
         yield Finding(

@@ -25,7 +25,7 @@ def rule(case: Case) -> Iterator[Finding]:
 
 
 def _elementwise(case: Case) -> bool:
-    """A known loss, or one that failed; another may well read three outputs for one target (quantiles, a mean and a variance)."""
+    """A known loss, or one that failed; another may read several outputs for one target, like quantiles."""
     failed = case.trouble is not None and case.trouble.stage == "loss"
     return case.loss is not None and (case.loss.kind is not None or failed)
 

@@ -15,7 +15,7 @@ from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW117", "bad-init-scale"
 
-_GAIN, _WILD = 30.0, 300.0  # of a signal's size over one layer; the usual schemes give 0.2 to 2
+_GAIN, _WILD = 10.0, 300.0  # of a signal's size over one layer; the usual schemes give 0.2 to 2
 _FADED = 1e-3
 
 

@@ -68,7 +68,11 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
         return
     share = len(constant) / width
     table = getattr(case.schema, "kind", "") == "table"
-    severity: Severity = "warning" if share >= _MANY or table or given.dim() == 4 else "note"
+    sparse = (
+        float((sample == 0).double().mean()) >= _MANY
+    )  # bags of words, one-hot codes: rare ones are missing by chance
+    many = share >= _MANY and not sparse
+    severity: Severity = "warning" if many or table or given.dim() == 4 else "note"
     evidence = say(
         "{count} of {all} features have one value in all examples: {which}.",
         count=len(constant),

@@ -1,22 +1,17 @@
 """NW121: NaN or infinity in the data or the weights; integers where floats are meant, and the other way round."""
 
-import re
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from netwright.core.messages import say
-from netwright.doctor.check.case import Case, Trouble
+from netwright.doctor.check.case import Case
+from netwright.doctor.check.trouble import Trouble
 from netwright.doctor.findings import Finding
 from netwright.metrics.architecture import tensors_in
 
 CODE, FAULT = "NW121", "invalid-values"
-
-_DTYPE = re.compile(
-    r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '", re.IGNORECASE
-)
-_INDEX = re.compile(r"index out of range|out of bounds", re.IGNORECASE)
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -41,9 +36,9 @@ def rule(case: Case) -> Iterator[Finding]:
             say("Initialise again, or load an older checkpoint."),
             proven=True,
         )
-    if case.trouble is not None and _DTYPE.search(case.trouble.message):
+    if case.trouble is not None and case.trouble.reason == "type":
         yield _wrong_type(case, case.trouble)
-    elif case.trouble is not None and _INDEX.search(case.trouble.message):
+    elif case.trouble is not None and case.trouble.reason == "index" and case.trouble.stage == "forward":
         yield _out_of_range(case, case.trouble)
 
 

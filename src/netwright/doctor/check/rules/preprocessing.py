@@ -1,5 +1,6 @@
 """NW130: training and validation data are prepared differently."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -11,7 +12,6 @@ from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW130", "preprocessing-mismatch"
 
-_SHIFT, _STRETCH = 1.0, 3.0
 _ENOUGH = 16
 
 
@@ -43,8 +43,9 @@ def _first(validation: tuple[object, object] | None) -> tuple[object, ...]:
 
 def _compared(one: Tensor, two: Tensor) -> Iterator[Finding]:
     size = max(float(one.std()), 1e-12)
-    shift, stretch = abs(float(two.mean() - one.mean())) / size, float(two.std()) / size
-    if shift > _SHIFT or not 1 / _STRETCH < stretch < _STRETCH:
+    shift, stretch = abs(float(two.mean() - one.mean())) / size, max(float(two.std()), 1e-12) / size
+    tolerance = 0.3 + 4 / math.sqrt(min(len(one), len(two)))  # few examples differ by chance
+    if shift > tolerance or abs(math.log(stretch)) > tolerance:
         evidence = say(
             "Training inputs have mean {a:.3g} and standard deviation {b:.3g}, validation inputs {c:.3g} and {d:.3g}.",
             a=float(one.mean()),

@@ -1,23 +1,19 @@
 """NW101: layers do not fit each other, the network does not fit the data, or a feature map has shrunk to a point."""
 
+import math
 import re
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
 from netwright.core.messages import say
-from netwright.doctor.check.case import Case, Trouble
+from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import CONVOLUTIONS, Graph
+from netwright.doctor.check.trouble import Trouble
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW101", "shape-mismatch"
 
-# What other rules tell of: types, indices, batch norm on one value, probabilities out of range.
-_ELSEWHERE = re.compile(
-    r"dtype|scalar type|expected .*(Long|Float|Double|Int)|can't be cast|not implemented for '"
-    r"|more than 1 value per channel|index out of range|between 0 and 1|out of bounds",
-    re.IGNORECASE,
-)
 _SHRUNK = re.compile(
     r"too small|smaller than kernel|greater than actual input|Calculated output size|non-?zero size", re.IGNORECASE
 )
@@ -26,8 +22,11 @@ _SHRUNK = re.compile(
 def rule(case: Case) -> Iterator[Finding]:
     """The forward pass failed on shapes, or convolutions work on maps of one cell."""
     trouble = case.trouble
-    if trouble is not None and trouble.stage == "forward" and not _ELSEWHERE.search(trouble.message):
-        yield _failed(case, trouble)
+    if trouble is not None and trouble.reason == "shape":
+        if trouble.stage == "forward":
+            yield _failed(case, trouble)
+        elif not _told_elsewhere(case):
+            yield _loss_failed(case, trouble)
     if case.graph is not None:
         yield from _pointless(case.graph)
 
@@ -51,6 +50,36 @@ def _failed(case: Case, trouble: Trouble) -> Finding:
     return Finding(
         CODE, FAULT, "error", trouble.path or "forward", evidence, why, remedy, proven=True, fix=_fix(case, trouble)
     )
+
+
+def _told_elsewhere(case: Case) -> bool:
+    """Columns against columns is the head's size; class numbers into a distance is the loss."""
+    output, target, loss = case.output, case.target, case.loss
+    if output is None or target is None or loss is None:
+        return False
+    columns = output.dim() == 2 and len(target.shape) == 2 and output.shape[1] != target.shape[1]
+    return columns or (loss.expects == "values" and target.kind == "class")
+
+
+def _loss_failed(case: Case, trouble: Trouble) -> Finding:
+    shapes = ", ".join(str(shape) for shape in trouble.shapes)
+    evidence = say("The loss was given {shapes}: {error}.", shapes=shapes, error=trouble.message.rstrip("."))
+    why = say("Output and targets are not laid out as this loss wants them. Nothing can be trained until they are.")
+    output, target = case.output, case.target
+    examples = len(case.few_inputs[0]) if isinstance(case.few_inputs[0], Tensor) and case.few_inputs[0].dim() else 0
+    if output is not None and target is not None and case.batched and output.dim() and output.shape[0] != examples:
+        remedy = say(
+            "Keep the batch on axis 0: the network turned {a} examples into {b} rows (x.flatten(1), not view(-1, n)).",
+            a=examples,
+            b=output.shape[0],
+        )
+    elif output is not None and target is not None and output.shape[:-1] == target.shape and output.dim() > 2:
+        remedy = say("Put the classes on axis 1 (output.movedim(-1, 1)), or flatten output and targets to rows.")
+    elif output is not None and target is not None and output.numel() == math.prod(target.shape):
+        remedy = say("Give the targets the output's shape: targets.reshape(output.shape).")
+    else:
+        remedy = say("Compare the two shapes with what the loss documents.")
+    return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)
 
 
 def _remedy(trouble: Trouble) -> str:
