@@ -96,6 +96,32 @@ def rooms() -> dict[str, Room]:
     return {module.name: _room(module) for module in modules()}
 
 
+@cache
+def _classes() -> dict[str, list[tuple[Room, ast.ClassDef]]]:
+    found: dict[str, list[tuple[Room, ast.ClassDef]]] = {}
+    for room in rooms().values():
+        for node in ast.walk(room.module.tree):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append((room, node))
+    return found
+
+
+@cache
+def _fields(name: str) -> tuple[ast.Constant, ...]:
+    """The texts that are given to the field `name` of a class, wherever one is made: `ModelCard(summary="…")`."""
+    found = []
+    for room in rooms().values():
+        for call in room.calls:
+            for _, made in _classes().get(ast.unparse(call.func), ()):
+                fields = [part for part in made.body if isinstance(part, ast.AnnAssign)]
+                names = [ast.unparse(part.target) for part in fields if ast.unparse(part.annotation) == "str"]
+                if name in names:
+                    place = [ast.unparse(part.target) for part in fields].index(name)
+                    given = [keyword.value for keyword in call.keywords if keyword.arg == name]
+                    found += [*call.args[place : place + 1], *given]
+    return tuple(node for node in found if isinstance(node, ast.Constant))
+
+
 def _values(node: ast.AST, room: Room, seen: frozenset = frozenset()) -> Iterator[tuple[ast.AST | Found, Room]]:
     """The literal nodes that an expression may be, indirections followed."""
     if node in seen:
@@ -117,7 +143,9 @@ def _values(node: ast.AST, room: Room, seen: frozenset = frozenset()) -> Iterato
         yield from _attribute(node, room, seen)
     elif isinstance(node, ast.Subscript):
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        yield from _inside(_values(node.value, room, seen), key, seen)
+        held = list(_inside(_values(node.value, room, seen), key, seen))
+        known = any(not isinstance(found, Found) for found, _ in held)
+        yield from held if known else _of_field(key, room)
     elif isinstance(node, ast.Call):
         yield from _called(node, room, seen)
     else:
@@ -156,11 +184,14 @@ def _walked(value: ast.AST, steps: tuple[int | None, ...], room: Room, seen: fro
     yield from found
 
 
-def _inside(found: Iterator, step: object, seen: frozenset, keys: bool = False) -> Iterator[tuple[ast.AST | Found, Room]]:
+def _inside(
+    found: Iterator, step: object, seen: frozenset, keys: bool = False
+) -> Iterator[tuple[ast.AST | Found, Room]]:
     """What stands inside literals: at `step` where that is known, else anywhere."""
     for node, room in found:
         if isinstance(node, ast.Dict):
-            chosen = [v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant) and k.value == step]
+            pairs = zip(node.keys, node.values, strict=True)
+            chosen = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == step]
             parts = node.keys if keys and step is None else chosen or node.values
         elif isinstance(node, _SPREAD):
             parts = [node.elts[step]] if isinstance(step, int) and step < len(node.elts) else node.elts
@@ -179,12 +210,25 @@ def _attribute(node: ast.Attribute, room: Room, seen: frozenset) -> Iterator[tup
             for value, steps in other.bound.get((other.module.tree, node.attr), []):
                 yield from _walked(value, steps, other, seen)
         return
-    for found in ast.walk(room.module.tree):
-        if isinstance(found, ast.AnnAssign) and isinstance(found.target, ast.Name) and found.target.id == node.attr:
-            if literals := _literals_of(found.annotation, room):
-                yield from ((ast.Constant(text), room) for text in literals)
-                return
-    yield Found(), room
+    if literals := _allowed(node.attr):
+        yield from ((ast.Constant(text), room) for text in literals)
+    else:
+        yield from _of_field(node.attr, room)
+
+
+@cache
+def _allowed(name: str) -> tuple[str, ...]:
+    """What the fields called `name` may hold, by their annotation as a `Literal`."""
+    return tuple(
+        text for described in _classes().values() for room, made in described for part in made.body
+        if isinstance(part, ast.AnnAssign) and ast.unparse(part.target) == name
+        for text in _literals_of(part.annotation, room)
+    )  # fmt: skip
+
+
+def _of_field(name: object, room: Room) -> Iterator[tuple[ast.AST | Found, Room]]:
+    texts = _fields(name) if isinstance(name, str) else ()
+    yield from ((text, room) for text in texts or [Found()])
 
 
 def _literals_of(annotation: ast.AST, room: Room) -> list[str]:
@@ -261,13 +305,13 @@ def _said(call: ast.Call, talker: Talker) -> ast.AST | None:
     return call.args[talker.place] if talker.place < len(call.args) else named
 
 
-def _errors() -> set[str]:
-    """Our errors, by descent."""
-    known = {"NetwrightError"}
-    for _ in range(4):
+def _errors() -> dict[str, Room]:
+    """Our errors, by descent, and where they are."""
+    known = {"NetwrightError": rooms()["netwright.core.errors"]}
+    for _ in range(3):
         known |= {
-            node.name for room in rooms().values() for node in ast.walk(room.module.tree)
-            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in known for base in node.bases)
+            name: room for name, described in _classes().items() for room, node in described
+            if any(ast.unparse(base) in known for base in node.bases)
         }  # fmt: skip
     return known
 
@@ -275,7 +319,8 @@ def _errors() -> set[str]:
 @cache
 def _read() -> tuple[dict[str, str], list[str]]:
     core = rooms()["netwright.core.messages"]
-    talkers = {name: {Talker(core, name, 0, "template")} for name in ("say", *_errors())}
+    talkers = {"say": {Talker(core, "say", 0, "template")}}
+    talkers |= {name: {Talker(room, name, 0, "template")} for name, room in _errors().items()}
     sentences: dict[str, str] = {}
     lost: dict[str, None] = {}
     while True:
@@ -292,7 +337,7 @@ def _read() -> tuple[dict[str, str], list[str]]:
                             lost[f"{place} {ast.unparse(call)[:90]}"] = None
                         elif made := _talker(*found.parameter):
                             talkers.setdefault(made.name, set()).add(made)
-                            sentences |= {text: place for text in _defaults(*found.parameter)}
+                            sentences |= dict.fromkeys(_defaults(*found.parameter), place)
         if sum(map(len, talkers.values())) == before:
             return sentences | _of_pages(), list(lost)
 
@@ -303,8 +348,9 @@ def _defaults(room: Room, function: ast.AST, name: str) -> Iterator[str]:
     pairs = [*zip(reversed(placed), reversed(arguments.defaults), strict=False),
              *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]  # fmt: skip
     for argument, default in pairs:
-        if argument.arg == name and isinstance(default, ast.Constant) and isinstance(default.value, str) and default.value:
-            yield default.value
+        text = default.value if isinstance(default, ast.Constant) else None
+        if argument.arg == name and isinstance(text, str) and text:
+            yield text
 
 
 def _of_pages() -> dict[str, str]:

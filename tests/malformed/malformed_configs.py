@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table reads best with a case a line
 """Configs that are wrong by themselves: types, ranges, names, at every level of every section."""
 
 from malformed_case import Case, config
@@ -74,11 +75,15 @@ TASK = [
     config("task: {name: image-classification, metrics: 5}", r"task\.metrics=5 does not fit; expected .*list"),
     config("task: tabular-classification", r"task.*tabular-classification.*regression", base=PRICES),
     pictures("task: {name: gan, kind: hinged}\nmodel: gan", r"task\.kind='hinged' .*did you mean hinge\?"),
-    pictures("task: {name: gan, penalty: -1}\nmodel: gan", r"task\.penalty=-1 does not fit.*greater than or equal to 0"),
+    pictures(
+        "task: {name: gan, penalty: -1}\nmodel: gan", r"task\.penalty=-1 does not fit.*greater than or equal to 0"
+    ),
     pictures("task: {name: gan, judge: nowhere}\nmodel: gan", r"nowhere.*no model", 4),
     pictures("task: gan\nmodel: mlp", r":2: task gan trains the discriminator.*use gan"),
     story("task: {name: language-modeling, samples: -1}", r"task\.samples=-1 does not fit"),
-    config("task: {name: q-learning, gamma: 1.5}", r"task\.gamma=1\.5 does not fit.*less than or equal to 1", base=PONG),
+    config(
+        "task: {name: q-learning, gamma: 1.5}", r"task\.gamma=1\.5 does not fit.*less than or equal to 1", base=PONG
+    ),
     config("task: {name: q-learning, tau: 0}", r"task\.tau=0 does not fit.*greater than 0", base=PONG),
 ]
 
@@ -91,7 +96,9 @@ MODEL = [
     config("model: lenet", r"config\.yaml:2: .*lenet.*did you mean lenet5\?"),
     config("model: {name: MPL}", r"model.*MPL.*did you mean mlp\?"),
     config("model: resnet-9000", r"model.*resnet-9000.*(known|did you mean)"),
-    config("model: {name: mlp, hiden: [4]}", r"config\.yaml:2: model\.hiden is not a known setting; did you mean hidden\?"),
+    config(
+        "model: {name: mlp, hiden: [4]}", r"config\.yaml:2: model\.hiden is not a known setting; did you mean hidden\?"
+    ),
     config("model: {name: mlp, hidden: 5}", r"model\.hidden=5 does not fit; expected a.*(list|sequence)"),
     config("model: {name: mlp, hidden: '64'}", r"model\.hidden='64' does not fit"),
     config("model: {name: mlp, hidden: [0]}", r"model\.hidden\[0\]=0 does not fit; expected greater than 0"),
@@ -110,12 +117,21 @@ MODEL = [
     pictures("model: {name: lenet5, variant: clasic}", r"model\.variant='clasic' .*did you mean classic\?"),
     pictures("model: {name: lenet5, image_size: 8}", r"model\.image_size=8 is too small.*at least"),
     pictures("model: {name: lenet5, in_channels: 3}", r":2: .*LeNet.*3x16x16.*got 1x16x16"),
-    story("model: {name: gpt, num_heads: 5, hidden_size: 64}", r"model\.num_heads=5 does not divide hidden_size=64; use"),
+    story(
+        "model: {name: gpt, num_heads: 5, hidden_size: 64}", r"model\.num_heads=5 does not divide hidden_size=64; use"
+    ),
     story("model: {name: gpt, num_layers: 0}", r"model\.num_layers=0 does not fit; expected greater than 0"),
     story("model: {name: gpt, context: -1}", r"model\.context=-1 does not fit; expected greater than 0"),
     story("model: {name: gpt, positions: rotary}", r"model\.positions='rotary' is not one of learned or sinusoidal"),
-    story("model: {name: gpt, num_layers: 1, num_heads: 2, hidden_size: 8, context: 5000}", r"1,?\d* tokens.*shorter context", 3),
-    story("model: {name: gpt, vocab_size: 3, num_layers: 1, num_heads: 2, hidden_size: 8, context: 8}", r":2: model gpt.*embedding.*rows"),
+    story(
+        "model: {name: gpt, num_layers: 1, num_heads: 2, hidden_size: 8, context: 5000}",
+        r"1,?\d* tokens.*shorter context",
+        3,
+    ),
+    story(
+        "model: {name: gpt, vocab_size: 3, num_layers: 1, num_heads: 2, hidden_size: 8, context: 8}",
+        r":2: model gpt.*embedding.*rows",
+    ),
     config("model: {name: mlp, layers: [relu]}", r"model.*name.*layers|model\.name is not a known setting"),
     config("model: lenet5", r"model.*lenet5.*in_channels.*use mlp"),
     config("model: gpt", r"model.*gpt.*vocab_size.*use mlp"),
@@ -213,7 +229,9 @@ OPTIMIZER = [
     config("optimizer: {freeze: [trnk]}", r"config\.yaml:4: optimizer\.freeze.*trnk.*did you mean trunk\?"),
     config("optimizer: {freeze: ['*']}", r":4: nothing to train.*freeze less"),
     config("optimizer: {lr_scale: {head: -1}}", r"optimizer\.lr_scale\.head=-1 does not fit"),
-    config("optimizer: {learning_rate: 0.1}", r"optimizer\.learning_rate is not a known setting; (did you mean|known:).*lr"),
+    config(
+        "optimizer: {learning_rate: 0.1}", r"optimizer\.learning_rate is not a known setting; (did you mean|known:).*lr"
+    ),
 ]
 
 TRAIN = [
@@ -230,12 +248,21 @@ TRAIN = [
     config("train: {batch_size: 0}", r"train\.batch_size=0 does not fit; expected greater than 0"),
     config("train: {batch_size: -5}", r"train\.batch_size=-5 does not fit; expected greater than 0"),
     config("train: {batch_size: big}", r"train\.batch_size='big' does not fit; expected a valid integer"),
-    config("train: {batch_size: 5000}", r"config\.yaml:3: train\.batch_size=5000 is larger than the data \(4\d examples\); use"),
+    config(
+        "train: {batch_size: 5000}",
+        r"config\.yaml:3: train\.batch_size=5000 is larger than the data \(4\d examples\); use",
+    ),
+    config(
+        "train: {batch_size: 1}\nmodel: {name: mlp, norm: batch}",
+        r":3: train\.batch_size=1 is too small for batch norm; use 2",
+    ),
     config("train: {steps: 0}", r"train\.steps=0 does not fit; expected greater than 0"),
     config("train: {accumulate: 0}", r"train\.accumulate=0 does not fit; expected greater than 0"),
     config("train: {precision: fp8}", r"train\.precision='fp8' is not one of auto, float32 or bf16"),
     config("train: {precision: 16}", r"train\.precision=16 is not one of auto, float32 or bf16"),
-    config("train: {device: gpu}", r"config\.yaml:3: train\.device='gpu' is not on this machine; use auto or one of cpu"),
+    config(
+        "train: {device: gpu}", r"config\.yaml:3: train\.device='gpu' is not on this machine; use auto or one of cpu"
+    ),
     config("train: {device: 'cuda:99'}", r"train\.device='cuda:99' is not on this machine; use auto or one of cpu"),
     config("train: {device: meta}", r"train\.device='meta' is not on this machine; use auto or one of cpu"),
     config("train: {device: ''}", r"train\.device='' is not on this machine; use auto or one of cpu"),

@@ -1,8 +1,11 @@
+# ruff: noqa: E501 - a table reads best with a case a line
 """Data that cannot be used: tables, JSON lines, Parquet, arrays, texts, pictures, environments, splits."""
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from malformed_case import Case, config, config_text, data
@@ -118,9 +121,24 @@ JSONL = [
 ]  # fmt: skip
 
 PARQUET = [
-    data("parquet of words", {"t.parquet": "a,b\n1,2\n"}, "{path: t.parquet, target: b}", r"t\.parquet is not a readable Parquet file"),
-    data("parquet empty", {"t.parquet": b""}, "{path: t.parquet, target: b}", r"t\.parquet is (empty|not a readable Parquet file)"),
-    data("parquet cut short", {"t.parquet": b"PAR1" + b"\0" * 50}, "{path: t.parquet, target: b}", r"t\.parquet is not a readable Parquet file"),
+    data(
+        "parquet of words",
+        {"t.parquet": "a,b\n1,2\n"},
+        "{path: t.parquet, target: b}",
+        r"t\.parquet is not a readable Parquet file",
+    ),
+    data(
+        "parquet empty",
+        {"t.parquet": b""},
+        "{path: t.parquet, target: b}",
+        r"t\.parquet is (empty|not a readable Parquet file)",
+    ),
+    data(
+        "parquet cut short",
+        {"t.parquet": b"PAR1" + b"\0" * 50},
+        "{path: t.parquet, target: b}",
+        r"t\.parquet is not a readable Parquet file",
+    ),
     data("parquet missing", {}, "{path: t.parquet, target: b}", r"t\.parquet does not exist"),
 ]
 
@@ -132,7 +150,9 @@ def npz(**arrays: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def arrays(name: str, content: bytes, pattern: str, section: str = "{path: t.npz}", code: int = 3, more: str = AUTO) -> Case:
+def arrays(
+    name: str, content: bytes, pattern: str, section: str = "{path: t.npz}", code: int = 3, more: str = AUTO
+) -> Case:
     return data(f"npz {name}", {"t.npz": content}, section, pattern, code, more)
 
 
@@ -174,12 +194,21 @@ TEXTS = [
     text("empty", "", r"t\.txt is empty; there is nothing to learn from"),
     text("blank", "\n\n  \n", r"t\.txt is empty; there is nothing to learn from"),
     text("short", "abc", r"(\d tokens, and one window needs 17|too few).*(more text|shorter context)"),
-    text("of latin-1", "h\xf6h\n".encode("latin-1") * 40, r"t\.txt: (all )?4\d .*examples are bad.*byte 0xf6.*set data\.encoding"),
+    text(
+        "of latin-1",
+        "h\xf6h\n".encode("latin-1") * 40,
+        r"t\.txt: (all )?4\d .*examples are bad.*byte 0xf6.*set data\.encoding",
+    ),
     text("binary", bytes(range(256)) * 20, r"t\.txt"),
     text("NUL bytes", b"abc\0def\n" * 40, r"t\.txt:1 holds NUL bytes"),
     text("missing", "abc", r"s\.txt does not exist", "s.txt"),
     text("unknown key", "abc\n" * 90, r":1: data\.target is not a known setting", "{path: t.txt, target: x}", 2),
-    text("unknown encoding", "abc\n" * 90, r"data\.encoding=klingon is not an encoding", "{path: t.txt, encoding: klingon}"),
+    text(
+        "unknown encoding",
+        "abc\n" * 90,
+        r"data\.encoding=klingon is not an encoding",
+        "{path: t.txt, encoding: klingon}",
+    ),
     data("text folder of empty files", {"d/a.txt": "", "d/b.txt": ""}, "d", r"d.*(is empty|no usable)", more=AUTO),
 ]
 
@@ -191,8 +220,12 @@ def png(side: int = 16, tone: int = 99) -> bytes:
     return stream.getvalue()
 
 
-def pictures(name: str, files: dict[str, bytes], pattern: str, section: str = "pics", code: int = 3, more: str = "model: lenet5") -> Case:
-    return data(f"pictures {name}", {f"pics/{place}": content for place, content in files.items()}, section, pattern, code, more)
+def pictures(
+    name: str, files: dict[str, bytes], pattern: str, section: str = "pics", code: int = 3, more: str = "model: lenet5"
+) -> Case:
+    return data(
+        f"pictures {name}", {f"pics/{place}": content for place, content in files.items()}, section, pattern, code, more
+    )
 
 
 def good(*classes: str, count: int = 10, side: int = 16) -> dict[str, bytes]:
@@ -236,16 +269,57 @@ ENVIRONMENTS = [
     config("data: {environment: xyzzy}\nmodel: -", r":1: unknown environment 'xyzzy'; gymnasium's registry"),
     config("data: {environment: ''}\nmodel: -", r":1: (unknown environment|data\.environment)"),
     config("data: {environment: CartPole-v99}\nmodel: -", r":1: unknown environment.*did you mean CartPole-v1"),
-    config("data: {environment: 5}\nmodel: -", r":1: data\.environment=5 does not fit; expected a name such as CartPole-v1"),
+    config(
+        "data: {environment: 5}\nmodel: -", r":1: data\.environment=5 does not fit; expected a name such as CartPole-v1"
+    ),
     config("data: {environment: ~}\nmodel: -", r":1: data\.environment=None does not fit; expected a name"),
     config("data: {enviroment: CartPole-v1}\nmodel: -", r":1: .*enviroment.*did you mean environment\?"),
-    config("data: {environment: Pendulum-v1}\nmodel: -", r":1: environment Pendulum-v1 takes actions of.*choose one such as CartPole-v1"),
-    config("data: {environment: LunarLander-v3}\nmodel: -", r"environment LunarLander-v3 needs more than gymnasium.*box2d"),
-    config("data: {environment: CartPole-v1, bufer_size: 5}\nmodel: -", r":1: data\.bufer_size .*did you mean buffer_size\?"),
-    config("data: {environment: CartPole-v1, buffer_size: 0}\nmodel: -", r":1: data\.buffer_size=0 does not fit; expected greater than 0"),
-    config("data: {environment: CartPole-v1, buffer_size: 4}\nmodel: -", r":\d: .*batch_size=8 is larger than buffer_size=4"),
+    config(
+        "data: {environment: Pendulum-v1}\nmodel: -",
+        r":1: environment Pendulum-v1 takes actions of.*choose one such as CartPole-v1",
+    ),
+    config(
+        "data: {environment: LunarLander-v3}\nmodel: -", r"environment LunarLander-v3 needs more than gymnasium.*box2d"
+    ),
+    config(
+        "data: {environment: CartPole-v1, bufer_size: 5}\nmodel: -",
+        r":1: data\.bufer_size .*did you mean buffer_size\?",
+    ),
+    config(
+        "data: {environment: CartPole-v1, buffer_size: 0}\nmodel: -",
+        r":1: data\.buffer_size=0 does not fit; expected greater than 0",
+    ),
+    config(
+        "data: {environment: CartPole-v1, buffer_size: 4}\nmodel: -",
+        r":\d: .*batch_size=8 is larger than buffer_size=4",
+    ),
     config("data: {environment: CartPole-v1, epsilon_start: 2}\nmodel: -", r":1: data\.epsilon_start=2 does not fit"),
-    config("data: {environment: CartPole-v1}\nmodel: -\ntask: regression", r"task regression needs numbers.*use task: q-learning"),
+    config(
+        "data: {environment: CartPole-v1}\nmodel: -\ntask: regression",
+        r"task regression needs numbers.*use task: q-learning",
+    ),
 ]
 
-CASES = [*TABLES, *SPLITS, *JSONL, *PARQUET, *ARRAYS, *TEXTS, *PICTURES, *ENVIRONMENTS]
+
+def without(module: str, name: str, section: str, pattern: str) -> Case:
+    """Data that need a library which is not installed."""
+
+    def make(folder: Path) -> Callable[[], object]:
+        (folder / "t.parquet").write_bytes(b"PAR1")
+        (folder / "config.yaml").write_text(config_text(f"data: {section}\nmodel: -"))
+
+        def call() -> object:
+            with patch.dict(sys.modules, {module: None}):
+                return train(folder / "config.yaml", out=folder / "out", quiet=True)
+
+        return call
+
+    return Case(f"without {name}", 2, pattern, make)
+
+
+EXTRAS = [
+    without("gymnasium", "gymnasium", "{environment: CartPole-v1}", r"gymnasium is not installed; run: pip install 'netwright\[rl\]'"),
+    without("pyarrow.parquet", "pyarrow", "{path: t.parquet, target: a}", r"pyarrow is not installed; run: pip install 'netwright\[tables\]'"),
+]  # fmt: skip
+
+CASES = [*EXTRAS, *TABLES, *SPLITS, *JSONL, *PARQUET, *ARRAYS, *TEXTS, *PICTURES, *ENVIRONMENTS]

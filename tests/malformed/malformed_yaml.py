@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table reads best with a case a line
 """Config files that are no configs, `extends` and `--set` gone wrong, and Python paths."""
 
 from collections.abc import Callable
@@ -39,7 +40,9 @@ YAML = [
     file("unclosed quote", 'data: "table.csv\ntrain: {}\n', r"config\.yaml:\d: not valid YAML.*quotes"),
     file("bad indentation", "data: a\n  model: b\n", r"config\.yaml:2: not valid YAML"),
     file("duplicate keys", "data: a\nmodel: mlp\nmodel: gpt\n", r"config\.yaml:3: not valid YAML: found duplicate key"),
-    file("duplicate inner keys", "data: a\ntrain: {epochs: 1, epochs: 2}\n", r"config\.yaml:2: .*duplicate key .?epochs"),
+    file(
+        "duplicate inner keys", "data: a\ntrain: {epochs: 1, epochs: 2}\n", r"config\.yaml:2: .*duplicate key .?epochs"
+    ),
     file("latin-1", "# für Bäume\ndata: a\n".encode("latin-1"), r"config\.yaml is not UTF-8 text.*save it as UTF-8"),
     file("utf-16", "data: a\n".encode("utf-16"), r"config\.yaml is not UTF-8 text.*save it as UTF-8"),
     file("binary", bytes(range(256)) * 8, r"config\.yaml is not UTF-8 text"),
@@ -53,23 +56,33 @@ YAML = [
     file("unknown alias", "data: *nothing\n", r"config\.yaml:1: not valid YAML: found undefined alias"),
     file("unknown tag", "data: !secret a\n", r"config\.yaml:1: not valid YAML: could not determine a constructor"),
     file("python tag", "data: !!python/object/apply:os.system [ls]\n", r"config\.yaml:1: not valid YAML"),
-    file("contains itself", "data: a\nmodel: &m {name: mlp, hidden: *m}\n", r"config\.yaml:2: model\.hidden=.* does not fit|contains itself"),
+    file(
+        "contains itself",
+        "data: a\nmodel: &m {name: mlp, hidden: *m}\n",
+        r"config\.yaml:2: model\.hidden=.* does not fit|contains itself",
+    ),
     file("a list in itself", "data: a\nmetrics: &a [*a]\n", r"config\.yaml.*(contains itself|does not fit|not valid)"),
     file("template braces", "data: {{ path }}\n", r"config\.yaml"),
     file("deep", "data: " + "[" * 3000 + "]" * 3000, r"config\.yaml is not valid YAML"),
     file("impossible date", "data: table.csv\ntrain: {seed: 2024-13-45}\n", r"config\.yaml"),
-    file("a date as name", "data: 2024-05-01\n", r"config\.yaml:1: data=2024-05-01 is neither a built-in set nor a file"),
+    file(
+        "a date as name", "data: 2024-05-01\n", r"config\.yaml:1: data=2024-05-01 is neither a built-in set nor a file"
+    ),
     file("json trailing text", '{"data": "a"} x\n', r"config\.yaml:1: not valid YAML"),
     file("percent directive", "%FOO bar\ndata: a\n", r"config\.yaml"),
     called("missing file", r"nothing\.yaml is neither a file nor a gallery example", lambda f: f / "nothing.yaml"),
-    called("example misspelt", r"iriss.* is neither a file nor a gallery example; (did you mean|known:)", lambda f: "iriss"),
+    called(
+        "example misspelt", r"iriss.* is neither a file nor a gallery example; (did you mean|known:)", lambda f: "iriss"
+    ),
     called("a folder", r"photos is a folder; give a YAML file", folder_named),
     called("no config", r"there is no config; give a YAML file", lambda f: None),
     called("NUL in the name", r"is neither a file nor a gallery example", lambda f: "a\0b.yaml"),
     called("a very long name", r"is neither a file nor a gallery example", lambda f: "x" * 5000),
     called("the data instead", r"table\.csv.*(not valid YAML|holds|expected sections)", lambda f: f / "table.csv"),
     called("an empty mapping", r"data is missing; add it", lambda f: {}),
-    called("a mapping with extends", r"extends is not a known setting", lambda f: {"extends": "a.yaml", "data": "digits"}),
+    called(
+        "a mapping with extends", r"extends is not a known setting", lambda f: {"extends": "a.yaml", "data": "digits"}
+    ),
 ]
 
 BASE = config_text("")
@@ -133,11 +146,19 @@ PYTHON = [
     config("model: 'math:pi'", r":2: model.*'math:pi' is a float; expected a class or a function", trust=True),
     config("model: 'math:sqrt'", r"model\.x is missing; add it", trust=True),
     config("model: 'broken_module:Net'", r"'broken_module:Net' cannot be imported.*check the path", trust=True),
-    config("model: 'raising_module:Net'", r"'raising_module:Net' cannot be imported.*oh no.*check the path", trust=True),
-    config("model: 'own_module:no_network'", r":2: model own_module:no_network gives a int; expected an nn\.Module", trust=True),
+    config(
+        "model: 'raising_module:Net'", r"'raising_module:Net' cannot be imported.*oh no.*check the path", trust=True
+    ),
+    config(
+        "model: 'own_module:no_network'",
+        r":2: model own_module:no_network gives a int; expected an nn\.Module",
+        trust=True,
+    ),
     config("model: {name: 'own_module:Net', width: wide}", r"model\.width='wide' does not fit", trust=True),
     config("model: {name: 'own_module:Net', widht: 3}", r"model\.widht.*did you mean width\?", trust=True),
-    config("model: 'own_module:Wrong'", r"model own_module:Wrong cannot be trained on table\.csv|do not fit", trust=True),
+    config(
+        "model: 'own_module:Wrong'", r"model own_module:Wrong cannot be trained on table\.csv|do not fit", trust=True
+    ),
 ]
 
 MODULES = {

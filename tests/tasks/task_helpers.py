@@ -30,6 +30,9 @@ class Source:
     def bind(self, model: Any) -> None:
         pass
 
+    def logs(self) -> dict[str, float]:
+        return {}
+
     def state(self) -> dict[str, Any]:
         return {}
 

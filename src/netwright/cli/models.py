@@ -27,7 +27,7 @@ def command(
         return
     columns = [say(title) for title in ("name", "family", "tasks", "parameters", "summary", "paper")]
     rows = [
-        [name, it.family, ", ".join(it.tasks), f"{it.parameters:,}" if it.parameters else "", it.summary, it.paper]
+        [name, it.family, ", ".join(it.tasks), f"{it.parameters:,}" if it.parameters else "", say(it.summary), it.paper]
         for name, it in cards.items()
     ]
     table(columns, rows, right=[3])

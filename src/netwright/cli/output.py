@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from netwright.core.messages import say
+from netwright.core.messages import cells, filled, say
 
 __all__ = ["complain", "emit", "figures", "line", "number", "quiet_stdout", "table"]
 
@@ -50,15 +50,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     if sys.stdout.isatty():
         _ruled(columns, rows, right)
         return
-    from rich.cells import cell_len  # a Chinese character is two cells wide
-
     lines = [list(columns), *(list(row) for row in rows)]
-    widths = [max(cell_len(cells[place]) for cells in lines) for place in range(len(columns))]
-    for cells in lines:
-        padded = []
-        for place, cell in enumerate(cells):
-            space = " " * (widths[place] - cell_len(cell))
-            padded.append(space + cell if place in right else cell + space)
+    widths = [max(cells(row[place]) for row in lines) for place in range(len(columns))]
+    for row in lines:
+        padded = [filled(cell, widths[place], right=place in right) for place, cell in enumerate(row)]
         print("  ".join(padded).rstrip())
 
 

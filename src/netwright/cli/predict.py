@@ -94,7 +94,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         from netwright.core.errors import need
 
         for number, row in enumerate(need("pyarrow.parquet", "tables").read_table(path).to_pylist(), start=1):
-            yield f"{path} row {number}", row
+            yield f"{path}{say(' row ')}{number}", row
         return
     from netwright.data.sources.delimited import read_lines
 

@@ -9,7 +9,7 @@ import typer
 from netwright.cli.options import AsJson, Overrides, Trust
 from netwright.cli.output import complain, emit, figures, quiet_stdout
 from netwright.core.errors import ConfigError
-from netwright.core.messages import say
+from netwright.core.messages import filled, say
 
 __all__ = ["HELP", "command"]
 
@@ -60,9 +60,9 @@ def _agree(config: str | None, out: Path | None, resume: Path | None) -> None:
 
 
 def _show(run: Any) -> None:
-    for part, metrics in run.metrics.items():
-        if metrics:
-            print(f"{say(part):<10} {figures(metrics)}")
-    print(f"{say('run'):<10} {run.folder}")
+    for part in ("train", "validation", "test"):
+        if metrics := run.metrics.get(part):
+            print(filled(say(part), 10), figures(metrics))
+    print(filled(say("run"), 10), run.folder)
     if (report := run.folder / "report.html").exists():
-        print(f"{say('report'):<10} {report}")
+        print(filled(say("report"), 10), report)

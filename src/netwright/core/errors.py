@@ -5,6 +5,7 @@ Only these reach the user without a traceback; anything else that escapes is a b
 
 import difflib
 import importlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -22,7 +23,9 @@ __all__ = [
     "Preempted",
     "Problem",
     "ResourceError",
+    "because",
     "need",
+    "ran_out_of_memory",
     "suggest",
 ]
 
@@ -127,6 +130,28 @@ def need(module: str, extra: str) -> ModuleType:
             raise
         template = "{module} is not installed; run: pip install 'netwright[{extra}]'"
         raise MissingExtra(template, module=module.split(".", maxsplit=1)[0], extra=extra) from error
+
+
+def because(error: BaseException) -> str:
+    """Why something of ours that was read back is not whole, for people: without the names of Python's errors."""
+    if isinstance(error, KeyError):
+        return say("{key} is missing in it", key=error.args[0] if error.args else "?")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, json.JSONDecodeError):
+        return say("no JSON at line {line}", line=error.lineno)
+    if isinstance(error, UnicodeDecodeError):
+        return say("no UTF-8 text")
+    if isinstance(error, AttributeError | IndexError | TypeError):
+        return say("something else stands where its values should")
+    return str(error).strip().partition("\n")[0]
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether this is a machine or an accelerator without memory left; torch says it in several ways."""
+    words = ("can't allocate memory", "out of memory", "unable to allocate", "alloc_failed")
+    told = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    return told or isinstance(error, MemoryError)
 
 
 def _in_a_line(value: object) -> object:

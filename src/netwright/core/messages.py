@@ -7,10 +7,11 @@ The language comes from `set_language`, else `NETWRIGHT_LANG`, else the locale o
 
 import json
 import os
+import unicodedata
 from functools import cache
 from pathlib import Path
 
-__all__ = ["language", "say", "set_language"]
+__all__ = ["cells", "filled", "language", "say", "set_language"]
 
 _chosen: str | None = None
 
@@ -35,6 +36,17 @@ def say(template: str, **values: object) -> str:
     """The sentence for `template` in the language in force, with its `{fields}` filled from `values`."""
     text = _chinese().get(template, template) if language() == "zh" else template
     return text.format(**values) if values else text
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a text takes; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def filled(text: str, width: int, right: bool = False) -> str:
+    """The text with spaces up to `width` cells, set flush left or right."""
+    space = " " * (width - cells(text))
+    return space + text if right else text + space
 
 
 @cache

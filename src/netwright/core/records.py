@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from netwright.core.errors import CheckpointError, ResourceError
+from netwright.core.errors import CheckpointError, ResourceError, because
 
 __all__ = [
     "RunLock",
@@ -27,9 +27,10 @@ __all__ = [
 ]
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (
-    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM,
-    errno.EROFS,
+    errno.EACCES, errno.EEXIST, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM, errno.EROFS,
 )  # fmt: skip
 
 
@@ -43,8 +44,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise ResourceError("disk is full while writing {path}; free some space and resume", path=path) from error
+        if error.errno == errno.EFBIG:
+            template = "{path} is larger than a file may be here; raise the limit (ulimit -f) and resume"
+            raise ResourceError(template, path=path) from error
         if error.errno in _REFUSED:
             template = "{path} cannot be written ({reason}); choose another folder with --out"
             raise ResourceError(template, path=path, reason=error.strerror) from error
@@ -95,7 +99,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise CheckpointError("{path} does not exist; is this the folder of a run or a model?", path=path) from error
     except (ValueError, OSError) as error:
-        raise CheckpointError("{path} is damaged ({error}); restore it or train again", path=path, error=error) from error
+        raise CheckpointError("{path} is damaged ({reason}); restore it or train again", path=path, reason=because(error)) from error
 
 
 def append_jsonl(path: Path, value: Any) -> None:

@@ -9,6 +9,20 @@ from netwright.core.messages import say
 __all__ = ["explain_problems", "unknown_setting"]
 
 _LONGEST = 80  # characters of a value that are shown
+_WANTED = {
+    "bool_parsing": "a valid boolean",
+    "bool_type": "a valid boolean",
+    "finite_number": "a finite number",
+    "float_parsing": "a valid number",
+    "float_type": "a valid number",
+    "greater_than": "greater than {gt:g}",
+    "greater_than_equal": "greater than or equal to {ge:g}",
+    "int_parsing": "a valid integer",
+    "int_type": "a valid integer",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "less than or equal to {le:g}",
+    "string_type": "a valid string",
+}
 
 
 def explain_problems(items: Iterable[Any], values: Any, where: str, names: list[str]) -> list[Problem]:
@@ -59,6 +73,8 @@ def _wanted(item: Any) -> str:
         return say("a list [...]")
     if kind == "dict_type":
         return say("a section {key: value}")
+    if kind in _WANTED:
+        return say(_WANTED[kind], **item.get("ctx", {}))
     return str(item["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 

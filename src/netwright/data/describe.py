@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from netwright.core.messages import say
+from netwright.core.messages import cells, filled, say
 from netwright.data.audit import audit
 from netwright.data.bundle import DataBundle
 from netwright.data.schema import Schema
@@ -26,6 +26,8 @@ _LIKELY = (
     "churn",
 )
 _SHOWN = 12
+_PARTS = ("train", "validation", "test")
+_STATISTICS = ("channels", "vocabulary", "lines", "beginning", "inputs", "target")
 
 
 class Description(dict[str, Any]):
@@ -150,31 +152,35 @@ def _warnings(data: DataBundle) -> list[str]:
 
 
 def _page(it: Description) -> list[str]:
-    sizes = ", ".join(f"{part} {count:,}" for part, count in it["sizes"].items())
+    sizes = ", ".join(f"{say(part)} {it['sizes'][part]:,}" for part in _PARTS if part in it["sizes"])
     lines = [
         f"{it['name']}  ({it['origin']}{', ' + it['licence'] if it['licence'] else ''})",
-        f"  kind      {it['kind']} {tuple(it['input_shape'])}",
-        f"  target    {_target_words(it)}",
-        f"  task      {it['task'] or say('none without a target')}",
-        f"  examples  {sizes}",
-        f"  split     {it['split']['method']}, seed {it['split']['seed']}",
+        _line("kind", f"{it['kind']} {tuple(it['input_shape'])}"),
+        _line("target", _target_words(it)),
+        _line("task", it["task"] or say("none without a target")),
+        _line("examples", sizes),
+        _line("split", say("{method}, seed {seed}", method=it["split"]["method"], seed=it["split"]["seed"])),
     ]
     if it["target_candidates"]:
         lines.append(f"  {say('perhaps the target: {names}', names=', '.join(it['target_candidates']))}")
     if it["classes"]:
         shown = [f"{label} {count:,}" for label, count in list(it["classes"].items())[:_SHOWN]]
-        lines.append(f"  classes   {', '.join(shown)}{', …' if len(it['classes']) > _SHOWN else ''}")
-    lines += [f"  {name:<9} {_short(value)}" for name, value in it["statistics"].items()]
+        lines.append(_line("classes", ", ".join(shown) + (", …" if len(it["classes"]) > _SHOWN else "")))
+    lines += [_line(name, _short(it["statistics"][name])) for name in _STATISTICS if name in it["statistics"]]
     lines += _table(it["columns"])
     for title, found in (("leaks", [leak["message"] for leak in it["leaks"]]), ("warnings", it["warnings"])):
         lines += [
-            f"  {title:<9} {found[0] if found else say('none found')}",
+            _line(title, found[0] if found else say("none found")),
             *(f"            {more}" for more in found[1:]),
         ]
     if it["problems"]:
-        lines.append(f"  bad rows  {len(it['problems'])}")
+        lines.append(_line("bad rows", str(len(it["problems"]))))
         lines += [f"            {problem['place']}: {problem['reason']}" for problem in it["problems"][:_SHOWN]]
     return lines
+
+
+def _line(title: str, words: str) -> str:
+    return f"  {filled(say(title), 9)} {words}"
 
 
 def _target_words(it: Description) -> str:
@@ -195,11 +201,12 @@ def _short(value: Any) -> str:
 def _table(columns: list[dict[str, Any]]) -> list[str]:
     if not columns:
         return []
-    width = min(32, max(6, *(len(column["name"]) for column in columns)))
-    lines = [f"  {'column':<{width}}  {'kind':<9} {'missing':>8} {'unique':>8} {'features':>8}  "]
+    width = min(32, max(6, *(cells(column["name"]) for column in columns)))
+    numbers = " ".join(filled(say(title), 8, right=True) for title in ("missing", "unique", "features"))
+    lines = [f"  {filled(say('column'), width)}  {filled(say('kind'), 9)} {numbers}  "]
     for column in columns:
         spread = f"{column['min']:g} … {column['mean']:g} … {column['max']:g}" if "mean" in column else ""
         words = column["note"] or ", ".join(column.get("categories", ())) or spread
         counts = f"{column['missing']:>8,} {column['unique']:>8,} {column['features']:>8}"
-        lines.append(f"  {column['name'][:width]:<{width}}  {column['kind']:<9} {counts}  {words}")
+        lines.append(f"  {filled(column['name'][:width], width)}  {column['kind']:<9} {counts}  {words}")
     return [line.rstrip() for line in lines]

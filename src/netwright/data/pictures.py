@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netwright.core.errors import DataError
+from netwright.core.errors import DataError, because
+from netwright.core.messages import say
 
 __all__ = ["SUFFIXES", "read_picture", "to_picture"]
 
@@ -52,7 +53,8 @@ def to_picture(value: Any, shape: tuple[int, int, int]) -> Tensor:
     except UnidentifiedImageError as error:
         raise DataError("{path} is not a picture", path=value) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError("{value} cannot be read as a picture: {error}", value=_name(value), error=error) from error
+        template = "{value} cannot be read as a picture: {reason}"
+        raise DataError(template, value=_name(value), reason=because(error)) from error
 
 
 def _fit(image: Any, shape: tuple[int, int, int]) -> Tensor:
@@ -79,13 +81,14 @@ def _from_array(pixels: Any, shape: tuple[int, int, int]) -> Any:
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[:, :, 0]
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[-1] not in (3, 4)):
-        raise ValueError(f"shape {tuple(pixels.shape)}; expected {shape}, (H, W) or (H, W, 3)")
+        got = tuple(pixels.shape)
+        raise ValueError(say("shape {got}; expected {shape}, (H, W) or (H, W, 3)", got=got, shape=shape))
     if pixels.dtype.kind == "f":
         if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 1:
-            raise ValueError("floats outside 0 to 1; give bytes from 0 to 255 or floats from 0 to 1")
+            raise ValueError(say("floats outside 0 to 1; give bytes from 0 to 255 or floats from 0 to 1"))
         pixels = np.rint(pixels * 255)
     if pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError("numbers outside 0 to 255")
+        raise ValueError(say("numbers outside 0 to 255"))
     return Image.fromarray(pixels.astype(np.uint8))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from netwright.core.errors import CheckpointError
+from netwright.core.errors import CheckpointError, because
 from netwright.data.dataset import Dataset
 from netwright.data.schema import Schema
 
@@ -60,7 +60,7 @@ class Preprocessor(ABC):
             made._target_mean, made._target_std = values["target_mean"], values["target_std"]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                "preprocessor.json is damaged ({error}); restore it or train again", error=repr(error)
+                "preprocessor.json is damaged ({reason}); restore it or train again", reason=because(error)
             ) from error
         return made
 

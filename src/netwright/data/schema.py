@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from netwright.core.errors import ConfigError
+from netwright.core.messages import say
 
 __all__ = ["Column", "ColumnKind", "Kind", "Schema", "Target", "TargetKind"]
 
@@ -102,8 +103,10 @@ class Schema:
         return sizes
 
     def __str__(self) -> str:
-        classes = f" of {len(self.target.classes)}" if self.target.kind == "class" else ""
-        return f"{self.kind} {self.input_shape} with target {self.target.kind}{classes}"
+        about = {"kind": self.kind, "shape": self.input_shape}
+        if self.target.kind == "class":
+            return say("{kind} {shape} with target class of {count}", count=len(self.target.classes), **about)
+        return say("{kind} {shape} with target {target}", target=self.target.kind, **about)
 
     def default_task(self) -> str:
         """The task these data are for.

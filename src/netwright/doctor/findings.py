@@ -96,7 +96,8 @@ class Finding:
 
     def __str__(self) -> str:
         head = f"{self.code} {say(self.severity)} {self.fault} [{self.where}]"
-        return f"{head}: {self.evidence} {self.why} {say('Do')}: {self.remedy}"
+        told = {"evidence": self.evidence, "why": self.why, "remedy": self.remedy}
+        return say("{head}: {evidence} {why} Do: {remedy}", head=head, **told)
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:

@@ -29,7 +29,7 @@ from netwright.training.hooks.base import Hook
 from netwright.training.hooks.early_stop import EarlyStop
 from netwright.training.hooks.progress import ProgressBar
 from netwright.training.hooks.recorder import Recorder
-from netwright.training.hooks.trackers import make_tracker
+from netwright.training.hooks.trackers import Trackers, make_tracker
 from netwright.training.session import Plan, Session
 
 __all__ = ["Assembly", "Given", "assemble", "build_network", "build_task"]
@@ -251,7 +251,7 @@ def _clip(plan: optim.OptimizerPlan) -> Callable[[Sequence[Tensor]], Tensor] | N
 
 def _hooks(config: Config, folder: Path, steps_per_epoch: int, quiet: bool) -> list[Hook]:
     stride = max(1, steps_per_epoch // _LINES_PER_EPOCH)
-    trackers = [make_tracker(name, folder, config.to_dict()) for name in config.train.track]
+    trackers = Trackers(*(make_tracker(name, folder, config.to_dict()) for name in config.train.track))
     hooks: list[Hook] = [Recorder(folder / "metrics.jsonl", stride, trackers)]
     if config.train.early_stopping is not None:
         hooks.append(EarlyStop(config.train.early_stopping.patience, config.train.early_stopping.min_delta))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from netwright import models
 from netwright.core import schemas
-from netwright.core.errors import ConfigError
+from netwright.core.errors import ConfigError, suggest
+from netwright.experiment.reading import example_names, example_path
 from netwright.metrics.architecture import Architecture, trace
 
 __all__ = ["explain"]
@@ -34,7 +35,16 @@ def explain(network: nn.Module | str | Path, input_shape: Sequence[int] | None =
         return trace(network, input_shape=tuple(input_shape))
     if str(network) in models.MODELS:
         return _by_name(str(network), input_shape)
+    _find(str(network))
     return _by_config(network, input_shape)
+
+
+def _find(name: str) -> None:
+    """Names of networks, files and examples are all taken; the nearest of all is what a misspelt one may mean."""
+    if Path(name).suffix not in (".yaml", ".yml") and not Path(name).exists() and not example_path(name).exists():
+        near = suggest(name, [*models.list_models(), *example_names()])
+        template = "{name} is neither a network, nor a file, nor an example{near}"
+        raise ConfigError(template, name=name, near=near)
 
 
 def _by_name(name: str, input_shape: Sequence[int] | None) -> Architecture:

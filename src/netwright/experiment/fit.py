@@ -76,8 +76,9 @@ def fit(
 def _check(module: object, loss: object, optimizer: object) -> None:
     """What is given as an object is one of the kind."""
     if not isinstance(module, nn.Module):
-        template = "the module is {got!r}; expected an nn.Module (train takes networks by name)"
-        raise ConfigError(template, path="model", got=module)
+        got = f"the class {module.__name__}" if isinstance(module, type) else f"{module!r:.60}"
+        template = "the module is {got}; expected an instance of nn.Module (train takes networks by name)"
+        raise ConfigError(template, path="model", got=got)
     if loss is not None and not isinstance(loss, str | Mapping) and not callable(loss):
         template = "loss={got!r} does not fit; expected a name, a section or a callable"
         raise ConfigError(template, path="loss", got=loss)

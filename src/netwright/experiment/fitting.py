@@ -22,7 +22,7 @@ from netwright.experiment.reading import located
 __all__ = ["check_fit"]
 
 _EXAMPLES = 8
-_LONGEST = 130  # characters of a reason that is not in our words
+_LONGEST = 110  # characters of a reason that is not in our words
 
 
 def check_fit(made: Assembly, findings: Sequence[Finding] = ()) -> None:
@@ -89,7 +89,9 @@ def _misfit(made: Assembly, error: Exception, findings: Sequence[Finding]) -> Ne
     """The best explanation there is: the doctor's of a wrong loss, ours, the catalog's, the doctor's, torch's."""
     found = next((finding for finding in findings if finding.severity == "error"), None)
     recipe, task = made.recipe["model"], made.config.named("task")[0]
-    name = recipe.get("name") or recipe.get("python")
+    own = "python" in recipe or ":" in recipe.get("name", "")
+    name = str(recipe.get("name") or recipe["python"]).rpartition(":")[2]
+    reason = _short(f"{type(error).__name__}: {error}")
     if found is not None and found.fault == "wrong-loss":
         return _told("loss", made.config.named("loss")[0] or "", made, found)
     if isinstance(error, ConfigError):
@@ -101,16 +103,15 @@ def _misfit(made: Assembly, error: Exception, findings: Sequence[Finding]) -> Ne
         template = "model {name} is for {tasks}, and the task is {task}; choose a model for that"
         return ConfigError(template, path="model", name=name, tasks=", ".join(tasks), task=task)
     if found is not None:
-        return _told("model", name, made, found)
+        return _told("model", name, made, found, f" ({reason})" if own and not isinstance(error, RuntimeError) else "")
     template = "model {name} cannot be trained on {data} ({reason}); check its sizes, the loss and the task"
-    reason = _short(f"{type(error).__name__}: {error}")
     return ConfigError(template, path="model", name=name, data=made.bundle.name, reason=reason)
 
 
-def _told(what: str, name: str, made: Assembly, found: Finding) -> ConfigError:
-    template = "{what} {name} and {data} do not fit: {why} {remedy}"
-    why, remedy = _short(found.why), _short(found.remedy)
-    return ConfigError(template, path=what, what=what, name=name, data=made.bundle.name, why=why, remedy=remedy)
+def _told(what: str, name: str, made: Assembly, found: Finding, more: str = "") -> ConfigError:
+    template = "{what} {name} and {data} do not fit: {why} {remedy}{more}"
+    why, remedy, data = _short(found.why), _short(found.remedy), made.bundle.name
+    return ConfigError(template, path=what, what=what, name=name, data=data, why=why, remedy=remedy, more=more)
 
 
 def _short(text: str) -> str:

@@ -14,8 +14,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from netwright.core.errors import CheckpointError
-from netwright.core.records import read_json, write_bytes, write_json
+from netwright.core.errors import CheckpointError, because
+from netwright.core.messages import say
+from netwright.core.records import write_bytes, write_json
 from netwright.data import Preprocessor
 
 __all__ = ["find_model_folder", "load_weights", "save_model", "weights_hash"]
@@ -46,18 +47,19 @@ def load_weights(model: nn.Module, file: Path) -> None:
     try:
         tensors = load_tensors(file.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise CheckpointError("{file} cannot be read ({error}); restore it or train again", file=file, error=error) from error
+        template = "{file} cannot be read ({reason}); restore it or train again"
+        raise CheckpointError(template, file=file, reason=because(error)) from error
     wanted = model.state_dict()
     shared = _shared_names(model)
     tensors |= {name: tensors[kept] for name, kept in shared.items() if kept in tensors}
-    wrong = [f"missing {name}" for name in wanted if name not in tensors]
-    wrong += [f"unexpected {name}" for name in tensors if name not in wanted]
+    wrong = [say("missing {name}", name=name) for name in wanted if name not in tensors]
+    wrong += [say("unexpected {name}", name=name) for name in tensors if name not in wanted]
     wrong += [
-        f"{name} is {tuple(tensors[name].shape)}, not {tuple(value.shape)}"
+        say("{name} is {got}, not {wanted}", name=name, got=tuple(tensors[name].shape), wanted=tuple(value.shape))
         for name, value in wanted.items() if name in tensors and tensors[name].shape != value.shape
     ]
     if wrong:
-        shown = "; ".join(wrong[:8]) + (f"; … {len(wrong) - 8} more" if len(wrong) > 8 else "")
+        shown = "; ".join(wrong[:8]) + (say("; … {count} more", count=len(wrong) - 8) if len(wrong) > 8 else "")
         raise CheckpointError("{file} holds the weights of another network: {wrong}", file=file, wrong=shown)
     model.load_state_dict(tensors)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from netwright import models
 from netwright.core import schemas
-from netwright.core.errors import CheckpointError, ConfigError
+from netwright.core.errors import CheckpointError, ConfigError, because
 from netwright.core.records import read_json
 from netwright.data import Preprocessor, Schema
 from netwright.experiment.model_folder import FORMAT, find_model_folder, load_weights
@@ -34,7 +34,8 @@ def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
     folder = find_model_folder(Path(path))
     config = read_json(folder / "config.json")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise CheckpointError("{folder} is not a model folder that this version reads", folder=folder)
+        template = "{folder} is not a model folder that this version reads; give one that a run wrote, or train again"
+        raise CheckpointError(template, folder=folder)
     try:
         schema = Schema.from_dict(config["schema"])
         net = network if network is not None else _network(config["model"])
@@ -44,8 +45,8 @@ def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
         template = "{file} is damaged or of another version ({error}); restore it or train again"
         raise CheckpointError(template, file=folder / "config.json", error=error) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        template = "{file} is damaged ({error}); restore it or train again"
-        raise CheckpointError(template, file=folder / "config.json", error=repr(error)) from error
+        template = "{file} is damaged ({reason}); restore it or train again"
+        raise CheckpointError(template, file=folder / "config.json", reason=because(error)) from error
     load_weights(net, folder / "model.safetensors")
     return Predictor(net.eval(), task, schema, preprocess, config)
 

@@ -1,9 +1,8 @@
 """A run from config to report: `train`. What it leaves behind is the run folder; what it gives back is a `Run`."""
 
-import errno
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,17 @@ from torch import nn
 
 from netwright.core.catalogs import set_trust
 from netwright.core.devices import keep_freed_memory
-from netwright.core.errors import (
-    CheckpointError, ConfigError, DivergedError, Interrupted, MissingExtra, NetwrightError, Preempted, ResourceError,
-)  # fmt: skip
+from netwright.core.errors import CheckpointError, ConfigError, NetwrightError, ResourceError, because
 from netwright.core.messages import say
 from netwright.core.records import RunLock, read_json, read_jsonl, write_json
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
 from netwright.experiment.config import load_config
+from netwright.experiment.ending import recorded_ending, report, resources
 from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
-from netwright.experiment.record import write_findings, write_start, write_summary
+from netwright.experiment.record import write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
 from netwright.training import loop
 from netwright.training.hooks.signals import graceful_exit
@@ -99,11 +97,15 @@ def train(
         folder = _new_folder(Path(out) if out is not None else None, config.file)
     lock = RunLock(folder)
     try:
-        with _resources(folder):
-            if resume is not None and (finished := _finished(folder)) is not None and not overrides and not sections:
+        with resources(folder):
+            if resume is None:
+                _refuse_used(folder)  # another run may have been quicker
+            elif (finished := _finished(folder)) is not None and not overrides and not sections:
                 log.info(say("{folder} is finished already; nothing is left to do", folder=folder))
                 return finished
-            return _run(assemble(config, folder, given, quiet), resume is not None)
+            by_name = f"netwright train --resume {shlex.quote(str(folder))}"
+            command = by_name if given is None else f"fit(…, out={str(folder)!r}, resume=True)"
+            return _run(assemble(config, folder, given, quiet), resume is not None, command)
     finally:
         lock.release()
 
@@ -121,37 +123,28 @@ def open_run(folder: str | Path) -> Run:
         expected = summary["expect"]
         return Run(folder, summary["metrics"], findings, summary["seconds"], summary["model"], expectations=expected)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        template = "{folder} holds a damaged summary.json or findings.jsonl ({error}); train again"
-        raise CheckpointError(template, folder=folder, error=repr(error)) from error
+        template = "{folder} holds a damaged summary.json or findings.jsonl ({reason}); train again"
+        raise CheckpointError(template, folder=folder, reason=because(error)) from error
 
 
-def _run(made: Assembly, resumed: bool) -> Run:
-    session, folder = made.session, made.session.folder
+def _run(made: Assembly, resumed: bool, command: str) -> Run:
+    session = made.session
     findings = check_assembly(made) if made.config.sections.doctor != "off" else []
     with made.config.placing():
         check_fit(made, findings)
     architecture = _architecture(made)
     restored = resumed and session.restore()  # before anything is written: what cannot be resumed stays as it is
-    write_start(made, architecture, findings)
-    _announce(made, findings)
-    if restored:
-        log.info(say("resumed at step {step} of {total}", step=session.progress.step, total=session.total_steps))
-    try:
-        with graceful_exit(session):
-            loop.train(session)
-    except DivergedError as error:
-        findings.append(_non_finite(error, made))
-        write_findings(folder, findings)
-        write_summary(made, "diverged", {}, str(error))
-        _report(folder)
-        raise
-    except (Interrupted, Preempted) as error:
-        write_summary(made, "preempted" if isinstance(error, Preempted) else "interrupted", {}, str(error))
-        _report(folder)
-        raise
-    finally:
-        _close_bars(session)
-    return _finish(made, findings)
+    with recorded_ending(made, findings):
+        write_start(made, architecture, findings)
+        _announce(made, findings)
+        if restored:
+            log.info(say("resumed at step {step} of {total}", step=session.progress.step, total=session.total_steps))
+        try:
+            with graceful_exit(session, command):
+                loop.train(session)
+                return _finish(made, findings)
+        finally:
+            session.close()
 
 
 def _finish(made: Assembly, findings: list[Finding]) -> Run:
@@ -178,7 +171,7 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
     write_json(folder / "exhibits.json", exhibits)
     save_model(folder / "model", session.model, made.recipe, made.preprocess)
     summary = write_summary(made, "finished", figures, session.stop_reason or "")
-    _report(folder)
+    report(folder)
     return Run(
         folder, summary["metrics"], findings, summary["seconds"], summary["model"], session.model, summary["expect"]
     )
@@ -218,44 +211,28 @@ def _announce(made: Assembly, findings: list[Finding]) -> None:
     ))  # fmt: skip
     for finding in findings:
         if finding.severity != "note":
-            log.warning("%s %s: %s %s", finding.severity, finding.code, finding.why, finding.remedy)
+            log.warning("%s %s: %s %s", say(finding.severity), finding.code, finding.why, finding.remedy)
 
 
-def _non_finite(error: DivergedError, made: Assembly) -> Finding:
-    return Finding(
-        code="NW301", fault="non-finite", severity="error", where="loss",
-        evidence=str(error),
-        why=say("The loss stopped being a finite number, so no update could follow from it."),
-        remedy=say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
-    )  # fmt: skip
-
-
-def _report(folder: Path) -> None:
-    from netwright.reports import write_report
-
-    try:
-        write_report(folder)
-    except MissingExtra as error:
-        log.warning(say("no report.html: {error}", error=error))
-
-
-def _close_bars(session: Any) -> None:
-    for hook in session.hooks:
-        if hasattr(hook, "close"):
-            hook.close()
+def _refuse_used(folder: Path) -> None:
+    if (folder / "config.yaml").exists():
+        template = "{out} holds a run already; go on with --resume {out}, or choose another folder with --out"
+        raise ConfigError(template, out=folder)
 
 
 def _new_folder(out: Path | None, file: str | None) -> Path:
     if out is not None:
         try:
+            if "\0" in str(out):
+                raise ValueError(say("it holds a NUL character"))
             taken = (out / "config.yaml").exists()
         except (OSError, ValueError) as error:  # a name that no file system takes
-            shown, reason = repr(str(out)[:80]), str(error).partition(":")[0]
+            shown, reason = repr(str(out)[:80]), because(error)
             template = "{out} cannot be written ({reason}); choose another folder with --out"
             raise ResourceError(template, out=shown, reason=reason) from error
-        if taken:
-            template = "{out} holds a run already; go on with --resume {out}, or choose another folder with --out"
-            raise ConfigError(template, out=out)
+        if taken and (out / ".lock").exists():
+            RunLock(out).release()  # where the run in it is at work, that is the better reason
+        _refuse_used(out)
         if out.exists() and not out.is_dir():
             raise ResourceError("{out} is a file; choose another folder with --out", out=out)
         return out
@@ -264,21 +241,3 @@ def _new_folder(out: Path | None, file: str | None) -> Path:
     while (folder := Path("runs") / f"{stem}-{number}").exists():
         number += 1
     return folder
-
-
-@contextmanager
-def _resources(folder: Path) -> Iterator[None]:
-    """Out of memory or disk, said in one line."""
-    template = "out of memory; lower train.batch_size (and set train.accumulate to keep its effect); {folder} can be resumed"
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ResourceError(template, folder=folder) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "out of memory" in str(error):
-            raise ResourceError(template, folder=folder) from error
-        raise
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ResourceError("disk is full while writing {path}; free some space and resume", path=folder) from error
-        raise

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.errors import ConfigError
+from netwright.core.messages import say
 
 __all__ = [
     "Expects",
@@ -122,7 +123,7 @@ def demand(fits: bool, name: str, wanted: str, prediction: Any, target: Any) -> 
     """
     if not fits:
         template = "loss {name} wants {wanted}; got predictions {got} and targets {given}; choose a loss for these data"
-        raise ConfigError(template, path="loss", name=name, wanted=wanted, got=_told(prediction), given=_told(target))
+        raise ConfigError(template, path="loss", name=name, wanted=say(wanted), got=_told(prediction), given=_told(target))
 
 
 def _told(value: Any) -> str:

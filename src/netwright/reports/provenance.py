@@ -28,7 +28,7 @@ LABELS = {
     "memory_format": "memory format",
     "netwright": "Netwright",
     "platform": "system",
-    "precision": "precision",
+    "precision": "arithmetic precision",
     "precision_reason": "why this precision",
     "python": "Python",
     "started": "started",
@@ -73,7 +73,7 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     target = mapping(run.schema.get("target"))
     facts = [
         (say("source"), plain(run.split.get("name") or run.summary.get("data"))),
-        (say("origin"), plain(run.split.get("origin"))),
+        (say("origin"), value_name(plain(run.split.get("origin")))),
         (say("licence"), plain(run.split.get("licence"))),
         (say("inputs"), value_name(run.schema["kind"]) if run.schema.get("kind") else "–"),
         (say("input shape"), shape(run.schema.get("input_shape") or None)),

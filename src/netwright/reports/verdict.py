@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
-from netwright.core.messages import say
+from netwright.core.messages import language, say
 from netwright.reports.folder import RunRecord
 from netwright.reports.measured import Headline, expected, headline_of, monitored
 from netwright.reports.numbers import finite, metric
@@ -123,7 +123,8 @@ def _state(run: RunRecord, status: str) -> list[str]:
 def _note(run: RunRecord) -> list[str]:
     """What the run says of its own end, as a sentence."""
     note = str(run.summary.get("note") or "").strip()
-    return [note[0].upper() + note[1:] + ("" if note[-1] in ".!?。" else ".")] if note else []
+    stop = "。" if language() == "zh" else "."
+    return [note[0].upper() + note[1:] + ("" if note[-1] in ".!?。！？" else stop)] if note else []
 
 
 def _learned(run: RunRecord, headline: Headline | None) -> bool | None:

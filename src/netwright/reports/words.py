@@ -56,6 +56,7 @@ VALUES = {
     "error": "error",
     "failed": "failed",
     "finished": "finished",
+    "given in Python": "given in Python",
     "image": "images",
     "interrupted": "interrupted",
     "multilabel": "several labels at once",

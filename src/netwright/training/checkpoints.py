@@ -20,7 +20,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from netwright.core.errors import CheckpointError
+from netwright.core.errors import CheckpointError, because
 from netwright.core.messages import say
 from netwright.core.records import read_json, sync_folder, writing
 
@@ -70,8 +70,14 @@ def newest(folder: Path) -> dict[str, Any] | None:
 
 
 def best(folder: Path) -> dict[str, Any] | None:
-    """The checkpoint `best` points to, or None."""
-    return read(folder / "best") if (folder / "best").exists() else None
+    """The checkpoint `best` points to, the newest where that one is damaged (which is said), or None."""
+    if not (folder / "best").exists():
+        return None
+    try:
+        return read(folder / "best")
+    except CheckpointError as error:
+        log.warning(say("the best checkpoint is damaged ({error}); taking the newest instead", error=error))
+        return newest(folder)
 
 
 def steps(folder: Path) -> list[int]:
@@ -100,7 +106,7 @@ def read(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
         return state
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise CheckpointError("{path} cannot be read ({error})", path=path, error=repr(error)) from error
+        raise CheckpointError("{path} cannot be read ({reason})", path=path, reason=because(error)) from error
 
 
 def _flatten(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
@@ -139,18 +145,26 @@ def _restore(value: Any, tensors: dict[str, Tensor]) -> Any:
 def _write(target: Path, state: dict[str, Any]) -> None:
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        _fill(temporary, state)
+    except BaseException:  # a full disk needs the space for the run's last words
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one
+    os.rename(temporary, target)
+    sync_folder(target.parent)
+
+
+def _fill(folder: Path, state: dict[str, Any]) -> None:
+    folder.mkdir(parents=True)
     tensors: dict[str, Tensor] = {}
     skeleton = _flatten(state, "", tensors)
     contents = {"tensors.safetensors": save_tensors(tensors), "state.json": json.dumps(skeleton).encode()}
     manifest = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents["manifest.json"] = json.dumps(manifest, indent=2).encode()
     for name, content in contents.items():
-        _write_through(temporary / name, content)
-    sync_folder(temporary)
-    shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one
-    os.rename(temporary, target)
-    sync_folder(target.parent)
+        _write_through(folder / name, content)
+    sync_folder(folder)
 
 
 def _is_whole(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 The guard: a loss that is not a number never reaches the optimizer. On a CPU the loss is looked at on every step, which costs
 a microsecond; on an accelerator that would wait for the device, so there the fused optimizers are told (`found_inf`, the
-mechanism of loss scaling) to skip the update, and the flag is read when the loop next logs.
+mechanism of loss scaling) to skip the update, and the flag is read when the run next logs or saves (`check`).
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from netwright.core.devices import Precision
 from netwright.core.errors import DivergedError
+from netwright.core.messages import say
 from netwright.optim import Schedule, add_l1, gradient_norm
 from netwright.optim.averaging import Average
 from netwright.tasks.base import Phase
@@ -69,6 +70,7 @@ class Engine:
         self.signals: dict[str, Signals] = {}
         self.updates = 0
         self._pending = dict.fromkeys(updaters, 0)
+        self._held_back: dict[str, Tensor] = {}  # on an accelerator: whether a phase's update was skipped, 1 for yes
         self._measuring = False
         self._waits_for_device = device.type != "cpu"
         self._alone = len(self.updaters) == 1
@@ -90,7 +92,7 @@ class Engine:
         Raises:
             DivergedError: the loss is not a finite number; no weight has been touched.
         """
-        self._guard(loss, phase)
+        self._guard(say("loss"), loss, phase.name)
         if self.accumulate > 1:
             loss = loss / self.accumulate
         if self._alone:
@@ -108,8 +110,8 @@ class Engine:
         if updater.l1:
             add_l1(updater.parameters, updater.l1)
         norm = updater.clip(updater.parameters) if updater.clip is not None else None
-        if norm is not None and not self._waits_for_device and not math.isfinite(norm.item()):
-            raise self._diverged("gradient norm", norm, phase)
+        if norm is not None:
+            self._guard(say("gradient norm"), norm, phase.name)
         if self._measuring:
             self._measured_step(updater, phase, norm)
         else:
@@ -120,6 +122,20 @@ class Engine:
         if self.averaging is not None:
             self.averaging.update()
         return True
+
+    def check(self, weights: bool = False) -> None:
+        """Look whether updates were held back on the device, and at the weights themselves where asked to.
+
+        Raises:
+            DivergedError: an update had no finite number to follow, or a weight is none.
+        """
+        for name, flag in self._held_back.items():
+            if flag.item():
+                raise self._diverged(say("loss or gradient norm"), math.nan, name)
+        healthy = [torch.isfinite(p).all() for u in self.updaters.values() for p in u.parameters] if weights else []
+        if healthy and not torch.stack(healthy).all().item():
+            template = "weights are no finite numbers after update {update}; the last checkpoint is healthy; set optimizer.clip: 1.0"
+            raise DivergedError(template, update=self.updates)
 
     def observe(self, value: float, sense: Literal["min", "max"]) -> None:
         """Tell the schedules a validation result; only plateau listens."""
@@ -154,23 +170,24 @@ class Engine:
             for parameter, gradient in zip(updater.parameters, phase["gradients"] or (), strict=False):
                 parameter.grad = gradient
 
-    def _guard(self, loss: Tensor, phase: Phase) -> None:
-        if not self._waits_for_device:
-            if not math.isfinite(loss.item()):
-                raise self._diverged("loss", loss, phase)
+    def _guard(self, what: str, value: Tensor, phase: str) -> None:
+        """No update may follow from `value` if it is not finite."""
+        optimizer = self.updaters[phase].optimizer
+        skips = getattr(optimizer, "_step_supports_amp_scaling", False) and optimizer.defaults.get("fused")
+        if not (self._waits_for_device and skips):
+            if not math.isfinite(value.item()):
+                raise self._diverged(what, value.item(), phase)
             return
-        optimizer = self.updaters[phase.name].optimizer
-        if getattr(optimizer, "_step_supports_amp_scaling", False) and optimizer.defaults.get("fused"):
-            optimizer.found_inf = (~torch.isfinite(loss.detach())).float()  # type: ignore[attr-defined]
-        elif not bool(torch.isfinite(loss)):
-            raise self._diverged("loss", loss, phase)
+        bad = (~torch.isfinite(value.detach())).float()
+        before = self._held_back.get(phase)  # once bad, no later batch may make it good
+        self._held_back[phase] = bad if before is None else torch.maximum(before, bad)
+        optimizer.found_inf = self._held_back[phase]  # type: ignore[attr-defined]
 
-    def _diverged(self, what: str, value: Tensor, phase: Phase) -> DivergedError:
-        updater = self.updaters[phase.name]
+    def _diverged(self, what: str, value: float, phase: str) -> DivergedError:
         return DivergedError(
             "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; lower optimizer.lr, "
             "set optimizer.clip: 1.0, or look at the data with: netwright check",
-            what=what, value=value.item(), update=self.updates, lr=updater.lr,
+            what=what, value=value, update=self.updates, lr=self.updaters[phase].lr,
         )
 
     def _measured_step(self, updater: Updater, phase: Phase, norm: Tensor | None) -> None:

@@ -5,7 +5,7 @@ decides the next bit: network, engine, batch source, task, hooks, random generat
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from netwright.core import records, seeds
-from netwright.core.errors import CheckpointError, NetwrightError
+from netwright.core import seeds
+from netwright.core.errors import CheckpointError, NetwrightError, because
+from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.tasks.base import StepOutput, Task
 from netwright.training import checkpoints
@@ -72,7 +73,8 @@ class Session:
         self.progress = Progress()
         self.last_metrics: dict[str, float] = {}
         self.stop_reason: str | None = None  # set by hooks to end after the current step
-        self.leave: NetwrightError | None = None  # set by signal handlers: save, then raise
+        self.leave: Callable[[], NetwrightError] | None = None  # set by signal handlers: save, then raise what it gives
+        self.over = False  # the last step is done and saved
         self._steps_per_epoch = train.steps_per_epoch
         self._last_step = min(plan.epochs * self._steps_per_epoch, plan.steps or 1 << 62)
         self._steppers = [hook for hook in hooks if hook.stride]
@@ -101,23 +103,38 @@ class Session:
                 progress.step += 1
                 yield batch
                 if self.leave is not None:
-                    self._leave(self.leave)
+                    self.save()
+                    raise self.leave()
                 if self.stop_reason is not None or progress.step == self._last_step:
                     return
 
     def step_end(self, out: StepOutput) -> None:
-        """Tell the hooks whose stride has come round."""
+        """Tell the hooks whose stride has come round; they look at figures, so the device is waited for anyhow.
+
+        Raises:
+            DivergedError: an update was held back on the device since the last look.
+        """
         step = self.progress.step
         for hook in self._steppers:
             if step % hook.stride == 0:
+                self.engine.check()
                 hook.step_end(self, out)
 
     def notify(self, event: Literal["start", "validation_end", "saved", "end"]) -> None:
         """Tell every hook of an event."""
         if event != "start":
             self.progress.seconds = self.elapsed()
+        if event == "end":
+            self.over = True
+            if self.leave is not None:  # it came after the last step was looked at
+                raise self.leave()
         for hook in self.hooks:
             getattr(hook, event)(self)
+
+    def close(self) -> None:
+        """Let the hooks give back what they hold, however the run ended."""
+        for hook in self.hooks:
+            hook.close(self)
 
     def elapsed(self) -> float:
         """Seconds of work on this run so far, over all its resumes."""
@@ -150,10 +167,15 @@ class Session:
         return evaluate(self.model, self.task, self.engine, source)
 
     def save(self) -> None:
-        """Commit a checkpoint; from here a resume gives the same bits."""
+        """Commit a checkpoint; from here a resume gives the same bits.
+
+        Raises:
+            DivergedError: the weights are no finite numbers; the checkpoint before stays the newest.
+            ResourceError: disk full, or the folder cannot be written.
+        """
+        self.engine.check(weights=True)
         self.progress.seconds = self.elapsed()
-        best = self.progress.best_step == self.progress.step or self.validation_source is None
-        checkpoints.commit(self.folder / "checkpoints", self.progress.step, self.state(), best=best)
+        self._commit(self.state())
         self.notify("saved")
 
     def restore(self) -> bool:
@@ -168,9 +190,11 @@ class Session:
         try:
             self.load_state(state)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:160]
+            network = isinstance(error, RuntimeError) and "state_dict" in str(error)
+            reason = say("its weights are those of another network") if network else because(error)
             template = "the checkpoint of {folder} does not fit its config ({reason}); resume with the config it began with"
             raise CheckpointError(template, folder=self.folder, reason=reason) from error
+        self._commit(state)  # a kill between a save and its links would leave `best` behind
         return True
 
     def state(self) -> dict[str, Any]:
@@ -215,7 +239,6 @@ class Session:
             return False
         return best is None or (value > best if self.monitor[1] == "max" else value < best)
 
-    def _leave(self, error: NetwrightError) -> None:
-        self.save()
-        records.sync_folder(self.folder)
-        raise error
+    def _commit(self, state: dict[str, Any]) -> None:
+        best = self.progress.best_step == self.progress.step or self.validation_source is None
+        checkpoints.commit(self.folder / "checkpoints", self.progress.step, state, best=best)

@@ -49,6 +49,10 @@ class BatchSource(Protocol):
         """Hand over the network; only sources that act with it (environments) keep it."""
         ...
 
+    def logs(self) -> dict[str, float]:
+        """Figures of its own for the log, such as how its episodes went; empty where there is nothing to tell."""
+        ...
+
     def state(self) -> dict[str, Any]:
         """Nested dicts of tensors and JSON scalars; empty where the batches are a pure function of (seed, epoch)."""
         ...

@@ -129,6 +129,10 @@ class Streaming:
     def bind(self, model: Any) -> None:
         """Nothing: these batches do not depend on the network."""
 
+    def logs(self) -> dict[str, float]:
+        """Nothing: these batches have no story of their own."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """Nothing: these batches are a pure function of (seed, epoch)."""
         return {}

@@ -78,6 +78,10 @@ class EpisodeSource:
         for first in range(start * len(self._seats), self._episodes, len(self._seats)):
             yield self._play(range(first, min(first + len(self._seats), self._episodes)))
 
+    def logs(self) -> dict[str, float]:
+        """Nothing: what these episodes bring is measured."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """Nothing: the episodes begin anew each time."""
         return {}

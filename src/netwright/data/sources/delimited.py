@@ -139,7 +139,7 @@ def _parquet(path: Path) -> RawTable:
         reason = str(error).partition("\n")[0].rpartition("': ")[2].partition(". ")[0]
         raise DataError("{path} is not a readable Parquet file: {reason}", path=path, reason=reason) from error
     columns = {name: arrow_column(table.column(name)) for name in table.column_names}
-    return RawTable(str(path), columns, np.arange(1, table.num_rows + 1), unit=" row ")
+    return RawTable(str(path), columns, np.arange(1, table.num_rows + 1), unit=say(" row "))
 
 
 def arrow_column(column: Any) -> NDArray[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netwright.core.messages import say
 from netwright.data.alike import table_like
 from netwright.data.policy import Bad
 from netwright.data.schema import Schema
@@ -48,7 +49,7 @@ def load_columns(
     `like` is a settled schema to read by, for new data (`load_like`).
     """
     lines = np.arange(len(next(iter(columns.values()), [])))
-    table = RawTable("table", columns, lines, unit=" row ")
+    table = RawTable("table", columns, lines, unit=say(" row "))
     if like is not None:
         return table_like(table, "table", _GIVEN, like, bad)
     return load_table(table, "table", _GIVEN, target=target, target_kind=target_kind, ignore=ignore, bad=bad)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from netwright.core.errors import DataError
+from netwright.core.errors import DataError, because
 from netwright.core.messages import say
 from netwright.core.schemas import NonNegative, Size
 from netwright.data.alike import class_codes
@@ -186,7 +186,7 @@ def _head(path: str) -> tuple[int, int, bool] | str:
     except UnidentifiedImageError:
         return say("empty file") if os.path.getsize(path) == 0 else say("not a picture, or damaged at its beginning")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error)
+        return because(error)
 
 
 def _try(read: Any, keep: bool) -> Any:
@@ -194,7 +194,7 @@ def _try(read: Any, keep: bool) -> Any:
         try:
             picture: Tensor = read(path)
         except Exception as error:  # decoders fail in every way that bytes can be wrong
-            return str(error) or type(error).__name__
+            return because(error) or type(error).__name__
         return picture if keep else None
 
     return attempt

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from netwright.core.errors import need
+from netwright.core.messages import say
 from netwright.data.dataset import TensorDataset
 from netwright.data.schema import Schema, Target
 from netwright.data.sources.loaded import Loaded, Origin
@@ -49,6 +50,6 @@ def load_diabetes() -> Loaded:
 def _table(name: str, bunch: Any, target: str = "class") -> Loaded:
     columns = {str(feature): bunch.data[:, place] for place, feature in enumerate(bunch.feature_names)}
     labels = np.asarray(bunch.target_names)[bunch.target].astype(object) if target == "class" else bunch.target
-    table = RawTable(name, columns | {target: labels}, np.arange(1, len(labels) + 1), unit=" row ")
+    table = RawTable(name, columns | {target: labels}, np.arange(1, len(labels) + 1), unit=say(" row "))
     kind: Wanted = "class" if target == "class" else "number"
     return load_table(table, name, _ORIGIN, target=target, target_kind=kind)

@@ -14,7 +14,7 @@ from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.rules import RULES
-from netwright.doctor.check.run import examine
+from netwright.doctor.check.run import examine, undisturbed
 from netwright.doctor.findings import Finding, ranked
 from netwright.metrics.architecture import tensors_in
 
@@ -58,10 +58,11 @@ def check(
     )
     case.loss = view_loss(loss) if loss is not None else None
     notes: list[Finding] = []
-    if all(tensor.numel() for tensor in tensors_in(given)):
-        notes += _guarded("NW100", lambda: _examine(case))
-    for code, name in RULES.items():
-        notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
+    with undisturbed():
+        if all(tensor.numel() for tensor in tensors_in(given)):
+            notes += _guarded("NW100", lambda: _examine(case))
+        for code, name in RULES.items():
+            notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
     return ranked(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
 
 

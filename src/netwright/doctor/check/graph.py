@@ -13,105 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netwright.doctor.check.ops import DROPOUTS, RESHAPES, SQUASHES, WEIGHTED
 from netwright.metrics.architecture import Node, Recorder
 
-__all__ = [
-    "ACTIVATIONS",
-    "CONVOLUTIONS",
-    "DROPOUTS",
-    "NORMS",
-    "RESHAPES",
-    "WEIGHTED",
-    "Graph",
-    "Node",
-    "Output",
-    "Stats",
-    "measure",
-    "named",
-]
-
-CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
-WEIGHTED = CONVOLUTIONS | {"linear"}
-NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize"}
-DROPOUTS = {
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "alpha_dropout",
-    "feature_alpha_dropout",
-    "feature_dropout",
-}
-POOLS = {"max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"}
-POOLS |= {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"}
-RESHAPES = {
-    "view",
-    "reshape",
-    "flatten",
-    "squeeze",
-    "unsqueeze",
-    "permute",
-    "transpose",
-    "t",
-    "contiguous",
-    "getitem",
-    "clone",
-}
-RESHAPES |= {
-    "to",
-    "float",
-    "double",
-    "half",
-    "bfloat16",
-    "type",
-    "unflatten",
-    "narrow",
-    "select",
-    "expand",
-    "view_as",
-    "reshape_as",
-}
-RESHAPES |= {"ravel", "type_as", "movedim", "alias"}
-ACTIVATIONS = {
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "celu",
-    "gelu",
-    "silu",
-    "mish",
-    "softplus",
-    "sigmoid",
-    "tanh",
-    "prelu",
-}
-ACTIVATIONS |= {
-    "rrelu",
-    "hardtanh",
-    "hardswish",
-    "hardsigmoid",
-    "logsigmoid",
-    "softsign",
-    "tanhshrink",
-    "softshrink",
-    "hardshrink",
-}
-ACTIVATIONS |= {"threshold", "softmax", "log_softmax", "softmin", "gumbel_softmax", "glu"}
-_SQUASHES = {
-    "softmax",
-    "log_softmax",
-    "sigmoid",
-    "logsigmoid",
-    "tanh",
-    "relu",
-    "relu6",
-    "softplus",
-    "hardsigmoid",
-    "hardtanh",
-    "softmin",
-}
+__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "measure", "named"]
 
 _CELLS = 50_000  # of a tensor that are measured
 
@@ -210,7 +115,7 @@ class Graph:
         node, logged, scaled, path = self.output, False, False, []
         while node is not None:
             path.append(node)
-            if node.op in _SQUASHES:
+            if node.op in SQUASHES:
                 return Output(node.op, node, dimension(node), logged, scaled, tuple(path))
             if node.op in {"log", "log2", "log10"}:
                 logged = True

@@ -25,12 +25,10 @@ from netwright.doctor.check.targets import view_targets
 from netwright.doctor.check.trouble import Trouble
 from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in, trace
 
-__all__ = ["examine"]
+__all__ = ["examine", "undisturbed"]
 
-_LEAST, _MOST = (
-    3,
-    256,
-)  # examples that are run; by work and not by the clock, so that findings are the same on any machine
+# Examples that are run: by work and not by the clock, so that findings are the same on any machine.
+_LEAST, _MOST = 3, 256
 _WORK, _BYTES = 4e9, 3e8  # operations and activations of a pass; some six passes are made
 _WHOLE = 5_000_000  # numbers, up to which a batch that cannot be cut is run whole
 
@@ -39,20 +37,19 @@ def examine(case: Case) -> None:
     """Fill in what running the network shows."""
     if isinstance(case.targets, Tensor):
         case.target = view_targets(case.targets, case.schema)
-    with _undisturbed():
-        if case.loss is not None and isinstance(case.loss.function, nn.Module):
-            case.loss = replace(case.loss, function=private_copy(case.loss.function))
-        twin = private_copy(case.net)
-        twin.eval()
-        _choose_examples(case, twin)
-        _run_quietly(case, twin)
-        case.rerun = lambda inputs, seed=0: _quiet_output(twin, inputs, seed)
-        _run_in_training(case, private_copy(case.net))
-        case.resteps = lambda steps: _sign_steps(case, private_copy(case.net), steps)
+    if case.loss is not None and isinstance(case.loss.function, nn.Module):
+        case.loss = replace(case.loss, function=private_copy(case.loss.function))
+    twin = private_copy(case.net)
+    twin.eval()
+    _choose_examples(case, twin)
+    _run_quietly(case, twin)
+    case.rerun = lambda inputs, seed=0: _quiet_output(twin, inputs, seed)
+    _run_in_training(case, private_copy(case.net))
+    case.resteps = lambda steps: _sign_steps(case, private_copy(case.net), steps)
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """All random states, the gradient mode and the warnings of the user's process as they were."""
     states, old = rng_state(), numpy.random.get_state()
     try:
@@ -71,7 +68,7 @@ def _seeded(seed: int = 0) -> None:
 
 
 def _choose_examples(case: Case, twin: nn.Module) -> None:
-    """As many examples as a pass has time for, spread evenly over what was given."""
+    """As many examples as a pass may cost, spread evenly over what was given."""
     tensors = [*tensors_in(case.inputs), *tensors_in(case.targets)]
     sizes = {tensor.shape[0] if tensor.dim() else 0 for tensor in tensors}
     total = tensors[0].shape[0] if tensors and tensors[0].dim() else 0
@@ -132,7 +129,7 @@ def _is_pairwise(case: Case, twin: nn.Module) -> bool:
 
 
 def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Tensor | None:
-    with _undisturbed(), torch.no_grad(), contextlib.suppress(Exception):
+    with undisturbed(), torch.no_grad(), contextlib.suppress(Exception):
         _seeded(seed)
         return _plain(main_tensor(twin(*inputs)))
     return None
@@ -212,7 +209,7 @@ def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | 
     """
     if case.loss is None:
         return None
-    with _undisturbed(), contextlib.suppress(Exception), torch.enable_grad():
+    with undisturbed(), contextlib.suppress(Exception), torch.enable_grad():
         twin.eval()
         trained = [p for p in twin.parameters() if p.requires_grad]
         for _ in range(steps):

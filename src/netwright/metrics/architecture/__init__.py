@@ -6,7 +6,8 @@ part that watches a forward pass call by call; the doctor uses it on real tensor
 """
 
 from netwright.metrics.architecture.ghost import private_copy
-from netwright.metrics.architecture.record import Call, Node, Recorder, main_tensor, tensors_in
+from netwright.metrics.architecture.node import Call, Node, main_tensor, tensors_in
+from netwright.metrics.architecture.record import Recorder
 from netwright.metrics.architecture.table import Architecture, LayerRow
 from netwright.metrics.architecture.trace import trace
 

@@ -9,7 +9,7 @@ end: global pooling, flattening, attention. Gates computed from a globally poole
 import math
 from dataclasses import dataclass
 
-from netwright.metrics.architecture.record import Node
+from netwright.metrics.architecture.node import Node
 
 __all__ = ["Field", "depths", "fields"]
 

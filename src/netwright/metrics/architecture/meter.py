@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from netwright.metrics.architecture.record import Recorder, tensors_in
+from netwright.metrics.architecture.node import tensors_in
+from netwright.metrics.architecture.record import Recorder
 
 __all__ = ["Meter"]
 

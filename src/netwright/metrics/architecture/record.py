@@ -6,8 +6,7 @@ the call that made a tensor to the calls that use it, and a `Call` a module. Wha
 products of `F.multi_head_attention_forward`) stays inside.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -15,99 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Call", "Node", "Recorder", "Shape", "main_tensor", "tensors_in"]
+from netwright.metrics.architecture.node import Call, Node, Shape, call_name, literal, main_tensor, tensors_in
 
-Shape = tuple[int, ...]
-
-# Attribute reads that give a tensor; what else is read (shape, dtype, device) is no step of the network.
-_VIEWS = {"T": "transpose", "mT": "transpose", "H": "transpose", "mH": "transpose", "data": "detach"}
-_VIEWS |= {"real": "real", "imag": "imag"}
-_NAMES = {
-    "truediv": "div",
-    "true_divide": "div",
-    "divide": "div",
-    "floordiv": "floor_divide",
-    "multiply": "mul",
-    "subtract": "sub",
-}
-_NAMES |= {
-    "rsub": "sub",
-    "radd": "add",
-    "rmul": "mul",
-    "rtruediv": "div",
-    "rdiv": "div",
-    "rpow": "pow",
-    "iadd": "add",
-    "imul": "mul",
-}
-_NAMES |= {
-    "isub": "sub",
-    "itruediv": "div",
-    "idiv": "div",
-    "ipow": "pow",
-    "rmatmul": "matmul",
-    "special_expit": "sigmoid",
-}
-_NAMES |= {"concat": "cat", "concatenate": "cat", "swapaxes": "transpose", "movedim": "permute", "detach_": "detach"}
-_QUIET = {
-    "size",
-    "dim",
-    "numel",
-    "is_floating_point",
-    "requires_grad_",
-    "backward",
-    "register_hook",
-    "retain_grad",
-    "stride",
-}
-
-
-@dataclass(eq=False)
-class Node:
-    """One call. `path` is the module at work; `parents` made its tensors; `parameters` are the net's own that it
-    used.
-    """
-
-    index: int
-    op: str
-    path: str
-    parents: list["Node"]
-    parameters: list[str]
-    input_shapes: list[Shape]
-    shape: Shape
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    children: list["Node"] = field(default_factory=list)
-    stats: Any = None
-
-    def argument(self, name: str, position: int, default: Any = None) -> Any:
-        """The value the call was given by name or position; tensors stand there as their shapes."""
-        if name in self.kwargs:
-            return self.kwargs[name]
-        return self.args[position] if position < len(self.args) else default
-
-    @property
-    def where(self) -> str:
-        """A place a reader finds: the module's path, and the call's name where it is not the module's own."""
-        return self.path or f"forward: {self.op}"
-
-    def __repr__(self) -> str:
-        return f"Node({self.index} {self.op} @{self.path or '.'} {self.shape})"
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of one module; `flops` and `bytes` are filled by a meter and include the modules inside."""
-
-    path: str
-    module: nn.Module
-    depth: int
-    input_shapes: list[Shape]
-    output_shapes: list[Shape] = field(default_factory=list)
-    inputs: list[Node] = field(default_factory=list)
-    outputs: list[Node] = field(default_factory=list)
-    flops: int = 0
-    bytes: int = 0
+__all__ = ["Recorder"]
 
 
 class Recorder(TorchFunctionMode):
@@ -167,7 +76,7 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        op = _name(func)
+        op = call_name(func)
         if op is not None:
             self._see(op, args, kwargs, result)
         return result
@@ -215,7 +124,7 @@ class Recorder(TorchFunctionMode):
         kwargs: Any,
     ) -> Node:
         path = self.open[-1].path if self.open else ""
-        literal_args, literal_kwargs = _literal(args), _literal(kwargs)
+        literal_args, literal_kwargs = literal(args), literal(kwargs)
         node = Node(
             len(self.nodes), op, path, parents, parameters, shapes, tuple(made.shape), literal_args, literal_kwargs
         )
@@ -248,57 +157,3 @@ class Recorder(TorchFunctionMode):
 
         self._handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         self._handles.append(module.register_forward_hook(leave, with_kwargs=True))
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor inside tuples, lists, dicts and dataclass-like outputs, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, torch.distributions.Distribution):
-        for name in ("logits", "probs", "loc", "scale"):
-            if isinstance(part := vars(value).get(name), Tensor):
-                yield part
-
-
-def main_tensor(output: Any) -> Tensor | None:
-    """The tensor a loss would look at: the output itself, its `logits`, or the first floating-point tensor inside."""
-    if isinstance(output, Tensor):
-        return output
-    for name in ("logits", "out", "output", "prediction", "predictions", "reconstruction"):
-        part = (
-            output.get(name)
-            if isinstance(output, Mapping)
-            else vars(output).get(name)
-            if hasattr(output, "__dict__")
-            else None
-        )
-        if isinstance(part, Tensor):
-            return part
-    return next((tensor for tensor in tensors_in(output) if tensor.is_floating_point()), None)
-
-
-def _name(func: Any) -> str | None:
-    """A call's plain name: in-place, dunder and reflected forms become the same word; None for what makes no tensor."""
-    name = getattr(func, "__name__", "") or type(func).__name__
-    if name == "__get__":
-        return _VIEWS.get(getattr(getattr(func, "__self__", None), "__name__", ""))
-    if name == "__set__" or name in _QUIET:
-        return None
-    name = name.strip("_")
-    return _NAMES.get(name, name)
-
-
-def _literal(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return tuple(value.shape)
-    if isinstance(value, tuple | list):
-        return tuple(_literal(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
-    return value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from netwright.core.messages import say
+from netwright.core.messages import cells, filled, say
 
 __all__ = ["Architecture", "LayerRow"]
 
@@ -92,7 +92,7 @@ class Architecture:
         if self.receptive_field is not None:
             facts.append(say("receptive field {cells}", cells=self.receptive_field))
         way = say("input {before}, output {after}", before=_shown(self.input_shape), after=_shown(self.output_shape))
-        words = [self.idea, self.when and say("When: {when}", when=self.when), self.paper]
+        words = [self.idea and say(self.idea), self.when and say("When: {when}", when=say(self.when)), self.paper]
         return [f"{self.name}: " + ", ".join(facts), way, *(word for word in words if word)]
 
     def _foot(self) -> list[str]:
@@ -114,14 +114,14 @@ def _table(rows: list[LayerRow]) -> list[str]:
             _human(row.activation_bytes, "B"),
         ]
         lines.append([label, kind, _shown(row.output_shape), *numbers, field])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    widths = [max(cells(line[i]) for line in lines) for i in range(len(titles))]
     aligned = [_aligned(line, widths) for line in lines]
-    return [aligned[0], "-" * len(aligned[0]), *aligned[1:]]
+    return [aligned[0], "-" * cells(aligned[0]), *aligned[1:]]
 
 
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(cells[:3], widths[:3], strict=True)]
-    right = [cell.rjust(width) for cell, width in zip(cells[3:], widths[3:], strict=True)]
+def _aligned(line: list[str], widths: list[int]) -> str:
+    left = [filled(cell, width) for cell, width in zip(line[:3], widths[:3], strict=True)]
+    right = [filled(cell, width, right=True) for cell, width in zip(line[3:], widths[3:], strict=True)]
     return "  ".join([*left, *right])
 
 

@@ -19,7 +19,8 @@ from netwright.core.seeds import rng_state, set_rng_state
 from netwright.metrics.architecture.field import depths, fields
 from netwright.metrics.architecture.ghost import private_copy
 from netwright.metrics.architecture.meter import Meter
-from netwright.metrics.architecture.record import Call, Recorder, Shape, main_tensor, tensors_in
+from netwright.metrics.architecture.node import Call, Shape, main_tensor, tensors_in
+from netwright.metrics.architecture.record import Recorder
 from netwright.metrics.architecture.table import Architecture, LayerRow
 
 __all__ = ["trace"]
@@ -54,7 +55,10 @@ def trace(
             return _architecture(net, input_shape, batch, seen, meter, output, remark)
     shapes = " + ".join(str(tuple(t.shape)) for t in tensors_in(examples[0]))
     raise ConfigError(
-        "{net} cannot run on input {shapes} ({error}); give the shape of an input it takes", net=_title(net), shapes=shapes, error=_line(first_error)
+        "{net} cannot run on input {shapes} ({error}); give the shape of an input it takes",
+        net=_title(net),
+        shapes=shapes,
+        error=_line(first_error),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from netwright.core.messages import say
 from netwright.core.schemas import Count, Size
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal, as_map, as_sequence
 
@@ -196,7 +197,9 @@ def _sizes_after(
     padded = tuple(n + 2 * p for n, p in zip(space, paddings, strict=True))
     if all(span <= n for span, n in zip(spans, padded, strict=True)):
         return tuple((n - span) // s + 1 for n, span, s in zip(padded, spans, strides, strict=True))
-    window = _text(kernels) if spans == kernels else f"{_text(kernels)} (dilated to {_text(spans)})"
+    window = _text(kernels)
+    if spans != kernels:
+        window = say("{kernel} (dilated to {span})", kernel=window, span=_text(spans))
     template = "kernel={kernel} is larger than the {size} feature map; use a kernel of at most {most} or padding"
     if min(padded) == 1:
         template = (

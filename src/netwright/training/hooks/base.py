@@ -34,6 +34,9 @@ class Hook:
     def end(self, run: "Session") -> None:
         """After the last step."""
 
+    def close(self, run: "Session") -> None:
+        """However the run ended: give back what is held. May come without a `start`."""
+
     def state(self) -> dict[str, Any]:
         """What must survive a resume, as tensors and JSON scalars."""
         return {}

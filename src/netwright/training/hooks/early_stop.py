@@ -1,5 +1,6 @@
 """Early stopping: end when the watched metric has not improved for a while (Prechelt, "Early stopping - but when?", 1998)."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from netwright.core.messages import say
@@ -26,7 +27,7 @@ class EarlyStop(Hook):
         metric, sense = run.monitor
         value = run.last_metrics[metric]
         gain = float("inf") if self._best is None else (value - self._best) * (1 if sense == "max" else -1)
-        if gain > self._min_delta:
+        if gain > self._min_delta and not math.isnan(value):
             self._best, self._waited = value, 0
             return
         self._waited += 1

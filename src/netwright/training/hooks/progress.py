@@ -64,12 +64,12 @@ class ProgressBar(Hook):
 
     def end(self, run: "Session") -> None:
         """Take the bar away and say why the run ended, where it was not the plan's end."""
-        self.close()
+        self.close(run)
         if run.stop_reason:
             self._console.print(say("stopped early: {reason}", reason=run.stop_reason), highlight=False)
 
-    def close(self) -> None:
-        """Give the terminal back; safe to call twice."""
+    def close(self, run: "Session") -> None:
+        """Give the terminal back."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -1,25 +1,24 @@
 """`metrics.jsonl`: a line every few steps and one a validation. Also passes each line on to trackers.
 
-On resume the file is cut back to where the checkpoint saw it, so that steps done twice stand in it once.
+On resume the file is cut back to where the checkpoint saw it, so that steps done twice stand in it once; where there
+was no checkpoint, to nothing.
 """
 
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netwright.core.records import append_jsonl, writing
 from netwright.tasks.base import StepOutput
 from netwright.training.hooks.base import Hook
+from netwright.training.hooks.trackers import Trackers
 
 if TYPE_CHECKING:
     from netwright.training.session import Session
 
 __all__ = ["Recorder"]
-
-Tracker = Callable[[dict[str, Any]], None]
 
 
 class Recorder(Hook):
@@ -27,16 +26,17 @@ class Recorder(Hook):
 
     name = "recorder"
 
-    def __init__(self, path: Path, stride: int, trackers: Sequence[Tracker] = ()) -> None:
+    def __init__(self, path: Path, stride: int, trackers: Trackers | None = None) -> None:
         self.stride = stride
-        self._path, self._trackers = path, trackers
+        self._path, self._trackers = path, trackers or Trackers()
         self._since = time.monotonic()
         self._examples = 0
 
     def start(self, run: "Session") -> None:
         """Open the file; each line's norms are those of the first update after the line before."""
         with writing(self._path):
-            self._path.touch()
+            self._path.open("ab" if run.progress.step else "wb").close()
+        self._trackers.start(run.progress.step)
         self._restart(run)
         if run.progress.step == 0:
             run.engine.measure_next()
@@ -47,7 +47,7 @@ class Recorder(Hook):
         share = run.train_source.examples / max(run.train_source.steps_per_epoch, 1)
         line: dict[str, Any] = {"kind": "train", "step": progress.step, "epoch": _epochs_done(run)}
         line["loss"] = out.loss.item()
-        line |= {name: float(value) for name, value in out.logs.items()}
+        line |= {name: float(value) for name, value in out.logs.items()} | run.train_source.logs()
         for phase, updater in run.engine.updaters.items():
             line[_label("lr", phase, run)] = updater.lr
             if (signals := run.engine.signals.get(phase)) is not None:
@@ -66,6 +66,10 @@ class Recorder(Hook):
         self._write({**line, "best": progress.best_step == progress.step, "seconds": round(progress.seconds, 3)})
         self._restart(run)
 
+    def close(self, run: "Session") -> None:
+        """Close the trackers."""
+        self._trackers.close(run.over)
+
     def state(self) -> dict[str, Any]:
         """Where the file ends now."""
         with writing(self._path), self._path.open("ab") as file:
@@ -81,8 +85,7 @@ class Recorder(Hook):
 
     def _write(self, line: dict[str, Any]) -> None:
         append_jsonl(self._path, {key: _json_number(value) for key, value in line.items()})
-        for tracker in self._trackers:
-            tracker(line)
+        self._trackers.take(line)
 
     def _restart(self, run: "Session") -> None:
         self._since, self._examples = time.monotonic(), run.progress.step

@@ -1,6 +1,7 @@
 """SIGTERM and Ctrl-C: finish the step, save, and leave with the exit code that says what happened.
 
-A second Ctrl-C leaves at once; the last checkpoint is whole all the same.
+After the last step everything is saved already, and the run leaves at once. So it does on a second Ctrl-C; the last
+checkpoint is whole all the same.
 """
 
 import signal
@@ -16,26 +17,32 @@ __all__ = ["graceful_exit"]
 
 
 @contextmanager
-def graceful_exit(run: Session) -> Iterator[None]:
-    """While inside, signals ask `run` to save and leave; the former handlers come back afterwards."""
+def graceful_exit(run: Session, resume: str) -> Iterator[None]:
+    """While inside, signals ask `run` to save and leave; the former handlers come back afterwards.
+
+    Args:
+        resume: the command that goes on with the run.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
 
-    resume = f"netwright train --resume {run.folder}"
+    def preempted() -> Preempted:
+        template = "preempted at step {step}; saved; go on with: {resume}"
+        return Preempted(template, step=run.progress.step, resume=resume)
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        run.leave = Preempted("preempted at step {step}; saved; go on with: {resume}", step=run.progress.step, resume=resume)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if run.leave is not None:
-            raise KeyboardInterrupt
+    def interrupted() -> Interrupted:
         template = "interrupted at step {step}; saved; go on with: {resume}"
-        run.leave = Interrupted(template, step=run.progress.step, resume=resume)
+        return Interrupted(template, step=run.progress.step, resume=resume)
 
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGINT, interrupt)
+    def ask(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and run.leave is not None:
+            raise KeyboardInterrupt
+        run.leave = preempted if number == signal.SIGTERM else interrupted
+        if run.over:
+            raise run.leave()
+
+    former = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

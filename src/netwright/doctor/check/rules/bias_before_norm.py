@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import WEIGHTED, Graph, Node
+from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.ops import WEIGHTED
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW112", "bias-before-norm"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import CONVOLUTIONS, RESHAPES, Graph, Node
+from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.ops import CONVOLUTIONS, RESHAPES
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW115", "dense-parameter-explosion"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import DROPOUTS, RESHAPES, Node, Output, named
+from netwright.doctor.check.graph import Node, Output, named
+from netwright.doctor.check.ops import DROPOUTS, RESHAPES
 from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW103", "double-softmax"

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import WEIGHTED, Graph, Node
+from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.ops import WEIGHTED
 from netwright.doctor.check.rules.missing_normalization import DEEP, plain_chain
 from netwright.doctor.findings import Finding, Severity
 

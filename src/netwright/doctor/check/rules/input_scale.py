@@ -6,7 +6,8 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import CONVOLUTIONS, RESHAPES, Graph, Node
+from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.ops import CONVOLUTIONS, RESHAPES
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW118", "input-not-normalized"

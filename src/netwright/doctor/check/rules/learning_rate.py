@@ -8,7 +8,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import NORMS
+from netwright.doctor.check.ops import NORMS
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW129", "lr-too-high"

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import ACTIVATIONS, DROPOUTS, POOLS, RESHAPES, Graph, Node, named
+from netwright.doctor.check.graph import Graph, Node, named
+from netwright.doctor.check.ops import ACTIVATIONS, DROPOUTS, POOLS, RESHAPES
 from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW111", "redundant-activation"

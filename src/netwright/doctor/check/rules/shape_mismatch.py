@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import CONVOLUTIONS, Graph
+from netwright.doctor.check.graph import Graph
+from netwright.doctor.check.ops import CONVOLUTIONS
 from netwright.doctor.check.trouble import Trouble
 from netwright.doctor.findings import Finding
 

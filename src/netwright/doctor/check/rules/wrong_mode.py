@@ -6,7 +6,7 @@ from torch import nn
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import DROPOUTS
+from netwright.doctor.check.ops import DROPOUTS
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW127", "wrong-mode"

@@ -1,0 +1,87 @@
+"""How a run ends before its end: the truth goes into the run folder, one clear error to the user."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netwright.core.errors import DivergedError, Interrupted, MissingExtra, Preempted, ResourceError, ran_out_of_memory
+from netwright.core.messages import say
+from netwright.core.records import writing
+from netwright.doctor.findings import Finding
+from netwright.experiment.assemble import Assembly
+from netwright.experiment.record import write_findings, write_summary
+
+__all__ = ["recorded_ending", "report", "resources"]
+
+log = logging.getLogger("netwright")
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+@contextmanager
+def resources(folder: Path) -> Iterator[None]:
+    """Say out of memory, and a disk that is full or read-only, in one line, whoever met it.
+
+    Raises:
+        ResourceError: in place of torch's, NumPy's or Python's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        with writing(Path(error.filename or folder)):
+            raise
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        template = "out of memory; lower train.batch_size (and set train.accumulate to keep its effect); {folder} can be resumed"
+        raise ResourceError(template, folder=folder) from error
+
+
+@contextmanager
+def recorded_ending(made: Assembly, findings: list[Finding]) -> Iterator[None]:
+    """While inside, whatever stops the run is written into its summary, findings and report before it goes on its way."""
+    try:
+        with resources(made.session.folder):
+            yield
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, DivergedError):
+            findings.append(_non_finite(error))
+        try:
+            _record(made, findings, error)
+        except Exception as second:  # a disk that is full has no room for last words; the first error is the one to tell
+            log.warning(say("{folder} could not be told how the run ended: {error}", folder=made.session.folder, error=second))
+        raise
+
+
+def report(folder: Path) -> None:
+    """Write `report.html`, where the libraries for it are installed."""
+    from netwright.reports import write_report
+
+    try:
+        write_report(folder)
+    except MissingExtra as error:
+        log.warning(say("no report.html: {error}", error=error))
+
+
+def _record(made: Assembly, findings: list[Finding], error: BaseException) -> None:
+    folder = made.session.folder
+    if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C: nobody wants to wait for a report
+        write_summary(made, "interrupted", {}, say("interrupted"))
+        return
+    kinds = {DivergedError: "diverged", Interrupted: "interrupted", Preempted: "preempted"}
+    status = next((status for kind, status in kinds.items() if isinstance(error, kind)), "failed")
+    write_summary(made, status, {}, str(error) or type(error).__name__)
+    write_findings(folder, findings)
+    report(folder)
+
+
+def _non_finite(error: DivergedError) -> Finding:
+    return Finding(
+        code="NW301", fault="non-finite", severity="error", where="loss",
+        evidence=str(error),
+        why=say("The loss stopped being a finite number, so no update could follow from it."),
+        remedy=say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
+    )  # fmt: skip
