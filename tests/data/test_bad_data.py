@@ -163,7 +163,7 @@ SECTIONS = {
     ),
     "key of another kind": ({"path": "t.txt", "target": "y"}, ConfigError, r"data\.target is not a known setting"),
     "wrong type": ({"path": "t.csv", "target": 3}, ConfigError, "data.target"),
-    "path is a number": ({"path": 3}, ConfigError, "needs a path or a name"),
+    "path is a number": ({"path": 3}, ConfigError, "expected the path of a file or a folder|needs a path or a name"),
     "no path": ({"pth": "t.csv"}, ConfigError, "did you mean path"),
     "nothing": ({}, ConfigError, "got nothing"),
     "unknown name": ("fashion-mnst", ConfigError, "did you mean fashion-mnist"),
@@ -187,7 +187,7 @@ SECTIONS = {
         "fractions",
     ),
     "bad target_kind": ({"path": "t.csv", "target_kind": "classes"}, ConfigError, r"data\.target_kind"),
-    "damaged npz": ("t.npz", DataError, "cannot be read as arrays"),
+    "damaged npz": ("t.npz", DataError, "cannot be read as arrays|is no .npz file"),
     "damaged parquet": ("t.parquet", DataError, "not a readable Parquet file"),
     "folder as csv": ("folder.csv", DataError, "holds no pictures"),
 }

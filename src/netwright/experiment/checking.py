@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from netwright.core.errors import ConfigError
+from netwright.core.seeds import generator
+from netwright.data import Dataset
+from netwright.data.batching import Batch
 from netwright.doctor import check
 from netwright.doctor.check.fix import apply_fixes
 from netwright.doctor.findings import Finding
@@ -35,14 +40,24 @@ def check_assembly(made: Assembly) -> list[Finding]:
     """
     if len(made.session.task.phases) > 1 or made.preprocess is None:
         return []
-    batch = next(iter(made.session.train_source.epoch(0)))
-    inputs = batch.inputs[:_EXAMPLES] if not isinstance(batch.inputs, tuple) else batch.inputs
-    targets = batch.targets[:_EXAMPLES] if batch.targets is not None else None
+    train, validation = _sample(made, made.bundle.train), None
+    if made.bundle.validation and made.bundle.schema.target.kind != "next-token":
+        held_out = _sample(made, made.bundle.validation)
+        validation = (held_out.inputs, held_out.targets)
     updater = next(iter(made.session.engine.updaters.values()))
     return check(
-        made.model, inputs, targets, loss=made.loss, optimizer=updater.optimizer, config=made.config.to_dict(),
-        schema=made.bundle.schema,
+        made.model, train.inputs, train.targets, loss=made.loss, optimizer=updater.optimizer,
+        config=made.config.to_dict(), schema=made.bundle.schema, validation=validation,
+        examples=made.session.train_source.examples, metrics=made.config.sections.metrics or (),
     )  # fmt: skip
+
+
+def _sample(made: Assembly, dataset: Dataset) -> Batch:
+    """Some examples as the network takes them, drawn at random, not augmented; of a text its first windows."""
+    if made.bundle.schema.target.kind != "next-token" and len(dataset) > _EXAMPLES:
+        chosen = torch.randperm(len(dataset), generator=generator(made.config.train.seed, len(dataset)))
+        dataset = dataset.subset(chosen[:_EXAMPLES].sort().values)
+    return next(iter(made.sources.measuring(dataset).epoch(0)))
 
 
 def fix_config(path: str | Path, findings: Sequence[Finding]) -> tuple[str, str]:

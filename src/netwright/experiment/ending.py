@@ -36,13 +36,16 @@ def resources(folder: Path) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
-        template = "out of memory; lower train.batch_size (and set train.accumulate to keep its effect); {folder} can be resumed"
-        raise ResourceError(template, folder=folder) from error
+        raise ResourceError(
+            "out of memory; lower train.batch_size (and set train.accumulate to keep its effect); "
+            "{folder} can be resumed",
+            folder=folder,
+        ) from error
 
 
 @contextmanager
 def recorded_ending(made: Assembly, findings: list[Finding]) -> Iterator[None]:
-    """While inside, whatever stops the run is written into its summary, findings and report before it goes on its way."""
+    """While inside, whatever stops the run is written into summary, findings and report; then it goes on its way."""
     try:
         with resources(made.session.folder):
             yield
@@ -51,8 +54,9 @@ def recorded_ending(made: Assembly, findings: list[Finding]) -> Iterator[None]:
             findings.append(_non_finite(error))
         try:
             _record(made, findings, error)
-        except Exception as second:  # a disk that is full has no room for last words; the first error is the one to tell
-            log.warning(say("{folder} could not be told how the run ended: {error}", folder=made.session.folder, error=second))
+        except Exception as second:  # a full disk may have no room for last words; the first error is the one to tell
+            template = "{folder} does not tell how the run ended: {error}"
+            log.warning(say(template, folder=made.session.folder, error=second))
         raise
 
 
@@ -83,5 +87,7 @@ def _non_finite(error: DivergedError) -> Finding:
         code="NW301", fault="non-finite", severity="error", where="loss",
         evidence=str(error),
         why=say("The loss stopped being a finite number, so no update could follow from it."),
-        remedy=say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
+        remedy=say(
+            "Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."
+        ),
     )  # fmt: skip

@@ -78,6 +78,9 @@ class _Noisy:
     def bind(self, model: Any) -> None:
         self._source.bind(model)
 
+    def logs(self) -> dict[str, float]:
+        return self._source.logs()
+
     def state(self) -> dict[str, Any]:
         return {}
 

@@ -86,7 +86,8 @@ def train(
     if resume is not None:
         folder = Path(resume)
         if not (folder / "config.yaml").is_file():
-            raise CheckpointError("{folder} holds no run to resume; check the path, or start one with --out", folder=folder)
+            template = "{folder} holds no run to resume; check the path, or start one with --out"
+            raise CheckpointError(template, folder=folder)
         source = folder / "config.yaml"
     elif source is None:
         raise ConfigError("there is no config; give a YAML file or the name of an example")

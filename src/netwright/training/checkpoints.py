@@ -1,8 +1,9 @@
 """Checkpoints that survive: a folder a save, committed by rename, with the SHA-256 of every file in its manifest.
 
-`checkpoints/step-00000123/` holds `tensors.safetensors` (every tensor of the state), `state.json` (the rest, with a mark
-where a tensor stood) and `manifest.json`. `last` and `best` are links, replaced atomically. Two whole checkpoints are kept
-beside the best one, so that a damaged newest one costs at most the steps since the one before. Nothing here can run code.
+`checkpoints/step-00000123/` holds `tensors.safetensors` (every tensor of the state), `state.json` (the rest, with a
+mark where a tensor stood) and `manifest.json`. `last` and `best` are links, replaced atomically. Two whole checkpoints
+are kept beside the best one, so that a damaged newest one costs at most the steps since the one before. Nothing here
+can run code.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ def commit(folder: Path, step: int, state: dict[str, Any], best: bool = False) -
     """
     target = folder / f"step-{step:08d}"
     with writing(folder):
-        if not _is_whole(target):  # the same step again is the same state: a save on leaving, or steps done again after a kill
+        if not _is_whole(target):  # the same step is the same state: a save on leaving, or steps done again
             _write(target, state)
         _point(folder / "last", target.name)
         if best:
@@ -62,7 +63,8 @@ def newest(folder: Path) -> dict[str, Any] | None:
             return read(path)
         except CheckpointError as error:
             damaged.append(path.name)
-            log.warning(say("checkpoint {name} is damaged ({error}); trying the one before", name=path.name, error=error))
+            template = "checkpoint {name} is damaged ({error}); trying the one before"
+            log.warning(say(template, name=path.name, error=error))
     if damaged:
         template = "all checkpoints in {folder} are damaged ({names}); start again with another --out"
         raise CheckpointError(template, folder=folder, names=", ".join(damaged))
@@ -103,7 +105,8 @@ def read(path: Path) -> dict[str, Any]:
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError("{path} is not what was written (SHA-256 differs)", path=path / name)
     try:
-        state: dict[str, Any] = _restore(json.loads(contents["state.json"]), load_tensors(contents["tensors.safetensors"]))
+        tensors = load_tensors(contents["tensors.safetensors"])
+        state: dict[str, Any] = _restore(json.loads(contents["state.json"]), tensors)
         return state
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise CheckpointError("{path} cannot be read ({reason})", path=path, reason=because(error)) from error

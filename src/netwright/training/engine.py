@@ -1,8 +1,9 @@
 """The engine under the loop: precision, accumulation, clipping, the update, and the guard before it.
 
-The guard: a loss that is not a number never reaches the optimizer. On a CPU the loss is looked at on every step, which costs
-a microsecond; on an accelerator that would wait for the device, so there the fused optimizers are told (`found_inf`, the
-mechanism of loss scaling) to skip the update, and the flag is read when the run next logs or saves (`check`).
+The guard: a loss that is not a number never reaches the optimizer. On a CPU the loss is looked at on every step, which
+costs a microsecond; on an accelerator that would wait for the device, so there the fused optimizers are told
+(`found_inf`, the mechanism of loss scaling) to skip the update, and the flag is read when the run next logs or saves
+(`check`).
 """
 
 import math
@@ -82,7 +83,7 @@ class Engine:
         return torch.autocast(self.device.type, self.precision.dtype)
 
     def measure_next(self) -> None:
-        """Collect `signals` at the next update of each phase: gradient norm, and size of the update against the weights."""
+        """Collect `signals` at the next update of each phase: gradient norm, size of the update against the weights."""
         self._measuring = True
         self.signals = {}
 
@@ -134,8 +135,11 @@ class Engine:
                 raise self._diverged(say("loss or gradient norm"), math.nan, name)
         healthy = [torch.isfinite(p).all() for u in self.updaters.values() for p in u.parameters] if weights else []
         if healthy and not torch.stack(healthy).all().item():
-            template = "weights are no finite numbers after update {update}; the last checkpoint is healthy; set optimizer.clip: 1.0"
-            raise DivergedError(template, update=self.updates)
+            raise DivergedError(
+                "weights stopped being numbers by update {update}; the last checkpoint is healthy; "
+                "lower optimizer.lr, or set optimizer.clip: 1.0",
+                update=self.updates,
+            )
 
     def observe(self, value: float, sense: Literal["min", "max"]) -> None:
         """Tell the schedules a validation result; only plateau listens."""
@@ -149,11 +153,7 @@ class Engine:
             "measuring": self._measuring,
             "signals": {name: asdict(signals) for name, signals in self.signals.items()},
             "averaging": None if self.averaging is None else self.averaging.state(),
-            "phases": {
-                name: {"optimizer": updater.optimizer.state_dict(), "schedule": updater.schedule.state(),
-                       "pending": self._pending[name], "gradients": self._gradients(updater) if self._pending[name] else None}
-                for name, updater in self.updaters.items()
-            },
+            "phases": {name: self._phase_state(name, updater) for name, updater in self.updaters.items()},
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -185,8 +185,8 @@ class Engine:
 
     def _diverged(self, what: str, value: float, phase: str) -> DivergedError:
         return DivergedError(
-            "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; lower optimizer.lr, "
-            "set optimizer.clip: 1.0, or look at the data with: netwright check",
+            "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; "
+            "lower optimizer.lr, set optimizer.clip: 1.0, or look at the data with: netwright check",
             what=what, value=value, update=self.updates, lr=self.updaters[phase].lr,
         )
 
@@ -203,9 +203,13 @@ class Engine:
         if len(self.signals) == len(self.updaters):
             self._measuring = False
 
-    @staticmethod
-    def _gradients(updater: Updater) -> list[Tensor | None]:
-        return [p.grad for p in updater.parameters]
+    def _phase_state(self, name: str, updater: Updater) -> dict[str, Any]:
+        return {
+            "optimizer": updater.optimizer.state_dict(),
+            "schedule": updater.schedule.state(),
+            "pending": self._pending[name],
+            "gradients": [p.grad for p in updater.parameters] if self._pending[name] else None,
+        }
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:

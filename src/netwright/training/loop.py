@@ -1,4 +1,4 @@
-"""The one loop. What differs between kinds of training lives at its edges: in the task's phases and in the batch source."""
+"""The one loop. What differs between kinds of training lives at its edges: the task's phases, the batch source."""
 
 from netwright.training.session import Session
 

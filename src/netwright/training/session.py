@@ -157,7 +157,8 @@ class Session:
         self.engine.observe(value, self.monitor[1])
         improved = self._improves(value)
         if improved:
-            self.progress.best, self.progress.best_step, self.progress.best_epoch = value, self.progress.step, self.progress.epoch
+            progress = self.progress
+            progress.best, progress.best_step, progress.best_epoch = value, progress.step, progress.epoch
         self.notify("validation_end")
         if improved and not self.due("checkpoint"):
             self.save()
@@ -192,8 +193,11 @@ class Session:
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             network = isinstance(error, RuntimeError) and "state_dict" in str(error)
             reason = say("its weights are those of another network") if network else because(error)
-            template = "the checkpoint of {folder} does not fit its config ({reason}); resume with the config it began with"
-            raise CheckpointError(template, folder=self.folder, reason=reason) from error
+            raise CheckpointError(
+                "the checkpoint of {folder} does not fit its config ({reason}); resume with the config it began with",
+                folder=self.folder,
+                reason=reason,
+            ) from error
         self._commit(state)  # a kill between a save and its links would leave `best` behind
         return True
 

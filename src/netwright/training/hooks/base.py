@@ -13,7 +13,8 @@ __all__ = ["Hook"]
 class Hook:
     """Every event does nothing until a subclass says otherwise.
 
-    `stride` is how many steps lie between two calls of `step_end` (0: never), so that a step costs nothing that is not due.
+    `stride` is how many steps lie between two calls of `step_end` (0: never), so that a step costs nothing that is not
+    due.
     """
 
     name = "hook"

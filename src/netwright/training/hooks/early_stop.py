@@ -1,4 +1,7 @@
-"""Early stopping: end when the watched metric has not improved for a while (Prechelt, "Early stopping - but when?", 1998)."""
+"""Early stopping: end when the watched metric has not improved for a while.
+
+Prechelt, "Early stopping - but when?", 1998.
+"""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -31,8 +34,7 @@ class EarlyStop(Hook):
             self._best, self._waited = value, 0
             return
         self._waited += 1
-        if self._waited >= self._patience:
-            run.stop_reason = say("{metric} has not improved for {n} validations", metric=metric, n=self._waited)
+        self._stop_if_over(run)
 
     def state(self) -> dict[str, Any]:
         """The best value so far and how long ago it was."""
@@ -41,5 +43,9 @@ class EarlyStop(Hook):
     def load_state(self, run: "Session", state: dict[str, Any]) -> None:
         """Undo of `state`."""
         self._best, self._waited = state["best"], state["waited"]
+        self._stop_if_over(run)
+
+    def _stop_if_over(self, run: "Session") -> None:
         if self._waited >= self._patience:
-            run.stop_reason = say("{metric} has not improved for {n} validations", metric=run.monitor[0], n=self._waited)
+            template = "{metric} has not improved for {n} validations"
+            run.stop_reason = say(template, metric=run.monitor[0], n=self._waited)

@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal a live line with loss, metric, examples/s and time left; elsewhere a line a validation."""
+"""The progress bar: a live line with loss, metric, examples/s and time left; without a terminal a line a validation."""
 
 import sys
 import time
@@ -36,11 +36,12 @@ class ProgressBar(Hook):
         self._began, self._first_step = time.monotonic(), run.progress.step
         if self._console.is_terminal:
             columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(), TimeRemainingColumn(),
-            )
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+            )  # fmt: skip
             self._bar = Progress(*columns, console=self._console, refresh_per_second=5)
-            self._task = self._bar.add_task(say("training"), total=run.total_steps, completed=run.progress.step, figures="")
+            done, total = run.progress.step, run.total_steps
+            self._task = self._bar.add_task(say("training"), total=total, completed=done, figures="")
             self._bar.start()
 
     def step_end(self, run: "Session", out: StepOutput) -> None:
@@ -59,7 +60,8 @@ class ProgressBar(Hook):
         progress = run.progress
         figures = "  ".join(f"{name} {value:.4f}" for name, value in run.last_metrics.items())
         star = " *" if progress.best_step == progress.step else ""
-        line = say("epoch {epoch:>3}  step {step:>6}  {figures}", epoch=progress.epoch + 1, step=progress.step, figures=figures)
+        template = "epoch {epoch:>3}  step {step:>6}  {figures}"
+        line = say(template, epoch=progress.epoch + 1, step=progress.step, figures=figures)
         self._console.print(f"{line}  {self._speed(run):,.0f}/s{star}", highlight=False, soft_wrap=True)
 
     def end(self, run: "Session") -> None:
