@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: finish the step, save, and leave with the exit code that says what happened.
+"""SIGTERM, a lost terminal and Ctrl-C: finish the step, save, and leave with the exit code that says what happened.
 
 After the last step everything is saved already, and the run leaves at once. So it does on a second Ctrl-C; the last
 checkpoint is whole all the same.
@@ -38,11 +38,14 @@ def graceful_exit(run: Session, resume: str) -> Iterator[None]:
     def ask(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and run.leave is not None:
             raise KeyboardInterrupt
-        run.leave = preempted if number == signal.SIGTERM else interrupted
+        run.leave = interrupted if number == signal.SIGINT else preempted
         if run.over:
             raise run.leave()
 
-    former = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    wanted = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it on purpose
+        wanted.append(signal.SIGHUP)
+    former = {number: signal.signal(number, ask) for number in wanted}
     try:
         yield
     finally:
