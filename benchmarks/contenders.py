@@ -1,7 +1,7 @@
 """The loops that are compared, each as its users write it; every one is run in a process of its own.
 
-A contender trains `net` on `x`, `y` in shuffled batches of 128 with Adam, and gives the seconds of a step: the mean over
-`timed` steps after `warm` ones. No validation, no checkpoints, no progress bars, for anybody.
+A contender trains the same network on the same pictures in shuffled batches of 128 with Adam, and gives the seconds of
+a step: the mean over the timed steps after the warm ones. No validation, no checkpoints, no progress bars, for anybody.
 
     python benchmarks/contenders.py CONTENDER WORKLOAD      prints {"seconds": …, "precision": …} as one JSON line
 """
@@ -93,7 +93,7 @@ def ours(workload: str) -> dict[str, object]:
 
 
 def best_by_hand(workload: str) -> dict[str, object]:
-    """Resident tensors, batches by index, fused Adam, no `.item()`; for convolutions bf16, channels-last and kept memory."""
+    """Resident tensors, batches by index, fused Adam, no `.item()`, kept memory; for the CNN bf16 and channels-last."""
     _keep_freed_memory()
     x, y = data()
     net, clock = network(workload), Clock(workload)
@@ -204,7 +204,7 @@ def keras(workload: str) -> dict[str, object]:
 
 
 def _keep_freed_memory() -> None:
-    """glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: freed memory stays with the process."""
+    """Sets glibc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: freed memory stays with the process."""
     if platform.system() == "Linux":
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-3, 1 << 30)

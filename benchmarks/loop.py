@@ -1,8 +1,8 @@
 """Our loop against others on two small networks; prints the table and writes docs/bench.md (`make bench`).
 
-Each measurement is a fresh process (one contender's memory settings must not reach another), and rounds are interleaved: all
-contenders take turns, starting with another one each round, so that a machine that slows down slows down for all. Figures
-are medians over rounds, comparisons are ratios of medians.
+Each measurement is a fresh process (one contender's memory settings must not reach another), and rounds are
+interleaved: all contenders take turns, starting with another one each round, so that a machine that slows down slows down for all.
+Figures are medians over rounds, comparisons are ratios of medians. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -94,9 +94,9 @@ def _page(blocks: list[str], rounds: int) -> str:
     machine = describe_machine(torch.device("cpu"))
     about = (
         f"Written by `make bench`: {rounds} interleaved rounds, a fresh process for each measurement, batches of "
-        f"{contenders.BATCH}, Adam, no validation and no checkpoints for anybody. *usual* is a DataLoader, `Adam()` and "
-        "`.item()` on each step; *best by hand* has resident tensors, batches by index and fused Adam, on the CNN also bf16, "
-        "channels-last and kept memory (benchmarks/contenders.py)."
+        f"{contenders.BATCH}, Adam, no validation and no checkpoints for anybody. *usual* is a DataLoader, `Adam()` "
+        "and `.item()` on each step; *best by hand* has resident tensors, batches by index, fused Adam and kept "
+        "memory, on the CNN also bf16 and channels-last ([benchmarks/contenders.py](../benchmarks/contenders.py))."
     )
     where = f"{machine['cpu']}, {machine['threads']} threads, Python {machine['python']}, PyTorch {machine['torch']}."
     return "\n".join(["# Our loop against others", "", about, "", f"Measured on: {where}", "", *blocks])

@@ -66,9 +66,9 @@ def _page(runs: list[dict[str, Any]]) -> str:
     return "\n".join([
         "# Gallery",
         "",
-        "Each example is a config in [examples/](../examples): `netwright train NAME`. Written by `make gallery` from what",
-        "the runs measured: figures of the sealed test set, opened once, after the weights were chosen on the validation",
-        "set.",
+        "Each example is a config in [examples/](../examples): `netwright train NAME`. Written by `make gallery` from",
+        "what the runs measured: figures of the sealed test set, opened once, after the weights were chosen on the",
+        "validation set.",
         "",
         "| example | network, parameters | data, training examples | figure | must reach | time |",
         "|---|---|---|---|---|---|",

@@ -11,9 +11,11 @@ import malformed_data
 import malformed_folders
 import malformed_yaml
 import pytest
-from malformed_case import Case
+from malformed_case import Case, config_text
 
 from netwright.core.errors import ConfigError, NetwrightError
+from netwright.experiment.config import load_config
+from netwright.experiment.run import train
 from netwright.training import loop
 
 CASES = [*malformed_configs.CASES, *malformed_yaml.CASES, *malformed_data.CASES, *malformed_folders.CASES]
@@ -67,8 +69,6 @@ def test_there_are_many_and_none_twice() -> None:
 
 
 def test_a_corrected_retry_goes_into_the_same_folder(spoilt: Path) -> None:
-    from netwright.experiment.run import train
-
     config = {"data": {"path": "table.csv", "target": "label"}, "model": {"name": "mlp", "hidden": [4]}}
     for wrong in ({"model": "lenet5"}, {"train": {"batch_size": 5000}}, {"data": {"path": "table.csv", "target": "x"}}):
         with pytest.raises(NetwrightError):
@@ -76,3 +76,25 @@ def test_a_corrected_retry_goes_into_the_same_folder(spoilt: Path) -> None:
         assert not (spoilt / "deep").exists()
     run = train({**config, "train": {"epochs": 1, "batch_size": 8}}, out=spoilt / "deep" / "out", quiet=True)
     assert (run.folder / "summary.json").is_file()
+
+
+def test_all_sections_are_heard_at_once_that_of_the_data_too(spoilt: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(
+            {
+                "data": {"path": "table.csv", "tagret": "label", "split": {"validation": 2, "by": "grup"}},
+                "model": {"name": "mlp", "hidden": [0]},
+                "train": {"epochs": 0},
+            }
+        )
+    paths = [problem.path for problem in caught.value.problems]
+    assert sorted(paths) == ["data.split.by", "data.split.validation", "data.tagret", "model.hidden[0]", "train.epochs"]
+
+
+def test_a_run_finds_its_data_again_from_anywhere(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (spoilt / "config.yaml").write_text(config_text(""))
+    (spoilt / "elsewhere").mkdir()
+    monkeypatch.chdir(spoilt / "elsewhere")
+    train("../config.yaml", out="out", quiet=True)
+    monkeypatch.chdir(spoilt)
+    assert load_config(spoilt / "elsewhere" / "out" / "config.yaml").values["data"]["path"] == str(spoilt / "table.csv")

@@ -1,22 +1,17 @@
 """The parts of the page that can be wrong by a digit: numbers, axes, thinning, words."""
 
-import ast
-import json
 import math
-import re
 from pathlib import Path
 
 import pytest
 
 from netwright import reports
-from netwright.core import messages
 from netwright.reports import numbers
 from netwright.reports.charts import histogram
 from netwright.reports.confusion import confusion
 from netwright.reports.curves import series
-from netwright.reports.provenance import LABELS, config_lines
+from netwright.reports.provenance import config_lines
 from netwright.reports.scales import axis
-from netwright.reports.words import METRICS, VALUES
 
 ROOM = Path(reports.__file__).parent
 
@@ -110,30 +105,3 @@ def test_config_highlighting_keeps_every_character() -> None:
     assert "\n".join("".join(piece for _, piece in line) for line in lines) + "\n" == text
     assert ("key", "lr") in lines[0] and ("number", "3e-4") in lines[0] and ("comment", "# why: so") in lines[0]
     assert ("string", "'x: y'") in lines[1] and not [style for style, _ in lines[3] if style == "comment"]
-
-
-def _spoken() -> set[str]:
-    found = {word for table in (METRICS, VALUES, LABELS) for word in table.values()}
-    for path in ROOM.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith(("say", "Error")) and node.args:
-                parts = ast.walk(node.args[0])
-                found |= {
-                    part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                }
-    for path in (ROOM / "templates").glob("*.j2"):
-        said = re.findall(r"""say\((?:"([^"]*)"|'([^']*)')""", path.read_text(encoding="utf-8"))
-        found |= {first or second for first, second in said}
-    return found
-
-
-def test_every_sentence_has_its_chinese_with_the_same_fields() -> None:
-    table: dict[str, str] = {}
-    for path in (Path(messages.__file__).with_name("messages_zh.json"), ROOM / "words_zh.json"):
-        if path.exists():  # words_zh.json is merged into core's table and goes away
-            table |= json.loads(path.read_text(encoding="utf-8"))
-    spoken = _spoken()
-    assert len(spoken) > 150
-    assert not sorted(spoken - table.keys())
-    fields = re.compile(r"{(\w+)")
-    assert not [word for word in spoken if sorted(fields.findall(word)) != sorted(fields.findall(table[word]))]

@@ -4,8 +4,6 @@ Each attempt is a process of its own (a fork server keeps torch imported, so tha
 kill falls anywhere: in a step, in a save, in validation, while the model is written.
 """
 
-import hashlib
-import multiprocessing
 import os
 import random
 import signal
@@ -15,32 +13,44 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training_runs import start, traces
 
+from netwright.core.errors import NetwrightError
+from netwright.core.records import read_json
+
+# 84 steps, 42 saves, 7 validations
 CONFIG: dict[str, Any] = {
     "data": "fashion-mnist-small",
-    "model": {"name": "mlp", "hidden": [32], "dropout": 0.2, "norm": "batch"},
+    "model": {"name": "mlp", "hidden": [16], "dropout": 0.2, "norm": "batch"},
     "optimizer": {"name": "adamw", "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "clip": 1.0, "average": "ema"},
     "augment": [{"crop": {"padding": 2}}, {"mixup": {"alpha": 0.2}}],
-    "train": {"epochs": 3, "batch_size": 64, "checkpoint_every": 5, "validate_every": 40, "threads": 1, "accumulate": 2},
+    "train": {
+        "epochs": 2, "batch_size": 128, "checkpoint_every": 2, "validate_every": 12, "threads": 1, "accumulate": 2,
+    },
+}  # fmt: skip
+# 96 steps in 12 bursts; the memory is part of each save
+ACTING: dict[str, Any] = {
+    "data": {"environment": "CartPole-v1", "learning_starts": 200, "collect": 64, "updates": 8, "steps_per_epoch": 32},
+    "model": {"name": "dqn", "hidden": [16]},
+    "train": {"epochs": 3, "batch_size": 32, "checkpoint_every": 5, "threads": 1},
 }
 
 
-def attempt(folder: str, resume: bool) -> None:
+def attempt(config: dict[str, Any], folder: str, resume: bool) -> None:
     from netwright.experiment.run import train
 
-    train(None if resume else CONFIG, out=folder, resume=folder if resume else None, quiet=True)
+    train(None if resume else config, out=folder, resume=folder if resume else None, quiet=True)
 
 
-@pytest.fixture(scope="module")
-def server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["netwright.experiment.run", "torchmetrics", "netwright.reports"])
-    return context
+def idle() -> None:
+    """Gets the server going."""
 
 
-def finish(server: ForkServerContext, folder: Path, resume: bool, kill_after: float | None = None) -> int | None:
-    process = server.Process(target=attempt, args=(str(folder), resume))
-    process.start()
+def finish(
+    server: ForkServerContext, config: dict[str, Any], folder: Path, kill_after: float | None = None
+) -> int | None:
+    """Start or go on; the exit code."""
+    process = start(server, attempt, config, str(folder), (folder / "config.yaml").exists())
     if kill_after is not None:
         time.sleep(kill_after)
         if process.is_alive():
@@ -49,50 +59,54 @@ def finish(server: ForkServerContext, folder: Path, resume: bool, kill_after: fl
     return process.exitcode
 
 
-def traces(folder: Path) -> tuple[str, list[str]]:
-    """The weights' hash and the log without its clocks."""
-    from netwright.core.records import read_jsonl
+def is_finished(folder: Path) -> bool:
+    return (folder / "summary.json").exists() and read_json(folder / "summary.json")["status"] == "finished"
 
-    weights = hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
-    clocks = ("seconds", "examples_per_second")
-    lines = [{k: v for k, v in line.items() if k not in clocks} for line in read_jsonl(folder / "metrics.jsonl")]
-    return weights, [str(line) for line in lines]
+
+def kill(server: ForkServerContext, config: dict[str, Any], place: Path, times: int) -> None:
+    """Run after run, each killed and resumed until it ends, and compared then; `times` kills in all."""
+    start(server, idle).join()
+    assert finish(server, config, place / "first") == 0
+    began = time.monotonic()
+    assert finish(server, config, place / "whole") == 0
+    length = time.monotonic() - began
+    wanted = traces(place / "whole")
+    assert traces(place / "first") == wanted
+    chance = random.Random(0)
+    killed, tries, folder = 0, 0, place / "killed"
+    while killed < times:
+        tries += 1
+        assert tries < 3 * times, "runs end before they can be killed"
+        if is_finished(folder):
+            assert traces(folder) == wanted
+            folder = place / f"killed-{tries}"
+        killed += finish(server, config, folder, chance.uniform(0.02, 0.9) * length) == -signal.SIGKILL
+    assert finish(server, config, folder) == 0
+    assert traces(folder) == wanted
 
 
 def test_twenty_five_kills_change_nothing(tmp_path: Path, server: ForkServerContext) -> None:
-    began = time.monotonic()
-    assert finish(server, tmp_path / "whole", resume=False) == 0
-    length = time.monotonic() - began
-    chance = random.Random(0)
-    killed, tries, folder = 0, 0, tmp_path / "killed"
-    while killed < 25:
-        tries += 1
-        assert tries < 60, "runs end before they can be killed"
-        if (folder / "summary.json").exists() and '"finished"' in (folder / "summary.json").read_text():
-            assert traces(folder) == traces(tmp_path / "whole")
-            folder = tmp_path / f"killed-{tries}"
-        resume = (folder / "config.yaml").exists()
-        killed += finish(server, folder, resume, chance.uniform(0.05, 0.6 * length)) == -signal.SIGKILL
-    while finish(server, folder, resume=(folder / "config.yaml").exists()) != 0:
-        pytest.fail("the last resume did not end")
-    assert traces(folder) == traces(tmp_path / "whole")
+    kill(server, CONFIG, tmp_path, 25)
+
+
+@pytest.mark.slow
+def test_kills_of_a_run_that_acts_change_nothing(tmp_path: Path, server: ForkServerContext) -> None:
+    kill(server, ACTING, tmp_path, 10)
 
 
 def test_sigterm_saves_and_leaves_with_75(tmp_path: Path, server: ForkServerContext) -> None:
-    process = server.Process(target=leave, args=(str(tmp_path / "run"),))
-    process.start()
+    process = start(server, leave, str(tmp_path / "run"))
     while not (tmp_path / "run" / "checkpoints" / "last").exists():
-        time.sleep(0.02)
+        time.sleep(0.01)
     os.kill(process.pid or 0, signal.SIGTERM)
     process.join(60)
     assert process.exitcode == 75
 
 
 def leave(folder: str) -> None:
-    from netwright.core.errors import NetwrightError
-
+    longer = {**CONFIG, "train": {**CONFIG["train"], "epochs": 50}}
     try:
-        attempt(folder, resume=False)
+        attempt(longer, folder, resume=False)
     except NetwrightError as error:
         assert "--resume" in str(error)
         os._exit(error.exit_code)

@@ -35,7 +35,8 @@ def _list(as_json: AsJson = False) -> None:
     keys = ("name", "task", "examples", "licence", "origin", "summary")
     rows = [[str(card[key]) for key in keys] for card in cards]
     for row, card in zip(rows, cards, strict=True):
-        row[-1] = say(card["summary"]) + ("" if card["installed"] else say(" (not installed)"))
+        there = "" if card["installed"] else say(" (not installed)")
+        row[-2:] = say(card["origin"]), say(card["summary"]) + there
     table([say(key) for key in keys], rows, right=[2])
 
 

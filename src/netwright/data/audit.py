@@ -61,7 +61,7 @@ def _duplicates(parts: Mapping[str, Dataset]) -> list[Leak]:
             template = (
                 "{count} of {total} {second} examples stand in {first} too; their score says nothing about new data"
             )
-            words = say(template, count=count, total=len(prints[second]), first=first, second=second)
+            words = say(template, count=count, total=len(prints[second]), first=say(first), second=say(second))
             leaks.append(Leak("duplicates", f"{first}/{second}", count, words))
     return leaks
 
@@ -155,7 +155,6 @@ def _shared_groups(data: DataBundle) -> list[Leak]:
                 template = (
                     "{count} {part} rows share {name} with training rows; set data.split: {{by: group, column: {name}}}"
                 )
-                leaks.append(
-                    Leak("shared-group", column.name, count, say(template, count=count, part=part, name=column.name))
-                )
+                words = say(template, count=count, part=say(part), name=column.name)
+                leaks.append(Leak("shared-group", column.name, count, words))
     return leaks

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from netwright.core.errors import ConfigError, DataError, suggest
+from netwright.core.errors import ConfigError, DataError
 from netwright.core.schemas import arguments, parameters
 from netwright.data.alike import recoded
 from netwright.data.bundle import DataBundle, bundle, environment_bundle
 from netwright.data.dataset import Dataset, TensorDataset
-from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import Bad, missing_file
 from netwright.data.schema import Schema
-from netwright.data.sources import arrays, delimited, frames, image_folder, text
+from netwright.data.section import PATHS, builtin, check_path, environment_options, resolve, source_of
+from netwright.data.sources import arrays, frames
 from netwright.data.sources.builtin import BUILTIN, load_builtin
 from netwright.data.sources.joined import join_loaded
 from netwright.data.sources.loaded import Loaded, Origin
@@ -27,9 +27,6 @@ from netwright.data.split import split_rule
 from netwright.data.targets import Wanted
 
 __all__ = ["load_data", "load_like"]
-
-_PATHS = ("path", "validation_path", "test_path")
-_TEXT = (".txt", ".text", ".md")
 
 
 def load_data(
@@ -62,7 +59,7 @@ def load_data(
     if isinstance(spec, DataBundle):
         return spec
     if isinstance(spec, Mapping) and "environment" in spec:
-        return _environment(spec)
+        return environment_bundle(*environment_options(spec))
     shares: dict[str, Any] = {"seed": seed}
     others = {}
     for part, value in (("validation", validation), ("test", test)):
@@ -123,76 +120,35 @@ def _load(spec: Any, given: Mapping[str, Any], base: Path | None) -> tuple[Loade
 def _named(name: str, given: Mapping[str, Any], base: Path | None) -> Loaded:
     if name in BUILTIN:
         return load_builtin(name)
-    looks_like_path = os.sep in name or "/" in name or Path(name).suffix or _resolve(name, base).exists()
+    looks_like_path = os.sep in name or "/" in name or Path(name).suffix or resolve(name, base).exists()
     return _section({"path": name} if looks_like_path else {"name": name}, given, base)
 
 
 def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
     if "name" in spec:
-        values = arguments(_builtin, spec, "data")
+        values = arguments(builtin, spec, "data")
         return load_builtin(values["name"])
     if "x" in spec or "frame" in spec:
         source: Callable[..., Loaded] = _arrays if "x" in spec else _frame
         values = arguments(source, spec, "data", given)
         values.pop("split", None)
         return source(**values)
-    if "path" in spec and (not isinstance(spec["path"], str | os.PathLike) or not str(spec["path"]).strip()):
-        template = "data.path={got!r} does not fit; expected the path of a file or a folder"
-        raise ConfigError(template, path="data.path", got=spec["path"])
-    if "path" not in spec:
-        near = "".join(suggest(key, ("name", "path", "environment")) for key in list(spec)[:1])
-        raise ConfigError(
-            "data needs a path or a name (got {got}){near}",
-            path="data",
-            got=", ".join(map(str, spec)) or "nothing",
-            near=near,
-        )
+    check_path(spec)
     spec["path"] = str(spec["path"])
     return _file(spec, given, base)
 
 
 def _file(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
-    path = _resolve(spec["path"], base)
-    source = _source_of(path, spec)
+    path = resolve(spec["path"], base)
+    source = source_of(path, spec)
     bound = {name: value for name, value in given.items() if name in parameters(source)}
     values = arguments(source, spec, "data", bound)
     if not path.exists():
         raise missing_file(path)
-    for name in _PATHS:
+    for name in PATHS:
         if values.get(name) is not None:
-            values[name] = str(_resolve(values[name], base))
+            values[name] = str(resolve(values[name], base))
     return source(**values)
-
-
-def _source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
-    suffix = path.suffix.lower()
-    if path.is_dir() or (not suffix and not path.exists()):
-        return _folder_source(path)
-    if suffix in (".jsonl", ".ndjson") and "text" in spec:
-        return text.load_field
-    if suffix in delimited.TABLE_SUFFIXES:
-        return delimited.load
-    if suffix in _TEXT:
-        return text.load
-    if suffix == ".npz":
-        return arrays.load_npz
-    if not path.exists():
-        raise missing_file(path)
-    known = ", ".join((*delimited.TABLE_SUFFIXES, *_TEXT, ".npz"))
-    template = (
-        "{path}: data of this kind are not known by their suffix {suffix!r}; known: {known}, or a folder of pictures"
-    )
-    raise DataError(template, path=path, suffix=suffix, known=known)
-
-
-def _folder_source(folder: Path) -> Callable[..., Loaded]:
-    """A folder is one of pictures, unless it holds text files and no picture."""
-    texts = False
-    for _, _, files in os.walk(folder, followlinks=True):
-        if any(file.lower().endswith(SUFFIXES) for file in files):
-            return image_folder.load
-        texts = texts or any(file.lower().endswith(".txt") for file in files)
-    return text.load if texts else image_folder.load
 
 
 def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
@@ -228,31 +184,6 @@ def _frame_and_series(frame: Any, targets: Any, given: Mapping[str, Any]) -> Loa
         template = "{inputs} inputs but {targets} targets; give one target an example"
         raise DataError(template, inputs=len(next(iter(columns.values()), [])), targets=len(values))
     return frames.load_columns({**columns, name: values}, target=name, **given)
-
-
-def _environment(spec: Mapping[str, Any]) -> DataBundle:
-    from netwright.data.environments import ReplayOptions
-
-    name, rest = spec["environment"], {key: value for key, value in spec.items() if key != "environment"}
-    if not isinstance(name, str):
-        raise ConfigError(
-            "data.environment={name!r} does not fit; expected a name such as CartPole-v1",
-            path="data.environment",
-            name=name,
-        )
-    return environment_bundle(name, arguments(ReplayOptions, rest, "data"))
-
-
-def _resolve(path: str | os.PathLike[str], base: Path | None) -> Path:
-    """From the working folder, else from the config's."""
-    plain = Path(path).expanduser()
-    if base is not None and not plain.is_absolute() and not plain.exists():
-        return base / plain
-    return plain
-
-
-def _builtin(name: str, split: dict[str, Any] | None = None) -> None:
-    """The section of a built-in set: its name, and how to split what has no official split."""
 
 
 def _arrays(

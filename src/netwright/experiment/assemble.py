@@ -19,6 +19,7 @@ from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
 from netwright.data.normalising import ImagePreprocessor
+from netwright.data.section import anchored
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.sources import SourceMaker
@@ -34,7 +35,8 @@ from netwright.training.session import Plan, Session
 
 __all__ = ["Assembly", "Given", "assemble", "build_network", "build_task"]
 
-_LINES_PER_EPOCH = 20  # lines of training figures in metrics.jsonl
+_LINES_PER_EPOCH, _LINES_PER_RUN = 20, 20  # of training figures in metrics.jsonl, where steps are many
+_LEAST_STRIDE = 25  # steps between two lines: a line takes two looks at all weights, which small steps would feel
 _DEFAULT_MODELS: dict[str, str] = {
     "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
 }  # fmt: skip
@@ -108,7 +110,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
         folder, model, task, engine, train_source, sources.validation(),
         Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
         (task.monitor, task.sense),
-        _hooks(config, folder, train_source.steps_per_epoch, quiet),
+        _hooks(config, folder, train_source.steps_per_epoch, total_steps, quiet),
     )  # fmt: skip
     seeds.seed_everything(seeds.mix(settings.seed, 1))  # however much chance the building above took
     recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
@@ -182,7 +184,7 @@ def _judge(values: dict[str, Any]) -> nn.Module | None:
 
 def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
     """Fill in what the config leaves to the data."""
-    chosen: dict[str, Any] = {}
+    chosen: dict[str, Any] = {"data": anchored(config.sections.data, config.folder)}
     if config.sections.task is None:
         chosen["task"] = default_task(bundle.schema)
     task_name = str(chosen.get("task") or config.named("task")[0])
@@ -249,8 +251,9 @@ def _clip(plan: optim.OptimizerPlan) -> Callable[[Sequence[Tensor]], Tensor] | N
     return partial(optim.clip_value, max_value=plan.clip_value) if plan.clip_value is not None else None
 
 
-def _hooks(config: Config, folder: Path, steps_per_epoch: int, quiet: bool) -> list[Hook]:
-    stride = max(1, steps_per_epoch // _LINES_PER_EPOCH)
+def _hooks(config: Config, folder: Path, steps_per_epoch: int, total_steps: int, quiet: bool) -> list[Hook]:
+    least = max(1, min(_LEAST_STRIDE, total_steps // _LINES_PER_RUN))
+    stride = max(least, steps_per_epoch // _LINES_PER_EPOCH)
     trackers = Trackers(*(make_tracker(name, folder, config.to_dict()) for name in config.train.track))
     hooks: list[Hook] = [Recorder(folder / "metrics.jsonl", stride, trackers)]
     if config.train.early_stopping is not None:

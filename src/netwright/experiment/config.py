@@ -22,6 +22,7 @@ from netwright.core import schemas
 from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
 from netwright.data.augment import build_augment
+from netwright.data.section import check_section
 from netwright.experiment.reading import Marks, example_names, example_path, find, located, placed, plain, trees
 from netwright.experiment.settings import Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
@@ -113,7 +114,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     commanded = tuple(override.partition("=")[0].strip() for override in overrides)
     problems = [
         problem if f"{problem.path}.".startswith(tuple(f"{path}." for path in commanded)) else placed(problem, marks)
-        for problem in _problems(values)
+        for problem in _problems(values, folder)
     ]
     if problems:
         raise ConfigError.of(problems)
@@ -152,7 +153,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
-def _problems(values: dict[str, Any]) -> Iterator[Problem]:
+def _problems(values: dict[str, Any], folder: Path) -> Iterator[Problem]:
     """Every mistake that can be seen without the data."""
     broken = {"data"}
     if "data" in values and values["data"] is None:
@@ -162,7 +163,8 @@ def _problems(values: dict[str, Any]) -> Iterator[Problem]:
     for problem in _caught(lambda: schemas.arguments(Sections, values, "")):
         broken.add(re.split(r"[.\[]", problem.path)[0])
         yield problem
-    for section, check in _CHECKS.items():
+    checks: dict[str, Callable[[Any], object]] = {"data": partial(_check_data, folder=folder), **_CHECKS}
+    for section, check in checks.items():
         if section not in broken and values.get(section) is not None:
             yield from _caught(partial(check, values[section]))
 
@@ -211,13 +213,13 @@ def _check_train(value: Any) -> None:
     settings.early_stopping  # noqa: B018 - checked by being read
 
 
-def _check_data(value: Any) -> None:
+def _check_data(value: Any, folder: Path) -> None:
     if not isinstance(value, str | Mapping) or not value or (isinstance(value, str) and not value.strip()):
         raise ConfigError("data={got!r} does not fit; expected a name, a path, or {{path: …}}", path="data", got=value)
+    check_section(value, folder)
 
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
-    "data": _check_data,
     "task": lambda value: _check_named("task", TASKS.load, value),
     "model": _check_model,
     "loss": lambda value: _check_named("loss", losses.catalog().load, value),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.errors import ConfigError
+from netwright.core.messages import say
 from netwright.data import load_data
 from netwright.experiment.assemble import Given
 from netwright.experiment.run import Run, train
@@ -76,7 +77,7 @@ def fit(
 def _check(module: object, loss: object, optimizer: object) -> None:
     """What is given as an object is one of the kind."""
     if not isinstance(module, nn.Module):
-        got = f"the class {module.__name__}" if isinstance(module, type) else f"{module!r:.60}"
+        got = say("the class {name}", name=module.__name__) if isinstance(module, type) else f"{module!r:.60}"
         template = "the module is {got}; expected an instance of nn.Module (train takes networks by name)"
         raise ConfigError(template, path="model", got=got)
     if loss is not None and not isinstance(loss, str | Mapping) and not callable(loss):

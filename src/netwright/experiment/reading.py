@@ -95,7 +95,7 @@ def _read(path: Path) -> CommentedMap:
 
 def _reason(said: str | None) -> str:
     """The parser's own words in one line, without its advice to programmers."""
-    words = " ".join((said or "not YAML").split()).partition(" To suppress this check")[0]
+    words = " ".join((said or say("not YAML")).split()).partition(" To suppress this check")[0]
     return words if len(words) <= 160 else f"{words[:160]}…"
 
 

@@ -55,14 +55,14 @@ def parameter_groups(
     freeze_parameters(module, rules.freeze)
     spared = _undecayed(module, rules.no_decay)
     depth = depths(module) if rules.layer_decay != 1 else {}
-    groups: dict[tuple[bool, float], dict[str, Any]] = {}
+    groups: dict[tuple[float, float], dict[str, Any]] = {}  # as few as can be: an optimizer makes a pass a group
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
         scale = _scale(name, rules.lr_scale) * rules.layer_decay ** depth.get(name, 0)
         decay = 0.0 if id(parameter) in spared else weight_decay
         fresh: dict[str, Any] = {"params": [], "lr": lr * scale, "weight_decay": decay}
-        groups.setdefault((id(parameter) in spared, scale), fresh)["params"].append((name, parameter))
+        groups.setdefault((decay, scale), fresh)["params"].append((name, parameter))
     if not groups:
         template = "nothing to train: no parameter of {kind} requires a gradient; freeze less, or give the model layers with weights"
         raise ConfigError(template, path="optimizer.freeze" if rules.freeze else "model", kind=type(module).__name__)

@@ -25,6 +25,9 @@ from netwright.tasks.base import Phase
 __all__ = ["Engine", "Signals", "Updater"]
 
 
+Watched = Literal["loss", "gradient norm", "loss or gradient norm"]  # put into words only when it has gone wrong
+
+
 @dataclass
 class Signals:
     """What a sampled update looked like: norms over all weights of the phase."""
@@ -93,7 +96,7 @@ class Engine:
         Raises:
             DivergedError: the loss is not a finite number; no weight has been touched.
         """
-        self._guard(say("loss"), loss, phase.name)
+        self._guard("loss", loss, phase.name)
         if self.accumulate > 1:
             loss = loss / self.accumulate
         if self._alone:
@@ -112,7 +115,7 @@ class Engine:
             add_l1(updater.parameters, updater.l1)
         norm = updater.clip(updater.parameters) if updater.clip is not None else None
         if norm is not None:
-            self._guard(say("gradient norm"), norm, phase.name)
+            self._guard("gradient norm", norm, phase.name)
         if self._measuring:
             self._measured_step(updater, phase, norm)
         else:
@@ -132,7 +135,7 @@ class Engine:
         """
         for name, flag in self._held_back.items():
             if flag.item():
-                raise self._diverged(say("loss or gradient norm"), math.nan, name)
+                raise self._diverged("loss or gradient norm", math.nan, name)
         healthy = [torch.isfinite(p).all() for u in self.updaters.values() for p in u.parameters] if weights else []
         if healthy and not torch.stack(healthy).all().item():
             raise DivergedError(
@@ -170,11 +173,11 @@ class Engine:
             for parameter, gradient in zip(updater.parameters, phase["gradients"] or (), strict=False):
                 parameter.grad = gradient
 
-    def _guard(self, what: str, value: Tensor, phase: str) -> None:
+    def _guard(self, what: Watched, value: Tensor, phase: str) -> None:
         """No update may follow from `value` if it is not finite."""
         optimizer = self.updaters[phase].optimizer
-        skips = getattr(optimizer, "_step_supports_amp_scaling", False) and optimizer.defaults.get("fused")
-        if not (self._waits_for_device and skips):
+        skips = self._waits_for_device and getattr(optimizer, "_step_supports_amp_scaling", False)
+        if not (skips and optimizer.defaults.get("fused")):
             if not math.isfinite(value.item()):
                 raise self._diverged(what, value.item(), phase)
             return
@@ -183,11 +186,13 @@ class Engine:
         self._held_back[phase] = bad if before is None else torch.maximum(before, bad)
         optimizer.found_inf = self._held_back[phase]  # type: ignore[attr-defined]
 
-    def _diverged(self, what: str, value: float, phase: str) -> DivergedError:
+    def _diverged(self, what: Watched, value: float, phase: str) -> DivergedError:
+        words = {"loss": say("loss"), "gradient norm": say("gradient norm")}
         return DivergedError(
             "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; "
             "lower optimizer.lr, set optimizer.clip: 1.0, or look at the data with: netwright check",
-            what=what, value=value, update=self.updates, lr=self.updaters[phase].lr,
+            what=words.get(what, say("loss or gradient norm")), value=value, update=self.updates,
+            lr=self.updaters[phase].lr,
         )
 
     def _measured_step(self, updater: Updater, phase: Phase, norm: Tensor | None) -> None:

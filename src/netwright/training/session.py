@@ -25,6 +25,7 @@ from netwright.training.hooks.base import Hook
 
 __all__ = ["Plan", "Progress", "Session"]
 
+_LEAST_SECONDS = 1.0  # between two checkpoints at ends of epochs: flushing to the disk takes longer than a short epoch
 Due = Literal["validate", "checkpoint"]
 Every = Literal["epoch"] | int
 
@@ -78,7 +79,7 @@ class Session:
         self._steps_per_epoch = train.steps_per_epoch
         self._last_step = min(plan.epochs * self._steps_per_epoch, plan.steps or 1 << 62)
         self._steppers = [hook for hook in hooks if hook.stride]
-        self._clock = time.monotonic()
+        self._clock = self._saved = time.monotonic()
 
     @property
     def total_steps(self) -> int:
@@ -93,7 +94,8 @@ class Session:
     def batches(self) -> Iterator[Batch]:
         """All batches that are left, in order; a resumed run goes on in the middle of its epoch."""
         progress = self.progress
-        self._clock = time.monotonic() - progress.seconds
+        self._saved = time.monotonic()
+        self._clock = self._saved - progress.seconds
         self.model.train()
         while progress.step < self._last_step and self.stop_reason is None:
             if progress.batch == self._steps_per_epoch:
@@ -144,10 +146,13 @@ class Session:
         """Whether it is time to validate or to save."""
         if what == "validate" and self.validation_source is None:
             return False
-        every = self.plan.validate_every if what == "validate" else self.plan.checkpoint_every
         if self.progress.step == self._last_step or self.stop_reason is not None:
             return True
-        return self.epoch_is_over if every == "epoch" else self.progress.step % every == 0
+        every = self.plan.validate_every if what == "validate" else self.plan.checkpoint_every
+        if every != "epoch":
+            return self.progress.step % every == 0
+        soon = what == "checkpoint" and time.monotonic() - self._saved < _LEAST_SECONDS
+        return self.epoch_is_over and not soon
 
     def validate(self) -> None:
         """Measure on the validation set, with the averaged weights where there are any; the best weights are saved."""
@@ -177,6 +182,7 @@ class Session:
         self.engine.check(weights=True)
         self.progress.seconds = self.elapsed()
         self._commit(self.state())
+        self._saved = time.monotonic()
         self.notify("saved")
 
     def restore(self) -> bool:

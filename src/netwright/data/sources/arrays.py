@@ -168,7 +168,8 @@ def _tensor(value: Any, what: str) -> Tensor:
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
-            raise ValueError(say("complex numbers") if array.dtype.kind == "c" else say("type {kind}", kind=array.dtype))
+            kind = say("complex numbers") if array.dtype.kind == "c" else say("type {kind}", kind=array.dtype)
+            raise ValueError(kind)
         if array.dtype.kind == "f":
             array = array.astype(np.float32)
         elif array.dtype.kind in "iu" and array.dtype != np.uint8:

@@ -218,7 +218,9 @@ def _json_rows(path: Path, lines: list[str], delimiter: str | None, problems: li
         try:
             row = json.loads(line)
         except ValueError as error:
-            reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+            reason = str(error)
+            if isinstance(error, json.JSONDecodeError):
+                reason = say("{error}, column {column}", error=error.msg, column=error.colno)
             found.append(BadRow(f"{path}:{number}", say("not JSON: {error}", error=reason)))
             continue
         if isinstance(row, dict):

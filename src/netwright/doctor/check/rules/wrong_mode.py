@@ -34,17 +34,17 @@ def _noisy(case: Case) -> Iterator[Finding]:
         return
     two = case.rerun(case.few_inputs, seed=1) if case.rerun is not None else None
     differs = two is not None and two.shape == one.shape and float((one - two).abs().max()) > 0
-    evidence = say("Dropout is active in evaluation mode at {where}", where=active[0].where)
+    evidence = say("Dropout is active in evaluation mode at {where}.", where=active[0].where)
     if differs and two is not None:
         share = float((one - two).double().abs().mean() / one.double().abs().mean().clamp(min=1e-12))
-        evidence += say(": two passes over the same batch differ by {share:.0%}", share=share)
+        evidence += say(" Two passes over the same batch differ by {share:.0%}.", share=share)
     why = say(
         "Predictions are random and worse than they could be. F.dropout "
         "does not know the network's mode unless it is told."
     )
     remedy = say("Write F.dropout(x, p, training=self.training), or use nn.Dropout.")
     yield Finding(
-        CODE, FAULT, "error" if differs else "warning", active[0].where, evidence + ".", why, remedy, proven=differs
+        CODE, FAULT, "error" if differs else "warning", active[0].where, evidence, why, remedy, proven=differs
     )
 
 
