@@ -1,8 +1,8 @@
 """Our loop against others on two small networks; prints the table and writes docs/bench.md (`make bench`).
 
 Each measurement is a fresh process (one contender's memory settings must not reach another), and rounds are
-interleaved: all contenders take turns, starting with another one each round, so that a machine that slows down slows down for all.
-Figures are medians over rounds, comparisons are ratios of medians. Run it on a machine that does nothing else.
+interleaved: all contenders take turns, starting with another one each round, so that a machine that slows down does so
+for all. Figures are medians over rounds, comparisons are ratios of medians. Run it on a machine that does nothing else.
 """
 
 import argparse

@@ -42,11 +42,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 1, "batch_size": 64, "steps": 25},
     },
     "acting": {
-        "data": {"environment": "CartPole-v1", "learning_starts": 100, "collect": 32, "updates": 8, "steps_per_epoch": 16},
+        "data": {
+            "environment": "CartPole-v1", "learning_starts": 100, "collect": 32, "updates": 8, "steps_per_epoch": 16,
+        },
         "model": {"name": "dqn", "hidden": [16]},
         "train": {"epochs": 2, "batch_size": 16},
     },
-}
+}  # fmt: skip
 
 
 class Leave(Hook):
@@ -109,27 +111,3 @@ def test_a_loss_that_is_not_a_number_never_reaches_the_weights(tmp_path: Path) -
     with pytest.raises(DivergedError, match="loss is nan"):
         loop.train(run)
     assert all(torch.equal(a, b) for a, b in zip(before["hash"], run.model.parameters(), strict=True))
-
-
-def test_the_device_side_guard_skips_the_update() -> None:
-    """On accelerators the fused optimizer is told not to step; the same mechanism works on a CPU."""
-    from netwright.core.devices import Precision
-    from netwright.optim import split_spec
-    from netwright.tasks.base import Phase
-    from netwright.training.engine import Engine, Updater
-
-    net = torch.nn.Linear(3, 1)
-    plan = split_spec({"name": "adam", "lr": 0.1})
-    optimizer = plan.build(net)
-    engine = Engine({"train": Updater(optimizer, plan.build_schedule(optimizer, 10))}, torch.device("cpu"), Precision(None, ""))
-    engine._waits_for_device = True
-    before = net.weight.detach().clone()
-    engine.check()
-    engine.backward(net(torch.ones(1, 3)).sum() * float("inf"), Phase())
-    engine.update_if_due(Phase())
-    assert torch.equal(before, net.weight)
-    engine.backward(net(torch.ones(1, 3)).sum(), Phase())  # nor may a later loss, before anybody has looked
-    engine.update_if_due(Phase())
-    assert torch.equal(before, net.weight)
-    with pytest.raises(DivergedError, match="is nan at update"):
-        engine.check()
