@@ -45,8 +45,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_needs_no_torch_and_is_quick() -> None:
-    code = "import sys; from netwright.cli.main import main; main(['--help']); print([m for m in sys.modules if m in " \
+    code = (
+        "import sys; from netwright.cli.main import main; main(['--help']); print([m for m in sys.modules if m in "
         "('torch', 'pydantic', 'numpy')], file=sys.stderr)"
+    )
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]" and "train" in done.stdout

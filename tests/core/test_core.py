@@ -11,7 +11,9 @@ from netwright.core import errors, messages, records, schemas, seeds
 from netwright.core.catalogs import Catalog
 
 
-def factory(width: schemas.Size, rate: schemas.Probability = 0.1, kind: Literal["a", "b"] = "a", size: int | None = None) -> dict:
+def factory(
+    width: schemas.Size, rate: schemas.Probability = 0.1, kind: Literal["a", "b"] = "a", size: int | None = None
+) -> dict:
     return {"width": width, "rate": rate, "kind": kind, "size": size}
 
 
@@ -25,7 +27,12 @@ def test_all_mistakes_come_at_once_with_path_and_remedy() -> None:
         schemas.arguments(factory, {"width": 0, "ratee": 0.1, "kind": "c", "rate": 1.0}, "model")
     text = str(caught.value)
     assert len(caught.value.problems) == 4
-    assert "model.width=0" in text and "did you mean rate?" in text and "model.kind='c'" in text and "model.rate=1.0" in text
+    assert (
+        "model.width=0" in text
+        and "did you mean rate?" in text
+        and "model.kind='c'" in text
+        and "model.rate=1.0" in text
+    )
 
 
 @pytest.mark.parametrize("values", [{"width": "3"}, {"width": True}, {"width": 2.5}, {"width": None}, {"width": [3]}])
@@ -90,6 +97,8 @@ def test_missing_extra_gives_the_install_line() -> None:
 def test_chinese_stands_beside_english(monkeypatch: pytest.MonkeyPatch) -> None:
     table = json.loads(Path(messages.__file__).with_name("messages_zh.json").read_text("utf-8"))
     for english, chinese in table.items():
-        assert {part.split("}")[0] for part in english.split("{")[1:]} >= {part.split("}")[0] for part in chinese.split("{")[1:]}
+        assert {part.split("}")[0] for part in english.split("{")[1:]} >= {
+            part.split("}")[0] for part in chinese.split("{")[1:]
+        }
     monkeypatch.setenv("NETWRIGHT_LANG", "zh_CN.UTF-8")
     assert messages.language() == "zh"

@@ -1,6 +1,7 @@
 """The engine's arithmetic: accumulation, clipping, l1, averaging, precision, phases, the guard before the update."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from netwright.core.devices import Precision
 from netwright.core.errors import DivergedError
-from netwright.optim import split_spec
+from netwright.optim import clip_norm, clip_value, split_spec
 from netwright.tasks.base import Phase
 from netwright.training.engine import Engine, Updater
 
@@ -19,12 +20,15 @@ BF16 = Precision(torch.bfloat16, "")
 
 def engine_of(net: nn.Module, accumulate: int = 1, precision: Precision = FLOAT32, **spec: Any) -> Engine:
     """One phase over the whole network; SGD with a step of one half if nothing else is said."""
-    from netwright.experiment.assemble import _clip
-
     kind = {} if "name" in spec else {"name": "sgd", "momentum": 0.0}
     plan = split_spec({"lr": 0.5, **kind, **spec})
     optimizer = plan.build(net)
-    updater = Updater(optimizer, plan.build_schedule(optimizer, 100), _clip(plan), plan.l1)
+    clip = None
+    if plan.clip is not None:
+        clip = partial(clip_norm, max_norm=plan.clip)
+    elif plan.clip_value is not None:
+        clip = partial(clip_value, max_value=plan.clip_value)
+    updater = Updater(optimizer, plan.build_schedule(optimizer, 100), clip, plan.l1)
     return Engine({"train": updater}, CPU, precision, accumulate, plan.build_average(net, 100))
 
 

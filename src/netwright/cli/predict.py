@@ -104,7 +104,9 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         yield from ((f"{path}:{number}", _json(text)) for number, text in enumerate(lines, start=1) if text.strip())
         return
-    reader = csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=lines[0].count))
+    reader = csv.DictReader(
+        lines, delimiter="\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=lines[0].count)
+    )
     yield from ((f"{path}:{reader.line_num}", row) for row in reader)
 
 

@@ -1,6 +1,7 @@
 """Catalogs: literal tables from a name to `"package.module:attribute"`.
 
-Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry points,
+Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry
+points,
 or name `my_package.module:Thing` in a config, which is imported only when they said `--trust`.
 """
 
@@ -59,12 +60,16 @@ class Catalog:
 
     def _load_path(self, target: str) -> Any:
         if not _trusted:
-            raise ConfigError("{kind} {target!r} names Python code; add --trust if it is yours", kind=self.kind, target=target)
+            raise ConfigError(
+                "{kind} {target!r} names Python code; add --trust if it is yours", kind=self.kind, target=target
+            )
         try:
             made = load_target(target)
         except Exception as error:  # importing runs somebody's code, which may fail in every way
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-            template = "{kind} {target!r} cannot be imported: {reason}; check the path and that its package is installed"
+            template = (
+                "{kind} {target!r} cannot be imported: {reason}; check the path and that its package is installed"
+            )
             raise ConfigError(template, kind=self.kind, target=target, reason=reason) from error
         if not callable(made):
             template = "{kind} {target!r} is a {got}; expected a class or a function"

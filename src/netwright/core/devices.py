@@ -20,7 +20,7 @@ __all__ = ["Precision", "choose_device", "choose_precision", "describe_machine",
 # glibc's names for mallopt: from which size on memory is given back at once, and when the heap's top is trimmed.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD = -1, -3, 1 << 30
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_BF16_WIDTH = 64  # narrower matrices lose more by the casts than they gain (examples/gpt.yaml is the narrowest that gained)
+_BF16_WIDTH = 64  # narrower matrices lose more by the casts than they gain by the multiplications
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,11 @@ def choose_device(wanted: str = "auto") -> torch.device:
             raise RuntimeError(wanted)  # holds shapes only; nothing can be learnt there
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        have = ["cpu"] + (["cuda"] if torch.cuda.is_available() else []) + (["mps"] if torch.backends.mps.is_available() else [])
+        have = (
+            ["cpu"]
+            + (["cuda"] if torch.cuda.is_available() else [])
+            + (["mps"] if torch.backends.mps.is_available() else [])
+        )
         template = "train.device={wanted!r} is not on this machine; use auto or one of {have}"
         raise ConfigError(template, "train.device", wanted=wanted, have=", ".join(have)) from error
     return device
@@ -67,7 +71,9 @@ def choose_precision(wanted: Literal["auto", "float32", "bf16"], device: torch.d
     if not _multiplies_bf16(device):
         return Precision(None, say("{device} has no bf16 arithmetic", device=device.type))
     if device.type == "cuda" or has_convolution(net) or _has_wide_attention(net):
-        return Precision(torch.bfloat16, say("{device} multiplies bf16, and this network gains by it", device=device.type))
+        return Precision(
+            torch.bfloat16, say("{device} multiplies bf16, and this network gains by it", device=device.type)
+        )
     return Precision(None, say("plain linear layers are as fast in float32 on {device}", device=device.type))
 
 
@@ -77,7 +83,8 @@ def has_convolution(net: nn.Module) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what tensors give back, so that a step does not pay page faults for the same memory again and again.
+    """Let glibc keep what tensors give back, so that a step does not pay page faults for the same memory again and
+    again.
 
     Elsewhere than on glibc this does nothing. On a small convolution network the faults cost a third of a CPU step.
     """

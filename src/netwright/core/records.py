@@ -99,7 +99,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise CheckpointError("{path} does not exist; is this the folder of a run or a model?", path=path) from error
     except (ValueError, OSError) as error:
-        raise CheckpointError("{path} is damaged ({reason}); restore it or train again", path=path, reason=because(error)) from error
+        raise CheckpointError(
+            "{path} is damaged ({reason}); restore it or train again", path=path, reason=because(error)
+        ) from error
 
 
 def append_jsonl(path: Path, value: Any) -> None:

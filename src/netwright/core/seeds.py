@@ -1,7 +1,8 @@
 """Chance, made reproducible.
 
 Two kinds of random numbers live here. `generator` seeds a torch generator from a few integers: good for orders and
-initialisations. `uniform` and `normal` are counter-based: the number for (seed, epoch, index, stream) is a pure function of
+initialisations. `uniform` and `normal` are counter-based: the number for (seed, epoch, index, stream) is a pure
+function of
 those four, so that the augmentation of an example is the same for any batch size, number of workers or resume.
 The hash is the finalizer of SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014).
 """
@@ -43,7 +44,9 @@ def uniform(seed: int, epoch: int, index: Tensor, stream: int, n: int = 1) -> Te
     """
     key = _signed(mix(seed, epoch, stream))
     lane = torch.arange(n, device=index.device)
-    bits = _scramble_tensor(_scramble_tensor(index[:, None] * _signed(_GOLDEN) + key) + lane[None, :] * _signed(_GOLDEN))
+    bits = _scramble_tensor(
+        _scramble_tensor(index[:, None] * _signed(_GOLDEN) + key) + lane[None, :] * _signed(_GOLDEN)
+    )
     return (_shift(bits, 40)).to(torch.float32) * (1.0 / (1 << 24))
 
 

@@ -141,7 +141,13 @@ def build_network(
 
 
 def build_task(
-    name: str, values: dict[str, Any], schema: Any, preprocess: Preprocessor | None, loss: Any, config: Config, steps: int
+    name: str,
+    values: dict[str, Any],
+    schema: Any,
+    preprocess: Preprocessor | None,
+    loss: Any,
+    config: Config,
+    steps: int,
 ) -> Task:
     """The task, with what the data and the config decide bound to its signature."""
     bound = {
@@ -215,7 +221,9 @@ def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any
     if config.sections.loss is None:
         return None
     if "loss" not in schemas.parameters(factory):
-        raise ConfigError("task {task} makes its own loss; remove the loss section", path="loss", task=config.named("task")[0])
+        raise ConfigError(
+            "task {task} makes its own loss; remove the loss section", path="loss", task=config.named("task")[0]
+        )
     counts = list(bundle.split.get("classes", {}).values()) if bundle.schema.target.kind == "class" else []
     bound = {"num_classes": bundle.schema.target.outputs, "class_counts": counts or None}
     return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})

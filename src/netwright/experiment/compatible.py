@@ -31,7 +31,9 @@ def default_task(schema: Schema) -> str:
     """
     name = schema.default_task()
     if name not in TASKS:
-        template = "the data are for {name}, which is no task here; known: {known}; choose another data.target or set task"
+        template = (
+            "the data are for {name}, which is no task here; known: {known}; choose another data.target or set task"
+        )
         raise ConfigError(template, path="task", name=name, known=", ".join(TASKS.names()))
     return name
 
@@ -112,7 +114,9 @@ def part_of(model: nn.Module, part: str, task: str | None) -> nn.Module:
     try:
         return model.get_submodule(part)
     except AttributeError as error:
-        fitting = ", ".join(name for name, card in models.MODELS.items() if task in card.tasks) or say("a network with it")
+        fitting = ", ".join(name for name, card in models.MODELS.items() if task in card.tasks) or say(
+            "a network with it"
+        )
         template = "task {task} trains the {part} of a network, and the model has none; use {fitting}"
         raise ConfigError(template, path="model", task=task, part=part, fitting=fitting) from error
 

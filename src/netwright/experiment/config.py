@@ -1,6 +1,7 @@
 """From YAML to a validated, frozen config: one `extends`, then `--set` overrides, then every section checked.
 
-All mistakes are reported at once, each with file and line. What needs the data (sizes, classes) is checked when they are
+All mistakes are reported at once, each with file and line. What needs the data (sizes, classes) is checked when they
+are
 there, in `assemble`.
 """
 
@@ -32,7 +33,9 @@ __all__ = ["Config", "example_names", "example_path", "load_config"]
 
 @dataclass(frozen=True)
 class Config:
-    """A checked config. `folder` is where relative paths of `data` start; `values` is the plain mapping it came from."""
+    """A checked config. `folder` is where relative paths of `data` start; `values` is the plain mapping it came
+    from.
+    """
 
     sections: Sections
     values: dict[str, Any]
@@ -125,7 +128,11 @@ def _merge(base: Any, over: Mapping[str, Any]) -> Any:
     """Deep for mappings; a section that names another thing (`name:`) replaces the old one whole."""
     for key, value in over.items():
         old = base.get(key)
-        same = isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("name", old.get("name")) == old.get("name")
+        same = (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("name", old.get("name")) == old.get("name")
+        )
         base[key] = _merge(old, value) if same else value
     return base
 
@@ -133,11 +140,15 @@ def _merge(base: Any, over: Mapping[str, Any]) -> Any:
 def _apply(values: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path.strip():
-        raise ConfigError("--set {override} does not fit; expected path=value, such as train.epochs=3", override=override)
+        raise ConfigError(
+            "--set {override} does not fit; expected path=value, such as train.epochs=3", override=override
+        )
     try:
         value = plain(YAML(typ="safe", pure=True).load(text)) if text.strip() else None
     except (YAMLError, ValueError, RecursionError):
-        raise ConfigError("--set {override}: the value is not valid YAML; put it in quotes", override=override) from None
+        raise ConfigError(
+            "--set {override}: the value is not valid YAML; put it in quotes", override=override
+        ) from None
     *parents, last = path.strip().split(".")
     if not all((*parents, last)):
         raise ConfigError("--set {override}: a name is missing between the dots", override=override)

@@ -40,11 +40,13 @@ def fit(
     """Train a network of your own; `module` holds the best weights afterwards.
 
     Args:
-        train_data: (x, y) arrays or tensors, a built-in name, a path, a Dataset or a DataLoader (whose data set is taken).
+        train_data: (x, y) arrays or tensors, a built-in name, a path, a Dataset or a DataLoader (whose data set is
+        taken).
         validation: like `train_data`, or the share to hold out (0.1 by default); `test` likewise (none by default).
         task: inferred from the targets where it is not given.
         loss: a name, a section, or any callable `loss(outputs, targets)`.
-        optimizer: a name, a section (`{"name": "adam", "lr": 1e-3}`), or a torch optimizer over the module's parameters.
+        optimizer: a name, a section (`{"name": "adam", "lr": 1e-3}`), or a torch optimizer over the module's
+        parameters.
         out: the run folder; by default a new one below `runs/`. With `resume`, the run in it goes on.
         settings: more of the config's `train:` section (`seed`, `precision`, `early_stop`, …), or `augment`, `metrics`.
 
@@ -54,7 +56,9 @@ def fit(
     _check(module, loss, optimizer)
     kind = _TARGETS.get(str(task["name"] if isinstance(task, Mapping) else task))
     bundle = load_data(train_data, validation=validation, test=test, target_kind=kind)
-    sections: dict[str, Any] = {name: settings.pop(name) for name in ("augment", "metrics", "expect") if name in settings}
+    sections: dict[str, Any] = {
+        name: settings.pop(name) for name in ("augment", "metrics", "expect") if name in settings
+    }
     sections |= {
         "data": {"python": bundle.name}, "task": task, "doctor": doctor,
         "loss": loss if loss is None or isinstance(loss, str | Mapping) else None,

@@ -54,7 +54,8 @@ def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
 class Predictor:
     """Call it on inputs of the kind it was trained on.
 
-    One input is a path or PIL picture, an array or tensor, a row as a dictionary, or a text; several are a list of those, or
+    One input is a path or PIL picture, an array or tensor, a row as a dictionary, or a text; several are a list of
+    those, or
     an array with one more dimension. `network` is the plain module.
     """
 
@@ -151,16 +152,23 @@ def _preprocess(folder: Path, schema: Schema) -> Preprocessor | None:
         return made
     shape = (len(schema.features),) if schema.kind == "table" else schema.input_shape
     try:
-        fits = made.inputs(torch.zeros(1, *shape, dtype=getattr(torch, schema.input_dtype))).shape[1:] == schema.input_shape
+        fits = (
+            made.inputs(torch.zeros(1, *shape, dtype=getattr(torch, schema.input_dtype))).shape[1:]
+            == schema.input_shape
+        )
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         fits = False
     if not fits:
-        raise CheckpointError("{file} is damaged (its values do not fit the data); restore it or train again", file=file)
+        raise CheckpointError(
+            "{file} is damaged (its values do not fit the data); restore it or train again", file=file
+        )
     return made
 
 
 def _task(recipe: dict[str, Any], schema: Schema, preprocess: Preprocessor | None) -> Task:
     values = {key: value for key, value in recipe.items() if key not in ("name", "judge")}
     bound = {"schema": schema, "preprocess": preprocess, "seed": 0, "total_steps": 1}
-    task: Task = schemas.build(TASKS.load(recipe["name"]), values, "task", {k: v for k, v in bound.items() if v is not None})
+    task: Task = schemas.build(
+        TASKS.load(recipe["name"]), values, "task", {k: v for k, v in bound.items() if v is not None}
+    )
     return task

@@ -64,7 +64,9 @@ def trees(path: Path) -> Marks:
     base = _read(base_path)
     if "extends" in base:
         raise ConfigError(
-            "{file} extends {base}, which extends another; only one level is allowed: merge the two", file=path, base=base_path
+            "{file} extends {base}, which extends another; only one level is allowed: merge the two",
+            file=path,
+            base=base_path,
         )
     return (tree, str(path)), (base, str(base_path))
 
@@ -75,7 +77,9 @@ def _read(path: Path) -> CommentedMap:
         YAML(typ="safe", pure=True).load(text)  # refuses tags, which could stand for anything
         tree = YAML().load(text)
     except UnicodeDecodeError as error:
-        raise ConfigError("{file} is not UTF-8 text (byte {byte}); save it as UTF-8", file=path, byte=error.start) from error
+        raise ConfigError(
+            "{file} is not UTF-8 text (byte {byte}); save it as UTF-8", file=path, byte=error.start
+        ) from error
     except OSError as error:
         raise ConfigError("{file} cannot be read ({reason})", file=path, reason=error.strerror) from error
     except MarkedYAMLError as error:

@@ -1,4 +1,6 @@
-"""Which batch source serves which data: the only place that chooses between resident, streaming, windows and environments."""
+"""Which batch source serves which data: the only place that chooses between resident, streaming, windows and
+environments.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -123,7 +123,9 @@ def demand(fits: bool, name: str, wanted: str, prediction: Any, target: Any) -> 
     """
     if not fits:
         template = "loss {name} wants {wanted}; got predictions {got} and targets {given}; choose a loss for these data"
-        raise ConfigError(template, path="loss", name=name, wanted=say(wanted), got=_told(prediction), given=_told(target))
+        raise ConfigError(
+            template, path="loss", name=name, wanted=say(wanted), got=_told(prediction), given=_told(target)
+        )
 
 
 def _told(value: Any) -> str:

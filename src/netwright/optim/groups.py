@@ -64,7 +64,10 @@ def parameter_groups(
         fresh: dict[str, Any] = {"params": [], "lr": lr * scale, "weight_decay": decay}
         groups.setdefault((decay, scale), fresh)["params"].append((name, parameter))
     if not groups:
-        template = "nothing to train: no parameter of {kind} requires a gradient; freeze less, or give the model layers with weights"
+        template = (
+            "nothing to train: no parameter of {kind} requires a gradient; "
+            "freeze less, or give the model layers with weights"
+        )
         raise ConfigError(template, path="optimizer.freeze" if rules.freeze else "model", kind=type(module).__name__)
     return list(groups.values())
 

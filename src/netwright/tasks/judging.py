@@ -54,7 +54,9 @@ _JUDGED = ("frechet", "classifier_score")
 
 
 class Verdicts:
-    """Collects verdicts into the figures: losses, and where there is a judge (`judged`) `frechet` and `classifier_score`."""
+    """Collects verdicts into the figures: losses, and where there is a judge (`judged`) `frechet` and
+    `classifier_score`.
+    """
 
     def __init__(self, judged: bool) -> None:
         self._judged = judged

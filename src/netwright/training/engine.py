@@ -191,7 +191,9 @@ class Engine:
         return DivergedError(
             "{what} is {value} at update {update} (lr {lr:.3g}); the weights are those of the step before; "
             "lower optimizer.lr, set optimizer.clip: 1.0, or look at the data with: netwright check",
-            what=words.get(what, say("loss or gradient norm")), value=value, update=self.updates,
+            what=words.get(what, say("loss or gradient norm")),
+            value=value,
+            update=self.updates,
             lr=self.updaters[phase].lr,
         )
 

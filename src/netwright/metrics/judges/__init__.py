@@ -1,1 +1,3 @@
-"""Weights of judges: small classifiers in whose features generated pictures are measured (made by tools/make_judge.py)."""
+"""Weights of judges: small classifiers in whose features generated pictures are measured (made by
+tools/make_judge.py).
+"""
