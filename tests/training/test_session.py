@@ -34,6 +34,13 @@ def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
     return [line for line in read_jsonl(folder / "metrics.jsonl") if line["kind"] == kind]
 
 
+def due(run: Session) -> list[int]:
+    """The steps that have a line: several an epoch, not all."""
+    stride = run.hooks[0].stride
+    assert 1 <= stride <= STEPS // 4
+    return list(range(stride, run.total_steps + 1, stride))
+
+
 class Watch(Hook):
     """Notes the steps of what happened."""
 
@@ -76,7 +83,7 @@ def test_a_line_has_all_figures_of_a_step(tmp_path: Path) -> None:
     run = session(tmp_path)
     train(run)
     trained = lines(tmp_path, "train")
-    assert [line["step"] for line in trained] == list(range(1, 2 * STEPS + 1))
+    assert [line["step"] for line in trained] == due(run)
     names = {"kind", "step", "epoch", "loss", "lr", "grad_norm", "update_ratio", "examples_per_second", "seconds"}
     for line in trained:
         assert names <= line.keys()
@@ -84,7 +91,7 @@ def test_a_line_has_all_figures_of_a_step(tmp_path: Path) -> None:
         assert line["epoch"] == pytest.approx(line["step"] / STEPS, abs=1e-3)
         assert 0 < line["update_ratio"] < 1 and line["grad_norm"] > 0 and line["examples_per_second"] > 0
     assert [line["seconds"] for line in trained] == sorted(line["seconds"] for line in trained)
-    assert trained[0]["lr"] == pytest.approx(1e-3) and trained[-1]["lr"] < 1e-4, "the cosine falls"
+    assert 1e-3 > trained[0]["lr"] > 9e-4 and trained[-1]["lr"] < 1e-4, "the cosine falls"
 
 
 def test_a_validation_has_its_figures_and_says_whether_it_is_the_best(tmp_path: Path) -> None:
@@ -114,24 +121,28 @@ def test_lines_of_a_run_that_never_saved_are_forgotten(tmp_path: Path) -> None:
     run = session(tmp_path)
     assert not run.restore()
     train(run)
-    assert [line["step"] for line in lines(tmp_path, "train")] == list(range(1, 2 * STEPS + 1))
+    assert [line["step"] for line in lines(tmp_path, "train")] == due(run)
 
 
 def test_lines_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
     left = session(tmp_path)
     with pytest.raises(Preempted):
         train(left, Leave(30))
+    assert lines(tmp_path, "train")
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "step": 31}\n{"kind": "train", "st')
-    resumed = session(tmp_path)
-    assert resumed.restore()
-    train(resumed)
-    assert [line["step"] for line in lines(tmp_path, "train")] == list(range(1, 2 * STEPS + 1))
+    run = session(tmp_path)
+    assert run.restore()
+    train(run)
+    assert [line["step"] for line in lines(tmp_path, "train")] == due(run)
 
 
 def test_a_source_that_acts_tells_its_story(tmp_path: Path) -> None:
     acting = {
-        "data": {"environment": "CartPole-v1", "learning_starts": 100, "collect": 32, "updates": 8, "steps_per_epoch": 16},
+        "data": {
+            "environment": "CartPole-v1", "learning_starts": 100, "collect": 32, "updates": 8, "steps_per_epoch": 16,
+            "epsilon_fraction": 1.0,
+        },
         "model": {"name": "dqn", "hidden": [8]},
         "train": {"epochs": 2, "batch_size": 16, "threads": 1},
     }  # fmt: skip
@@ -140,6 +151,7 @@ def test_a_source_that_acts_tells_its_story(tmp_path: Path) -> None:
     assert all({"episode_return", "epsilon", "environment_steps", "q_mean"} <= line.keys() for line in trained)
     assert trained[0]["epsilon"] > trained[-1]["epsilon"] > 0
     assert trained[-1]["environment_steps"] == 100 + 3 * 32
+    (tmp_path / "plain").mkdir()
     train(session(tmp_path / "plain"))
     assert not {"episode_return", "epsilon"} & lines(tmp_path / "plain", "train")[0].keys()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 
 from netwright.cli.output import complain
-from netwright.core.errors import NetwrightError
+from netwright.core.errors import NetwrightError, ran_out_of_memory
 from netwright.core.messages import say
 
 __all__ = ["guarded"]
@@ -71,7 +71,7 @@ def _usage(error: BaseException) -> int:
 
 def _resources(error: BaseException) -> int | None:
     """The exit code for what the machine refused, after saying so; None where that was not the reason."""
-    if _is_memory(error):
+    if ran_out_of_memory(error):
         complain(say("out of memory; lower train.batch_size, and set train.accumulate to keep its effect"))
     elif isinstance(error, OSError) and error.errno in _FULL:
         complain(say("disk is full ({path}); free some space and try again", path=error.filename or "?"))
@@ -80,13 +80,6 @@ def _resources(error: BaseException) -> int | None:
     else:
         return None
     return _RESOURCE
-
-
-def _is_memory(error: BaseException) -> bool:
-    words = ("can't allocate memory", "out of memory", "unable to allocate")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    )
 
 
 def _bug(error: BaseException) -> int:

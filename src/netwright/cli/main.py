@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 fine · 1 findings stand or a figure was missed · 2 the user's error · 3 bad data · 4 bad checkpoint · 5 out of a
     resource · 6 diverged · 70 a bug of ours · 75 preempted · 130 interrupted.
     """
+    # Threads that wait for each other sleep instead of spinning: as quick on an idle machine, many times quicker on a
+    # busy one. libgomp reads this when torch is imported, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?", and no traceback
