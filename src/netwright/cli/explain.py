@@ -1,7 +1,9 @@
 """`netwright explain`: what a network is made of."""
 
 import re
-from typing import Annotated, Any
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,9 @@ from netwright.cli.options import AsJson, Overrides
 from netwright.cli.output import emit, quiet_stdout
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
+
+if TYPE_CHECKING:
+    from netwright.metrics.architecture import Architecture
 
 __all__ = ["HELP", "command"]
 
@@ -35,11 +40,14 @@ def command(
         print(architecture)
 
 
-def _overridden(config: str, shape: tuple[int, ...] | None, overrides: list[str]) -> Any:
+def _overridden(config: str, shape: tuple[int, ...] | None, overrides: list[str]) -> "Architecture":
     from netwright.experiment.config import load_config
     from netwright.experiment.explaining import explain
 
-    return explain(load_config(config, overrides).to_dict(), shape)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:  # explain reads files only
+        file = Path(folder) / "config.yaml"
+        file.write_text(load_config(config, overrides).to_yaml(), "utf-8")
+        return explain(file, shape)
 
 
 def _shape(text: str) -> tuple[int, ...]:

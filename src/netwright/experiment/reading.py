@@ -34,6 +34,9 @@ def example_names() -> list[str]:
     return sorted(path.stem for path in example_path("").parent.glob("*.yaml"))
 
 
+_LONGEST = 200  # characters of a name that are shown
+
+
 def find(source: str | Path) -> Path:
     path = Path(source)
     try:
@@ -46,7 +49,9 @@ def find(source: str | Path) -> Path:
     except (OSError, ValueError):  # a name that no file system takes
         pass
     template = "{file} is neither a file nor a gallery example{near}"
-    shown = repr(str(source)[:80]) if not str(source).isprintable() or len(str(source)) > 80 else source
+    text = str(source)
+    strange = not text.isprintable() or len(text) > _LONGEST
+    shown = repr(f"…{text[-_LONGEST:]}") if strange else text  # the end of a path tells most
     raise ConfigError(template, file=shown, near=suggest(str(source), example_names()))
 
 
