@@ -94,7 +94,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     preprocess = _preprocessor(bundle, factory)
     model, model_recipe = build_network(config, bundle.schema.sizes(), bundle.schema.input_shape, given.model)
     precision = choose_precision(settings.precision, device, model)
-    channels_last = has_convolution(model) and bundle.schema.kind == "image"
+    channels_last = has_convolution(model) and len(bundle.schema.input_shape) == 3
     model = model.to(device)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
