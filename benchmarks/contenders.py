@@ -138,6 +138,9 @@ def lightning(workload: str) -> dict[str, object]:
     """Lightning's Trainer at its defaults, its logger, checkpoints and bars turned off."""
     import logging
 
+    from netwright.metrics import torchvision_guard  # noqa: F401 - before torchmetrics, which Lightning imports
+
+    # isort: split
     import lightning as L
     from torch.utils.data import DataLoader, TensorDataset
 

@@ -20,7 +20,7 @@ def test_names_are_sorted_and_filtered_by_family() -> None:
 def test_an_unknown_name_gives_the_nearest() -> None:
     for look_up in (build, card):
         with pytest.raises(ConfigError, match="did you mean lenet5"):
-            look_up("lenet")
+            look_up("lenet6")
 
 
 def test_every_mistake_of_the_arguments_comes_at_once() -> None:

@@ -1,8 +1,8 @@
 """Catalogs: literal tables from a name to `"package.module:attribute"`.
 
-Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry
-points,
-or name `my_package.module:Thing` in a config, which is imported only when they said `--trust`.
+Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry points,
+or name `my_package.module:Thing` in a config, which is imported only when they said `--trust`. Case, hyphens and
+underscores do not count: `vgg11-bn` and `VGG11_BN` are `vgg11_bn`.
 """
 
 import importlib
@@ -30,19 +30,32 @@ def load_target(target: str) -> Any:
 
 
 class Catalog:
-    """Names of one kind of thing (`kind` as in "loss"), their targets, and the entry-point group that adds to them."""
+    """Names of one kind of thing (`kind` as in "loss"), their targets, and the entry-point group that adds to them.
 
-    def __init__(self, kind: str, table: Mapping[str, str], entry_points: str) -> None:
+    `aliases` are other names that people use for one in the table; they are understood and not listed.
+    """
+
+    def __init__(
+        self, kind: str, table: Mapping[str, str], entry_points: str, aliases: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self._table = table
         self._group = entry_points
+        self._aliases = aliases or {}
 
     def names(self) -> list[str]:
         """All known names, sorted, the users' own among them."""
         return sorted({*self._table, *self._extensions()})
 
     def __contains__(self, name: object) -> bool:
-        return name in self._table or name in self._extensions()
+        return isinstance(name, str) and self.canonical(name) is not None
+
+    def canonical(self, name: str) -> str | None:
+        """How the catalog itself writes `name`; None for what it does not know."""
+        if name in self._table:
+            return name
+        known = {_squeezed(alias): to for alias, to in self._aliases.items()} | {_squeezed(n): n for n in self.names()}
+        return known.get(_squeezed(name))
 
     def load(self, name: str) -> Any:
         """Import and give what `name` stands for.
@@ -50,10 +63,9 @@ class Catalog:
         Raises:
             ConfigError: no such name (says the nearest), or a Python path without `--trust`.
         """
-        if name in self._table:
-            return load_target(self._table[name])
-        if name in (extensions := self._extensions()):
-            return extensions[name].load()
+        known = self.canonical(name)
+        if known is not None:
+            return load_target(self._table[known]) if known in self._table else self._extensions()[known].load()
         if ":" in name:
             return self._load_path(name)
         raise ConfigError("unknown {kind} {name!r}{near}", kind=self.kind, name=name, near=suggest(name, self.names()))
@@ -78,3 +90,7 @@ class Catalog:
 
     def _extensions(self) -> dict[str, importlib.metadata.EntryPoint]:
         return {point.name: point for point in importlib.metadata.entry_points(group=self._group)}
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -1,8 +1,7 @@
 """The one table of sentences that people read.
 
 English is written where it is used, as the template of `say`; `messages_zh.json` holds the Chinese of each template
-under
-the English one. So code stays readable, and a sentence that has no translation yet is still said, in English.
+under the English one. So code stays readable, and a sentence without a translation is still said, in English.
 The language comes from `set_language`, else `NETWRIGHT_LANG`, else the locale of the environment.
 """
 

@@ -1,8 +1,7 @@
 """A constructor is its config: the schema of a thing is derived from its signature, and nowhere written twice.
 
-`arguments` checks a mapping against a signature (types, ranges, unknown and missing names, all at once) and fills in
-the
-sizes that the data decide; `build` calls the factory with the result.
+`arguments` checks a mapping against a signature (types, ranges, unknown and missing names, all at once) and fills in the
+sizes that the data decide; `build` calls the factory with the result. `preset` is a factory with other defaults.
 """
 
 import inspect
@@ -11,7 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 from pydantic import Field
@@ -29,7 +28,10 @@ __all__ = [
     "arguments",
     "build",
     "parameters",
+    "preset",
 ]
+
+T = TypeVar("T")
 
 Size = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -90,6 +92,27 @@ def build(
 ) -> Any:
     """Check `values` and call `factory` with them; see `arguments`."""
     return factory(**arguments(factory, values, where, bound))
+
+
+def preset(factory: Callable[..., T], name: str, **defaults: Any) -> Callable[..., T]:
+    """`factory` as a function called `name` with other defaults: a published size of a network, say.
+
+    Its signature, and so its schema, is the factory's with the new defaults; each can still be given another value.
+    """
+    named = parameters(factory)
+    assert set(defaults) <= set(named), f"{name}: {set(defaults) - set(named)} are no parameters of {factory}"
+
+    def made(**values: Any) -> T:
+        return factory(**{**defaults, **values})
+
+    replaced = [
+        one.replace(kind=one.KEYWORD_ONLY, default=defaults.get(key, one.default)) for key, one in named.items()
+    ]
+    made.__signature__ = inspect.Signature(replaced)  # type: ignore[attr-defined]
+    made.__annotations__ = _hints(factory)
+    made.__name__ = made.__qualname__ = name
+    made.__module__, made.__doc__ = factory.__module__, factory.__doc__
+    return made
 
 
 def _field(name: str) -> str:

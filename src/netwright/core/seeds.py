@@ -2,8 +2,7 @@
 
 Two kinds of random numbers live here. `generator` seeds a torch generator from a few integers: good for orders and
 initialisations. `uniform` and `normal` are counter-based: the number for (seed, epoch, index, stream) is a pure
-function of
-those four, so that the augmentation of an example is the same for any batch size, number of workers or resume.
+function of those four, so that an example's augmentation is the same for any batch size, number of workers or resume.
 The hash is the finalizer of SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014).
 """
 

@@ -28,18 +28,21 @@ class SealedDataset:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def open(self, run_folder: Path | None = None) -> Dataset:
+    def open(self, run_folder: Path | None = None, step: int | None = None) -> Dataset:
         """The examples. A look is counted in `run_folder`/split.json; a second one is said in the log.
+
+        The look of a run that ends (after `step` steps) is one look, though it be killed in it and end again.
 
         Raises:
             CheckpointError: the folder has no readable split.json.
             ResourceError: it cannot be written; a look that cannot be counted is not given.
         """
         if run_folder is not None:
-            looks = looks_taken(run_folder) + 1
             record = read_json(run_folder / "split.json")
-            write_json(run_folder / "split.json", record | {"test_looks": looks})
-            if looks > 1:
+            again = step is not None and record.get("test_opened_at") == step
+            looks = looks_taken(run_folder) + (not again)
+            write_json(run_folder / "split.json", record | {"test_looks": looks, "test_opened_at": step})
+            if looks > 1 and not again:
                 template = "look {looks} at the test set of {folder}: choosing by its figures makes them too good"
                 _log.warning(say(template, looks=looks, folder=run_folder))
         return self._dataset

@@ -1,7 +1,6 @@
 """From YAML to a validated, frozen config: one `extends`, then `--set` overrides, then every section checked.
 
-All mistakes are reported at once, each with file and line. What needs the data (sizes, classes) is checked when they
-are
+All mistakes are reported at once, each with file and line. What needs the data (sizes, classes) is checked when that is
 there, in `assemble`.
 """
 
@@ -25,17 +24,17 @@ from netwright.core.messages import say
 from netwright.data.augment import build_augment
 from netwright.data.section import check_section
 from netwright.experiment.reading import Marks, example_names, example_path, find, located, placed, plain, trees
-from netwright.experiment.settings import Sections, TrainSettings
+from netwright.experiment.settings import DistillSettings, Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
 
-__all__ = ["Config", "example_names", "example_path", "load_config"]
+__all__ = ["Config", "example_names", "example_path", "load_config", "overridden"]
+
+_CATALOGS = {"task": lambda: TASKS, "model": models.catalog, "loss": losses.catalog}
 
 
 @dataclass(frozen=True)
 class Config:
-    """A checked config. `folder` is where relative paths of `data` start; `values` is the plain mapping it came
-    from.
-    """
+    """A checked config. `folder` is where relative paths of `data` start; `values` is the mapping it came from."""
 
     sections: Sections
     values: dict[str, Any]
@@ -49,13 +48,20 @@ class Config:
         checked: TrainSettings = schemas.build(TrainSettings, self.sections.train, "train")
         return checked
 
+    @cached_property
+    def distill(self) -> DistillSettings | None:
+        """The checked `distill:` section, where there is one."""
+        if self.sections.distill is None:
+            return None
+        checked: DistillSettings = schemas.build(DistillSettings, self.sections.distill, "distill")
+        return checked
+
     def named(self, section: str) -> tuple[str | None, dict[str, Any]]:
-        """Name and arguments of a section that names something: `lenet5` and `{name: lenet5, …}` mean the same."""
+        """Name and arguments of a section that names something: `lenet5` and `{name: LeNet-5, …}` mean the same."""
         value = getattr(self.sections, section)
-        if value is None or isinstance(value, str):
-            return value, {}
-        values = dict(value)
-        return values.pop("name", None), values
+        values = {"name": value} if value is None or isinstance(value, str) else dict(value)
+        name = values.pop("name", None)
+        return (_CATALOGS[section]().canonical(name) or name) if name else None, values
 
     def resolved(self, **chosen: Any) -> "Config":
         """The same config with sections that were left out filled in."""
@@ -110,8 +116,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         values = _merge(values, sections)
     except RecursionError:
         raise ConfigError("{file} contains itself; remove the alias that points to its own parent", file=file) from None
-    for override in overrides:
-        _apply(values, override)
+    values = overridden(values, overrides)
     if values.get("doctor") in (False, True):  # YAML 1.1 reads off and on as booleans
         values["doctor"] = "advise" if values["doctor"] else "off"
     commanded = tuple(override.partition("=")[0].strip() for override in overrides)
@@ -135,6 +140,18 @@ def _merge(base: Any, over: Mapping[str, Any]) -> Any:
         )
         base[key] = _merge(old, value) if same else value
     return base
+
+
+def overridden(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`values` with `path=value` strings put in; sections on the way are made where they are missing.
+
+    Raises:
+        ConfigError: an override that is none, or whose value is no YAML.
+    """
+    changed = copy.deepcopy(values)
+    for override in overrides:
+        _apply(changed, override)
+    return changed
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -174,7 +191,9 @@ def _problems(values: dict[str, Any], folder: Path) -> Iterator[Problem]:
     for problem in _caught(lambda: schemas.arguments(Sections, values, "")):
         broken.add(re.split(r"[.\[]", problem.path)[0])
         yield problem
-    checks: dict[str, Callable[[Any], object]] = {"data": partial(_check_data, folder=folder), **_CHECKS}
+    checks: dict[str, Callable[[Any], object]] = {
+        "data": partial(_check_data, folder=folder), "model": partial(_check_model, folder=folder), **_CHECKS
+    }  # fmt: skip
     for section, check in checks.items():
         if section not in broken and values.get(section) is not None:
             yield from _caught(partial(check, values[section]))
@@ -202,10 +221,21 @@ def _check_named(section: str, load: Callable[[str], Any], value: Any) -> None:
     schemas.arguments(factory, values, section, partial=True)
 
 
-def _check_model(value: Any) -> None:
-    if not isinstance(value, Mapping) or "layers" not in value:
-        _check_named("model", models.catalog().load, value)
+def _check_model(value: Any, folder: Path) -> None:
+    if isinstance(value, Mapping) and "layers" in value:
+        _check_layers(value)
         return
+    problems: list[Problem] = []
+    if isinstance(value, Mapping):
+        from netwright.experiment.pretrained import check_fine_tuning
+
+        value, problems = check_fine_tuning(value, folder)
+    problems += _caught(lambda: _check_named("model", models.catalog().load, value))
+    if problems:
+        raise ConfigError.of(problems)
+
+
+def _check_layers(value: Mapping[str, Any]) -> None:
     from netwright.models.layers import LayerStack, read_entries
 
     problems: list[Problem] = []
@@ -232,9 +262,9 @@ def _check_data(value: Any, folder: Path) -> None:
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "task": lambda value: _check_named("task", TASKS.load, value),
-    "model": _check_model,
     "loss": lambda value: _check_named("loss", losses.catalog().load, value),
     "optimizer": optim.split_spec,
     "train": _check_train,
     "augment": build_augment,
+    "distill": lambda value: schemas.build(DistillSettings, value, "distill"),
 }

@@ -8,6 +8,10 @@ Letters: N examples, K classes, labels or numbers.
 from typing import Any
 
 import torch
+
+from netwright.metrics import torchvision_guard  # noqa: F401 - before torchmetrics
+
+# isort: split
 import torchmetrics
 from torch import Tensor
 from torchmetrics import Metric

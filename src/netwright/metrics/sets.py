@@ -109,6 +109,9 @@ def _check(names: Sequence[str], kind: Kind) -> None:
 
 
 def _collection(names: Sequence[str], view: View, layout: Layout) -> "MetricCollection":
+    from netwright.metrics import torchvision_guard  # noqa: F401 - before torchmetrics
+
+    # isort: split
     from torchmetrics import Metric, MetricCollection
 
     made: dict[str, Metric | MetricCollection] = {}

@@ -1,8 +1,9 @@
 """From examples to batches: resident on the device, streamed by workers, or windows of a text; one protocol."""
 
+from netwright.data.batching.balanced import Balanced
 from netwright.data.batching.resident import Resident
 from netwright.data.batching.source import Batch, BatchSource, Order
 from netwright.data.batching.streaming import Streaming
 from netwright.data.batching.windows import Windows
 
-__all__ = ["Batch", "BatchSource", "Order", "Resident", "Streaming", "Windows"]
+__all__ = ["Balanced", "Batch", "BatchSource", "Order", "Resident", "Streaming", "Windows"]

@@ -7,14 +7,14 @@ a buffer kept at twice the memory).
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
 from netwright.data.augment import Augment
-from netwright.data.batching.source import Batch, Order
+from netwright.data.batching.balanced import make_order
+from netwright.data.batching.source import Batch, OrderedSource
 from netwright.data.dataset import Dataset
 from netwright.data.preprocess import Preprocessor
 
@@ -23,12 +23,12 @@ __all__ = ["Resident"]
 _CHUNK = 4096  # examples prepared at a time: bounds the memory of the intermediate results
 
 
-class Resident:
+class Resident(OrderedSource):
     """A whole data set on the device.
 
     Args:
         augment: what `augment.build_augment` gives; None for validation and test.
-        weights, drop_last: see `Order`.
+        weights, drop_last: see `Order`. per_class: see `Balanced`.
 
     Shapes: the batch's inputs are what `preprocess.inputs` gives; its targets what `preprocess.targets` gives, or
     (B, K) float shares of the classes when the augmentation mixes examples.
@@ -50,13 +50,14 @@ class Resident:
         device: torch.device | str = "cpu",
         drop_last: bool = False,
         weights: Tensor | None = None,
+        per_class: int | None = None,
     ) -> None:
         raw = dataset.tensors()
         if raw is None:
             raise DataError("{name} does not fit as tensors; stream it (train.workers)", name=dataset.name)
         if len(dataset) == 0:
             raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
-        self._order = Order(len(dataset), batch_size, shuffle, seed, drop_last, weights)
+        self._order = make_order(dataset, batch_size, shuffle, seed, drop_last, weights, per_class)
         self._sequential = not shuffle and weights is None
         self._preprocess, self._seed, self._device = preprocess, seed, torch.device(device)
         self._augment = augment or Augment()
@@ -65,35 +66,11 @@ class Resident:
         self._targets = _prepare_all(preprocess.targets, raw[1], self._device)
         self._everything = torch.arange(len(dataset), device=self._device) if self._sequential else None
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return self._order.steps
-
-    @property
-    def examples(self) -> int:
-        """Examples that an epoch gives."""
-        return self._order.used
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         if self._everything is not None:
             return self._in_turn(self._everything, epoch, start)
         return self._shuffled(epoch, start)
-
-    def bind(self, model: Any) -> None:
-        """Nothing: these batches do not depend on the network."""
-
-    def logs(self) -> dict[str, float]:
-        """Nothing: these batches have no story of their own."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: these batches are a pure function of (seed, epoch)."""
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
 
     def _shuffled(self, epoch: int, start: int) -> Iterator[Batch]:
         order = self._order

@@ -15,7 +15,7 @@ from torch import Tensor
 from netwright.core.errors import ConfigError
 from netwright.core.seeds import generator
 
-__all__ = ["Batch", "BatchSource", "Order"]
+__all__ = ["Batch", "BatchSource", "Order", "OrderedSource"]
 
 _ORDER = 0x0DE5  # keeps the order's random numbers apart from everybody else's
 
@@ -129,6 +129,36 @@ class Order:
         draws = torch.rand(self.examples, dtype=torch.float64, generator=generator(self.seed, epoch, _ORDER))
         drawn = torch.searchsorted(edges, draws * edges[-1], right=True)
         return drawn.clamp_(max=int(weights.nonzero()[-1]))
+
+
+class OrderedSource:
+    """What sources share whose batches are a pure function of (seed, epoch): an `Order` to follow, no state to keep."""
+
+    _order: Order
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return self._order.steps
+
+    @property
+    def examples(self) -> int:
+        """Examples that an epoch gives; windows of a stream."""
+        return self._order.used
+
+    def bind(self, model: Any) -> None:
+        """Nothing: these batches do not depend on the network."""
+
+    def logs(self) -> dict[str, float]:
+        """Nothing: these batches have no story of their own."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: the epoch says it all."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
 
 
 def _check_weights(weights: Tensor, examples: int) -> None:

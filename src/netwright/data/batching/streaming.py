@@ -17,7 +17,8 @@ from netwright.core.errors import ConfigError, DataError, NetwrightError, Resour
 from netwright.core.messages import say
 from netwright.core.seeds import generator
 from netwright.data.augment import Augment
-from netwright.data.batching.source import Batch, Order
+from netwright.data.batching.balanced import make_order
+from netwright.data.batching.source import Batch, OrderedSource
 from netwright.data.dataset import Dataset
 from netwright.data.preprocess import Preprocessor
 
@@ -69,12 +70,12 @@ class _Epoch:
         return len(self.batches)
 
 
-class Streaming:
+class Streaming(OrderedSource):
     """A data set read from where it lies, in batches.
 
     Args:
         workers: processes that read ahead; 0 reads in the main process.
-        augment, weights, drop_last: as for `Resident`.
+        augment, weights, drop_last, per_class: as for `Resident`.
 
     Raises:
         ConfigError: see `Order`.
@@ -94,6 +95,7 @@ class Streaming:
         device: torch.device | str = "cpu",
         drop_last: bool = False,
         weights: Tensor | None = None,
+        per_class: int | None = None,
         workers: int = 0,
     ) -> None:
         if len(dataset) == 0:
@@ -101,7 +103,7 @@ class Streaming:
         if workers < 0:
             template = "train.workers={workers} does not fit; expected 0 or more"
             raise ConfigError(template, path="train.workers", workers=workers)
-        self._order = Order(len(dataset), batch_size, shuffle, seed, drop_last, weights)
+        self._order = make_order(dataset, batch_size, shuffle, seed, drop_last, weights, per_class)
         self._name, self._preprocess, self._seed = dataset.name, preprocess, seed
         self._augment, self._device = augment or Augment(), torch.device(device)
         self._epoch = _Epoch()
@@ -109,36 +111,12 @@ class Streaming:
         # The workers leave signals to us, so at exit they must be asked to end, or multiprocessing would wait for them.
         weakref.finalize(self, _end_workers, self._loader)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return self._order.steps
-
-    @property
-    def examples(self) -> int:
-        """Examples that an epoch gives."""
-        return self._order.used
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on; one epoch at a time."""
         self._epoch.batches = batches = self._order.batches(epoch, start)
         read = self._read()
         for index in batches:
             yield self._finish(next(read), index.to(self._device), epoch)
-
-    def bind(self, model: Any) -> None:
-        """Nothing: these batches do not depend on the network."""
-
-    def logs(self) -> dict[str, float]:
-        """Nothing: these batches have no story of their own."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: these batches are a pure function of (seed, epoch)."""
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
 
     def _read(self) -> Iterator[tuple[Tensor, Tensor]]:
         try:

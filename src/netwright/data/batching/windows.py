@@ -4,21 +4,20 @@ Letters: N tokens of the stream, T tokens of a window (the context), B batch.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from netwright.core.errors import ConfigError, DataError
 from netwright.core.seeds import generator
-from netwright.data.batching.source import Batch, Order
+from netwright.data.batching.source import Batch, Order, OrderedSource
 
 __all__ = ["Windows"]
 
 _OFFSET = 0x0FF5
 
 
-class Windows:
+class Windows(OrderedSource):
     """Non-overlapping windows; the target of each token is the next one.
 
     For training (`shuffle`) an epoch's windows begin at a random offset and come in random order, so that over the
@@ -60,36 +59,12 @@ class Windows:
         self._windows = max(1, (len(tokens) - slack) // self._context)
         self._order = Order(self._windows, batch_size, shuffle, seed, drop_last)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return self._order.steps
-
-    @property
-    def examples(self) -> int:
-        """Windows that an epoch gives."""
-        return self._order.used
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
         inputs_WT, targets_WT = self._cut(self._offset(epoch))
         for index in self._order.batches(epoch, start):
             rows = index.to(self._tokens.device)
             yield Batch(inputs_WT.index_select(0, rows), targets_WT.index_select(0, rows), rows)
-
-    def bind(self, model: Any) -> None:
-        """Nothing: these batches do not depend on the network."""
-
-    def logs(self) -> dict[str, float]:
-        """Nothing: these batches have no story of their own."""
-        return {}
-
-    def state(self) -> dict[str, Any]:
-        """Nothing: these batches are a pure function of (seed, epoch)."""
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Nothing to restore."""
 
     def _offset(self, epoch: int) -> int:
         if not self._shuffle:

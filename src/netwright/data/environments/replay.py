@@ -38,8 +38,7 @@ class ReplayOptions:
         updates: batches of a burst.
         environments: stepped side by side, one call of the network for all.
         epsilon_start, epsilon_end, epsilon_fraction: the chance of a random action falls linearly from start to end
-        over
-            that fraction of all steps of the run.
+            over that fraction of all steps of the run.
         steps_per_epoch: batches that count as an epoch.
     """
 

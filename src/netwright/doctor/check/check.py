@@ -39,8 +39,7 @@ def check(
 
     Args:
         inputs: a batch as the network takes it (a tuple for several inputs), or all training inputs: rules about data
-            look at
-            everything, the network runs on some.
+            look at everything, the network runs on some.
         targets: what the loss takes beside the output. Without them and a loss, the rules about both are silent.
         loss: any callable of (output, targets), or the name of a known one.
         config: the run's config; fixes are patches of it.

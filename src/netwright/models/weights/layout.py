@@ -1,0 +1,43 @@
+"""How a reference project stores the weights of a family: the contract that every file beside this one fills.
+
+A layout recognises a checkpoint by the names and shapes of its tensors, reads the sizes of the network from them (or
+from the project's config.json), and gives the tensors our names. It never sees the network and runs nothing.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["Layout", "Tensors", "renamed"]
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One project's way of storing one family.
+
+    source: the project, as the field calls it ("torchvision", "timm", "transformers").
+    identify: the name in our catalog that these tensors look like - a published size, or the kin's own name (`vit`) for
+        sizes of somebody's own; None when they are of another family. The second argument is config.json ({} if none).
+    sizes: arguments for that name's constructor, those that differ from its defaults; same arguments as `identify`.
+    rename: the same weights under our names: split, joined and transposed where our network stores them otherwise.
+    """
+
+    source: str
+    identify: Callable[[Tensors, Mapping[str, Any]], str | None]
+    sizes: Callable[[Tensors, Mapping[str, Any]], dict[str, Any]]
+    rename: Callable[[Tensors], dict[str, Tensor]]
+
+
+def renamed(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Each name rewritten by every rule (regular expression, replacement), in order."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        found[name] = tensor
+    return found
