@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: the test processes share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-all lint gallery bench clean
+.PHONY: help demo test test-all lint gallery zoo bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,7 +16,8 @@ help:
 	@echo "make test      the tests; test-all adds the slow ones"
 	@echo "make lint      ruff and mypy"
 	@echo "make gallery   run every example and write docs/gallery.md"
-	@echo "make bench     measure our loop against others and write docs/bench.md"
+	@echo "make zoo       measure and draw every network and write docs/zoo.md"
+	@echo "make bench     measure our loop and networks against others; docs/bench.md, docs/bench-zoo.md"
 	@echo "make clean     remove .venv, caches and build outputs (not runs/)"
 
 demo: $(VENV)/.ready
@@ -35,8 +36,12 @@ lint: $(VENV)/.ready-dev
 gallery: $(VENV)/.ready
 	$(BIN)/python tools/gallery.py
 
+zoo: $(VENV)/.ready
+	$(BIN)/python tools/zoo.py
+
 bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/zoo.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -60,5 +65,5 @@ $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.ready-bench: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); the first time this takes some minutes."
-	@$(PIP) --editable '.[all,bench]'
+	@$(PIP) --editable '.[all,bench,parity]'
 	@touch $@ $(VENV)/.ready

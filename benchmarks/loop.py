@@ -7,21 +7,17 @@ for all. Figures are medians over rounds, comparisons are ratios of medians. Run
 
 import argparse
 import importlib.util
-import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
-
-import torch
-
-from netwright.core.devices import describe_machine
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "bench.md"
 sys.path.insert(0, str(HERE))
 
 import contenders  # noqa: E402
+import fresh  # noqa: E402
+import startup  # noqa: E402
 
 WANTED = (  # workload, contender, least ratio of its median to ours
     ("mlp", "best by hand", 1 / 1.05),
@@ -45,6 +41,8 @@ def main() -> int:
         measured = _rounds(workload, names, chosen.rounds)
         blocks.append(_block(workload, measured))
         print(blocks[-1], flush=True)
+    blocks.append(startup.table(chosen.rounds))
+    print(blocks[-1], flush=True)
     if not chosen.dry:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(_page(blocks, chosen.rounds), "utf-8")
@@ -54,13 +52,8 @@ def main() -> int:
 def _rounds(workload: str, names: list[str], rounds: int) -> dict[str, list[dict[str, object]]]:
     measured: dict[str, list[dict[str, object]]] = {name: [] for name in names}
     for turn in range(rounds):
-        for place in range(len(names)):
-            name = names[(turn + place) % len(names)]
-            command = [sys.executable, str(HERE / "contenders.py"), name, workload]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{name} on {workload} failed:\n{done.stderr}")
-            measured[name].append(json.loads(done.stdout.splitlines()[-1]))
+        for name in fresh.turns(names, turn):
+            measured[name].append(fresh.measured("contenders.py", name, workload))
         print(f"{workload}: round {turn + 1} of {rounds}", file=sys.stderr)
     return measured
 
@@ -91,15 +84,13 @@ def _block(workload: str, measured: dict[str, list[dict[str, object]]]) -> str:
 
 
 def _page(blocks: list[str], rounds: int) -> str:
-    machine = describe_machine(torch.device("cpu"))
     about = (
         f"Written by `make bench`: {rounds} interleaved rounds, a fresh process for each measurement, batches of "
         f"{contenders.BATCH}, Adam, no validation and no checkpoints for anybody. *usual* is a DataLoader, `Adam()` "
         "and `.item()` on each step; *best by hand* has resident tensors, batches by index, fused Adam and kept "
         "memory, on the CNN also bf16 and channels-last ([benchmarks/contenders.py](../benchmarks/contenders.py))."
     )
-    where = f"{machine['cpu']}, {machine['threads']} threads, Python {machine['python']}, PyTorch {machine['torch']}."
-    return "\n".join(["# Our loop against others", "", about, "", f"Measured on: {where}", "", *blocks])
+    return "\n".join(["# Our loop against others", "", about, "", f"Measured on: {fresh.machine()}.", "", *blocks])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netwright.experiment.run import Run, train
     from netwright.metrics.architecture import Architecture
     from netwright.models import build, list_models
+    from netwright.models.weights import load_pretrained
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "fit",
     "list_models",
     "load",
+    "load_pretrained",
     "train",
 ]
 
@@ -49,6 +51,7 @@ _WHERE = {
     "fit": "netwright.experiment.fit",
     "list_models": "netwright.models",
     "load": "netwright.experiment.predictor",
+    "load_pretrained": "netwright.models.weights",
     "train": "netwright.experiment.run",
 }
 

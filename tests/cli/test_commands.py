@@ -104,7 +104,14 @@ def test_resume_of_a_finished_run_says_so_and_changes_nothing(run: Path, capsys:
 
 def test_models_explain_and_data(capsys: pytest.CaptureFixture[str], run: Path) -> None:
     assert {"mlp", "lenet5", "gpt", "gan", "dqn"} <= {row["name"] for row in document(capsys, "models")}
-    assert document(capsys, "explain", "lenet5")["parameters"] == 61_706
+    assert {row["kin"] for row in document(capsys, "models", "mobile", "depthwise")} >= {"mobilenet_v1"}
+    code, out, _ = said(capsys, "models", "--family", "vision")
+    assert code == 0 and "\nlenet5 (vision" in f"\n{out}" and "61,706" in out and "gpt" not in out
+    explained = document(capsys, "explain", "lenet5")
+    assert explained["parameters"] == 61_706
+    assert [stage["name"] for stage in explained["stages"]][:2] == ["conv1", "pool1"]
+    assert document(capsys, "explain", "lenet5", "--set", "model.norm=batch")["parameters"] == 61_728
+    assert "tanh" in said(capsys, "explain", "lenet5", "--layers")[1].lower()
     assert document(capsys, "explain", "lenet5", "--input", "3x32x32")["parameters"] == 62_006
     assert document(capsys, "explain", run.parent / "digits.yaml")["output_shape"] == [10]
     assert any("digits" in str(row) for row in document(capsys, "data", "list"))
@@ -143,6 +150,7 @@ def test_generate_goes_on_with_a_text(tmp_path: Path, capsys: pytest.CaptureFixt
         (["train", "no-such-example"], 2),
         (["train"], 2),
         (["explain", "lenet6"], 2),
+        (["models", "no-such-word"], 2),
         (["predict", "nowhere", "x.png"], 4),
         (["data", "describe", "nowhere.csv"], 3),
         (["frobnicate"], 2),

@@ -2,7 +2,8 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Case:
     kind: str = "float"
     feature_input: tuple[int, ...] | None = None  # where features() reads something else than forward()
     new_head: Callable[[int], tuple[int, ...]] = field(default=lambda classes: (classes,))
+    sizes: tuple[tuple[int, int], ...] = ()  # images that fit, for the laws of vision; () for the usual three
 
     def build(self) -> nn.Module:
         torch.manual_seed(0)
@@ -52,6 +54,41 @@ def _lenet(size: int, channels: int = 1, **more: Any) -> Case:
 def _gpt(time: int, **more: Any) -> Case:
     arguments = {"vocab_size": 11, "context": 8, "num_layers": 2, "num_heads": 2, "hidden_size": 12, "dropout": 0.1}
     return Case("gpt", arguments | more, (time,), (time, 11), (time, 12), "tokens", new_head=lambda n: (time, n))
+
+
+def _resnet(size: int, **more: Any) -> Case:
+    width = more["width"] * 2 ** (len(more["depths"]) - 1) * (4 if more.get("block") == "bottleneck" else 1)
+    arguments = {"num_classes": 4, **more}
+    return Case("resnet", arguments, (more.get("in_channels", 3), size, size), (4,), (width,))
+
+
+def _densenet(size: int, **more: Any) -> Case:
+    arguments = {"num_classes": 4, "growth_rate": 4, "initial_channels": 8, **more}
+    width = 8
+    for place, depth in enumerate(more["depths"]):
+        width = (width // 2 if place else width) + 4 * depth
+    return Case("densenet", arguments, (more.get("in_channels", 3), size, size), (4,), (width,))
+
+
+def _mobilenet(name: str, features: int, channels: int = 3, **more: Any) -> Case:
+    arguments = {"in_channels": channels, "num_classes": 4, **more}
+    return Case(name, arguments, (channels, 16, 16), (4,), (features,))
+
+
+def _alexnet(size: int, channels: int, **more: Any) -> Case:
+    arguments = {"in_channels": channels, "num_classes": 4, "widths": [4, 5, 6, 5, 4], "hidden": 24, **more}
+    return Case("alexnet", arguments, (channels, size, size), (4,), (24,))
+
+
+def _nin(size: int, channels: int, **more: Any) -> Case:
+    arguments = {"in_channels": channels, "num_classes": 4, "widths": [[8, 8], [12, 12, 10], [14]], **more}
+    return Case("nin", arguments, (channels, size, size), (4,), (14,))
+
+
+def _unet(size: tuple[int, int], scored: tuple[int, int], **more: Any) -> Case:
+    arguments = {"in_channels": 2, "num_classes": 3, "width": 4, "depth": 2, **more}
+    new_head = lambda classes: (classes, *scored)  # noqa: E731
+    return Case("unet", arguments, (2, *size), (3, *scored), (4, *scored), new_head=new_head)
 
 
 CONV_STACK = [
@@ -84,6 +121,52 @@ CASES = {
     "dqn-dueling": Case(
         "dqn", {"in_features": 6, "num_actions": 2, "hidden": [8, 7], "head": "dueling"}, (2, 3), (2,), (7,)
     ),
+    "vit": Case(
+        "vit", {"in_channels": 2, "image_size": 8, "num_classes": 4, "patch_size": 4, "num_layers": 2, "num_heads": 3,
+                "hidden_size": 12, "inner_size": 24, "drop_path": 0.1}, (2, 8, 8), (4,), (12,),
+    ),
+    "vit-no-qkv-bias": Case(
+        "vit", {"in_channels": 1, "image_size": 6, "num_classes": 3, "patch_size": 2, "num_layers": 1, "num_heads": 2,
+                "hidden_size": 8, "inner_size": 16, "qkv_bias": False, "dropout": 0.1}, (1, 6, 6), (3,), (8,),
+    ),
+    "swin": Case(
+        "swin", {"in_channels": 2, "num_classes": 4, "patch_size": 2, "width": 8, "depths": [2, 2], "num_heads": [1, 2],
+                 "window": 2, "drop_path": 0.1}, (2, 17, 14), (4,), (16,),
+    ),
+    "swin-one-stage": Case(
+        "swin", {"in_channels": 1, "num_classes": 3, "width": 6, "depths": [2], "num_heads": [3], "window": 3,
+                 "dropout": 0.1}, (1, 16, 28), (3,), (6,),
+    ),
+    "resnet-basic": _resnet(32, depths=[1, 2], width=8, drop_path=0.2, dropout=0.1),
+    "resnet-bottleneck-small": _resnet(8, depths=[2, 1], width=4, block="bottleneck", stem="small", in_channels=1),
+    "densenet": _densenet(29, depths=[1, 2, 1, 1]),
+    "densenet-small": _densenet(8, depths=[2, 2], stem="small", dropout=0.1, in_channels=1),
+    "mobilenet-v1": _mobilenet("mobilenet_v1", 256, width=0.25, dropout=0.1),
+    "mobilenet-v1-small-stem": _mobilenet("mobilenet_v1", 104, 1, width=0.1, stem="small"),
+    "mobilenet-v2-small-stem": _mobilenet("mobilenet_v2", 1280, width=0.1, stem="small"),
+    "mobilenet-v3-small": _mobilenet("mobilenet_v3_small", 256, 1, width=0.25, stem="small"),
+    "mobilenet-v3-large": _mobilenet("mobilenet_v3_large", 128, width=0.1, dropout=0.0),
+    "alexnet": _alexnet(63, 3),
+    "alexnet-classroom": _alexnet(65, 1, stem="classroom"),
+    "alexnet-small": _alexnet(20, 1, stem="small", dropout=0.1),
+    "vgg": Case(
+        "vgg", {"num_classes": 4, "depths": [1, 2], "widths": [4, 6], "hidden": [16, 12], "pool_size": 2},
+        (3, 9, 7), (4,), (12,),
+    ),
+    "vgg-batch-norm": Case(
+        "vgg", {"in_channels": 1, "num_classes": 4, "depths": [2, 1, 1], "widths": [4, 5, 6], "norm": "batch",
+                "hidden": [], "pool_size": 1, "dropout": 0.1}, (1, 8, 8), (4,), (6,),
+    ),
+    "nin": _nin(23, 3),
+    "nin-classroom": _nin(35, 1, stem="classroom", dropout=0.1),
+    "nin-small": _nin(9, 1, stem="small", dropout=0.1),
+    "googlenet": Case("googlenet", {"num_classes": 4, "width": 0.1}, (3, 16, 24), (4,), (102,)),
+    "googlenet-small": Case(
+        "googlenet", {"in_channels": 1, "num_classes": 4, "width": 0.125, "stem": "small"}, (1, 8, 8), (4,), (128,)
+    ),
+    "unet": _unet((8, 12), (8, 12), norm="batch"),
+    "unet-any-size": _unet((7, 6), (7, 6), dropout=0.1),
+    "unet-valid": replace(_unet((20, 24), (4, 8), depth=1, padding="valid"), sizes=((20, 20), (22, 24), (32, 28))),
     "layers-conv": Case(
         "layers", {"layers": CONV_STACK, "input_shape": (2, 8, 8), "num_classes": 4}, (2, 8, 8), (4,), (54,)
     ),
@@ -96,8 +179,15 @@ CASES = {
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-def test_every_network_of_the_catalog_has_a_case() -> None:
-    assert set(MODELS) <= {case.name for case in CASES.values()}
+@cache
+def default_build(name: str) -> nn.Module:
+    """A network as its card describes it, without memory: shared by the laws that only look."""
+    with torch.device("meta"):
+        return build(name).eval()
+
+
+def test_every_kin_of_the_catalog_has_a_case() -> None:
+    assert {entry.kin for entry in MODELS.values()} <= {card(c.name).kin for c in CASES.values() if c.name != "layers"}
 
 
 @every_case
@@ -191,10 +281,9 @@ def test_export_gives_the_same_numbers_for_any_batch(case: Case) -> None:
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_card_states_the_parameters_of_a_default_build(name: str) -> None:
-    with torch.device("meta"):
-        net = build(name)
-        dtype = torch.int64 if card(name).input_kind == "tokens" else torch.float32
-        net.eval()(torch.zeros(2, *card(name).input, dtype=dtype))
+    net = default_build(name)
+    dtype = torch.int64 if card(name).input_kind == "tokens" else torch.float32
+    net(torch.zeros(2, *card(name).input, dtype=dtype, device="meta"))
     assert sum(weight.numel() for weight in net.parameters()) == card(name).parameters
 
 
@@ -205,12 +294,26 @@ def test_the_card_is_whole(name: str) -> None:
 
 
 WRONG_INPUTS = {
+    "resnet": (lambda: build("resnet18")(torch.randn(2, 1, 32, 32)), "takes images [batch, 3, height, width]"),
+    "densenet": (lambda: CASES["densenet"].build()(torch.randn(2, 3, 28, 40)), "transition3; use images of at least"),
+    "densenet-small": (lambda: CASES["densenet-small"].build()(torch.randn(2, 1, 1, 4)), "least 2x2"),
     "mlp": (lambda: build("mlp", in_features=5)(torch.randn(2, 4)), "takes 5 numbers"),
     "lenet5": (lambda: build("lenet5", image_size=8), "pool2; use images of at least 12"),
     "lenet5-32": (lambda: build("lenet5")(torch.randn(2, 1, 32, 32)), "1x28x28, got 1x32x32"),
     "gpt": (lambda: build("gpt", **CASES["gpt"].arguments)(torch.zeros(2, 9, dtype=torch.int64)), "context=8"),
     "gan": (lambda: CASES["gan"].build().discriminator(torch.randn(2, 1, 4, 4)), "(1, 4, 5)"),
     "dqn": (lambda: CASES["dqn"].build()(torch.randn(2, 5)), "in_features=5"),
+    "vit": (lambda: CASES["vit"].build()(torch.randn(2, 2, 8, 12)), "2x8x8, got 2x8x12"),
+    "vit-patch": (lambda: build("vit", image_size=30), "patch_size=16 does not divide image_size=30"),
+    "swin": (lambda: CASES["swin"].build()(torch.randn(2, 2, 1, 8)), "too small for Swin"),
+    "swin-stages": (lambda: build("swin", depths=[2, 2]), "differ in length"),
+    "alexnet": (lambda: CASES["alexnet"].build()(torch.randn(2, 3, 63, 62)), "AlexNet: nothing is left at pool3; use"),
+    "alexnet-least": (lambda: CASES["alexnet-classroom"].build()(torch.randn(2, 1, 64, 64)), "least 65x65"),
+    "vgg": (lambda: CASES["vgg"].build()(torch.randn(2, 3, 3, 9)), "blocks.1.pool; use images of at least 4x4"),
+    "vgg-blocks": (lambda: build("vgg", depths=[1, 1]), "depths has 2 blocks and model.widths 5"),
+    "nin": (lambda: CASES["nin-small"].build()(torch.randn(2, 1, 3, 9)), "NiN: nothing is left at pool2; use"),
+    "nin-widths": (lambda: build("nin", widths=[[8], []]), "two blocks or more"),
+    "googlenet": (lambda: CASES["googlenet"].build()(torch.randn(2, 3, 14, 15)), "pool3; use images of at least 15x15"),
     "layers": (lambda: CASES["layers-conv"].build()(torch.randn(2, 2, 4, 4)), "2x8x8 an example, got 2x4x4"),
 }
 

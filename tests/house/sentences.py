@@ -106,13 +106,22 @@ def _classes() -> dict[str, list[tuple[Room, ast.ClassDef]]]:
     return found
 
 
+def _made(call: ast.Call, room: Room) -> str:
+    """The class that a call makes; `replace(_CARD, …)` makes what `_CARD` is."""
+    if ast.unparse(call.func) == "replace" and call.args and isinstance(call.args[0], ast.Name):
+        for value, _ in room.bound.get((room.module.tree, call.args[0].id), []):
+            if isinstance(value, ast.Call):
+                return _made(value, room)
+    return ast.unparse(call.func)
+
+
 @cache
 def _fields(name: str) -> tuple[ast.Constant, ...]:
     """The texts that are given to the field `name` of a class, wherever one is made: `ModelCard(summary="…")`."""
     found = []
     for room in rooms().values():
         for call in room.calls:
-            for _, made in _classes().get(ast.unparse(call.func), ()):
+            for _, made in _classes().get(_made(call, room), ()):
                 fields = [part for part in made.body if isinstance(part, ast.AnnAssign)]
                 names = [ast.unparse(part.target) for part in fields if ast.unparse(part.annotation) == "str"]
                 if name in names:

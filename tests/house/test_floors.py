@@ -68,7 +68,8 @@ def test_reports_read_folders_not_live_objects():
 
 
 def test_no_file_is_over_350_lines():
-    assert {module.name: module.lines for module in modules() if module.lines > 350} == {}
+    code = [module for module in modules() if not module.name.endswith(".cards")]  # cards are tables, not code
+    assert {module.name: module.lines for module in code if module.lines > 350} == {}
 
 
 def test_no_module_borrows_private_names_of_another_room():
@@ -99,10 +100,10 @@ def test_exports_are_sorted_and_exist():
         assert set(names) <= known, f"{module.name}.__all__ names what is not there: {set(names) - known}"
 
 
-def _isort_key(name: str) -> tuple[int, str]:
-    """As ruff sorts: CONSTANTS, then Classes, then the rest."""
+def _isort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
+    """As ruff sorts: CONSTANTS, then Classes, then the rest; 18 before 101."""
     rank = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
-    return rank, name
+    return rank, [(int(part or 0), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _defined(tree: ast.Module) -> set[str]:

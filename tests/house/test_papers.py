@@ -100,13 +100,13 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_help_is_quick():
-    """A tenth of a second here; the promise is 0.3 s, and a busy machine is allowed for."""
-    import time
-
-    def once() -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "netwright.cli", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - began
-
-    assert min(once() for _ in range(5)) < 0.3
+def test_help_imports_nothing_heavy():
+    """What makes `--help` a tenth of a second; `make bench` has the figure."""
+    script = (
+        "import sys; from netwright.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'numpy', 'pandas', 'sklearn', 'pydantic', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert "train" in done.stdout and done.stdout.splitlines()[-1] == "[]"

@@ -19,6 +19,7 @@ from netwright.tasks.gan import AdversarialGeneration
 from netwright.tasks.language import LanguageModeling
 from netwright.tasks.q_learning import QLearning
 from netwright.tasks.regression import Regression
+from netwright.tasks.segmentation import Segmentation
 
 
 def train(task: Task, model: nn.Module, batches: Sequence[Batch], epochs: int, lr: float, betas=(0.9, 0.999)) -> None:
@@ -61,6 +62,18 @@ def test_pictures_with_random_labels_are_learnt_by_heart():
     before = figures(task, model, batches)["accuracy"]
     train(task, model, batches, epochs=25, lr=2e-3)
     assert before < 0.4 and figures(task, model, batches)["accuracy"] == 1.0
+
+
+def test_areas_are_learnt_by_heart():
+    schema = Schema("image", (1, 16, 16), "uint8", Target("mask", ("ground", "disc", "ring")))
+    place = torch.stack(torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")).float()
+    far = (place[None] - torch.randint(4, 12, (24, 2, 1, 1))).norm(dim=1)
+    codes = torch.where(far < 3, 1, torch.where(far < 5, 2, 0))
+    batches = batched((far < 5).float()[:, None] + 0.3 * torch.randn(24, 1, 16, 16), codes, 8)
+    task, model = Segmentation(schema, background=False), build("unet", width=8, depth=2, num_classes=3, norm="batch")
+    before = figures(task, model, batches)["dice"]
+    train(task, model, batches, epochs=30, lr=1e-2)
+    assert before < 0.5 and figures(task, model, batches)["dice"] > 0.97  # disc and ring are told by their place alone
 
 
 def test_rows_are_told_apart_by_a_curved_border():

@@ -213,6 +213,47 @@ def test_contrastive_recognises_partners_both_ways() -> None:
         InfoNCE()(draw(6, 5))
 
 
+def test_semi_hard_takes_the_nearest_beyond_the_positive_for_every_pair() -> None:
+    points, kind = draw(12, 3), torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 3])
+    apart = torch.cdist(points, points)
+    gaps = []
+    for anchor in range(12):
+        for positive in range(12):
+            if anchor != positive and kind[anchor] == kind[positive]:
+                others = apart[anchor][kind != kind[anchor]]
+                beyond = others[others > apart[anchor, positive]]
+                gaps.append(apart[anchor, positive] - (beyond.min() if len(beyond) else others.max()))
+    made = Triplet(mining="semi-hard", margin=0.3)
+    close(made(points, kind), F.relu(torch.stack(gaps) + 0.3).mean(), atol=1e-4, rtol=1e-4)
+    leaf = points.clone().requires_grad_()
+    made(leaf, torch.arange(12)).backward()
+    assert leaf.grad is not None and not leaf.grad.any(), "no pair, no pull"
+
+
+def test_contrastive_by_kinds_is_the_mean_over_partners() -> None:
+    points, kind = draw(7, 4), torch.tensor([0, 0, 0, 1, 1, 2, 1])
+    unit = F.normalize(points, dim=1)
+    values = []
+    for anchor in range(7):
+        others = [row for row in range(7) if row != anchor]
+        scores = torch.stack([unit[anchor] @ unit[row] / 0.2 for row in others])
+        said = scores.log_softmax(0)
+        partners = [said[at] for at, row in enumerate(others) if kind[row] == kind[anchor]]
+        if partners:
+            values.append(-torch.stack(partners).mean())
+    loss = InfoNCE(temperature=0.2)
+    close(loss(5 * points, kind), torch.stack(values).mean())
+    close(loss(points, kind[:, None]), torch.stack(values).mean())
+    close(InfoNCE(temperature=0.2, reduction="none")(points, kind), torch.stack(values))
+    for alone in (torch.arange(7), torch.zeros(1)):  # nobody has a partner; one example only
+        leaf = points[: len(alone)].clone().requires_grad_()
+        value = loss(leaf, alone)
+        value.backward()
+        assert value == 0 and leaf.grad is not None and not leaf.grad.any()
+    with pytest.raises(ConfigError, match="kinds"):
+        loss(points, torch.zeros(6))
+
+
 def test_adversarial_sides() -> None:
     real, fake = draw(7), draw(7, seed=2)
     bce = F.binary_cross_entropy_with_logits
@@ -244,7 +285,7 @@ def test_whatever_can_be_called_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("spec", "bound", "words"),
     [
-        ("crossentropy", {}, "did you mean cross-entropy"),
+        ("cross-entrpy", {}, "did you mean cross-entropy"),
         ({"name": "cross-entropy", "label_smooting": 0.1}, {}, "not a known setting; did you mean label_smoothing"),
         ({"name": "cross-entropy", "label_smoothing": 1.5}, {}, "loss.label_smoothing=1.5"),
         ({"name": "cross-entropy", "class_weights": [1.0]}, {"num_classes": 3}, "1 numbers for 3 classes"),
@@ -279,7 +320,7 @@ def test_data_that_a_loss_is_not_for_are_refused_in_words(name: str) -> None:
     except ConfigError as error:
         assert "loss" in str(error)
     else:
-        assert torch.isfinite(value) and name in ("cross-entropy", "focal", "dice", "triplet")
+        assert torch.isfinite(value) and name in ("contrastive", "cross-entropy", "focal", "dice", "sum", "triplet")
 
 
 @every

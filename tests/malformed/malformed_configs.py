@@ -93,7 +93,7 @@ MODEL = [
     config("model: {}", r"model\.name is missing; add it"),
     config("model: {name: ~}", r"model\.name.*(missing|does not fit)"),
     config("model: {hidden: [4]}", r"model\.name is missing; add it"),
-    config("model: lenet", r"config\.yaml:2: .*lenet.*did you mean lenet5\?"),
+    config("model: lenet6", r"config\.yaml:2: .*lenet6.*did you mean lenet5\?"),
     config("model: {name: MPL}", r"model.*MPL.*did you mean mlp\?"),
     config("model: resnet-9000", r"model.*resnet-9000.*(known|did you mean)"),
     config(
@@ -185,7 +185,7 @@ LOSS = [
     config("loss: 5", r"loss=5 does not fit"),
     config("loss: []", r"loss=\[\] does not fit"),
     config("loss: {}", r"loss\.name is missing; add it"),
-    config("loss: crossentropy", r"loss.*did you mean cross-entropy\?"),
+    config("loss: cross-entrpy", r"loss.*did you mean cross-entropy\?"),
     config("loss: {name: cross-entropy, label_smothing: 0.1}", r"loss\.label_smothing.*did you mean label_smoothing\?"),
     config("loss: {name: cross-entropy, label_smoothing: 1.5}", r"loss\.label_smoothing=1\.5 does not fit"),
     config("loss: {name: cross-entropy, label_smoothing: high}", r"loss\.label_smoothing='high' does not fit"),

@@ -125,7 +125,9 @@ def test_repeated_calls_and_equal_stages_are_one_line() -> None:
 
     seen = trace(Twice(), input_shape=(8,))
     assert next(row for row in seen.layers if row.path == "a").calls == 2
-    assert "0-11 (×12)" in str(seen) and "Linear ×2" in str(seen) and len(str(seen).splitlines()) < 14
+    table = seen.text("layers")
+    assert "0-11 (×12)" in table and "Linear ×2" in table and len(table.splitlines()) < 14
+    assert "12 × (Linear)" not in str(seen) and "12 × Linear" in str(seen)
 
 
 def test_per_example_whatever_the_batch() -> None:

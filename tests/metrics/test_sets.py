@@ -7,8 +7,12 @@ import sys
 import pytest
 import sklearn.metrics as sk
 import torch
-import torchmetrics.functional as tm
 from torch import Tensor
+
+from netwright.metrics import torchvision_guard  # noqa: F401 - before torchmetrics
+
+# isort: split
+import torchmetrics.functional as tm
 
 from netwright.core.catalogs import load_target
 from netwright.core.errors import ConfigError

@@ -6,6 +6,7 @@ from PIL import Image
 from task_helpers import PICTURES, ROWS, Source, make_batch, measured
 from torch import nn
 
+from netwright.blocks.heads import AuxiliaryLogits
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import build
 from netwright.data.normalising import ImagePreprocessor
@@ -26,6 +27,20 @@ def test_the_loss_of_a_step_is_that_of_the_formula():
     out = task.training_step(IDENTITY, make_batch(logits, torch.tensor([0, 2])), Phase())
     wanted = -(logits.log_softmax(1)[0, 0] + logits.log_softmax(1)[1, 2]) / 2
     assert out.loss.item() == pytest.approx(wanted.item()) and out.predictions is logits and out.logs == {}
+
+
+@pytest.mark.parametrize("targets", [torch.tensor([1]), scores([0.75, 0.25, 0])], ids=["codes", "shares"])
+def test_heads_on_middle_layers_count_by_their_weight(targets):
+    task = Classification(PICTURES)
+    main, first, second = scores([2, 0, 0]), scores([0, 1, 0]), scores([3, 1, -2])
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return AuxiliaryLogits(main, (first, second), 0.3)
+
+    out = task.training_step(Net(), make_batch(main, targets), Phase())
+    of_main, *aside = (nn.functional.cross_entropy(logits, targets).item() for logits in (main, first, second))
+    assert out.loss.item() == pytest.approx(of_main + 0.3 * sum(aside)) and out.predictions is main
 
 
 def test_mixed_targets_are_shares_of_classes():

@@ -23,6 +23,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "augment": [{"noise": {"std": 0.1}}, "cutmix"],
         "train": {"epochs": 2, "batch_size": 64, "early_stop": {"patience": 3}, "accumulate": 3},
     },
+    "convolution": {  # channels-last weights, whose optimizer state a checkpoint holds contiguous
+        "data": "fashion-mnist-small",
+        "model": {"name": "lenet5", "norm": "batch"},
+        "optimizer": {"name": "adamw", "lr": 0.01, "average": "ema"},
+        "augment": ["flip"],
+        "train": {"epochs": 1, "batch_size": 32, "steps": 25, "accumulate": 2},
+    },
     "regression": {
         "data": "diabetes",
         "model": {"name": "mlp", "hidden": [8], "dropout": 0.1},

@@ -1,9 +1,11 @@
 """Scaled dot-product attention over several heads (Vaswani et al., 2017), causal or not, and its cache.
 
-``B`` batch, ``T`` queries' time, ``S`` keys' time, ``D`` width, ``H`` heads, ``E`` = D / H width of a head.
+``B`` batch, ``T`` queries' time, ``S`` keys' time, ``D`` width, ``H`` heads, ``E`` width of a head, mostly D / H.
 """
 
 import math
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +13,16 @@ from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError
 
-__all__ = ["KeyValueCache", "SelfAttention", "attend", "check_heads", "mask_bias"]
+__all__ = [
+    "Attention",
+    "KeyValueCache",
+    "SelfAttention",
+    "attend",
+    "attend_by_products",
+    "check_heads",
+    "join_bias",
+    "mask_bias",
+]
 
 
 def check_heads(num_heads: int, hidden_size: int) -> None:
@@ -37,11 +48,22 @@ def mask_bias(mask_BS: Tensor, dtype: torch.dtype) -> Tensor:
     return bias.masked_fill(~mask_BS, torch.finfo(dtype).min)[:, None, None, :]
 
 
+def join_bias(bias: Tensor | None, mask_BS: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """What is added to the scores for a bias of each place [1 or B, H, T, S] and a mask of keys together."""
+    if bias is None:
+        return None if mask_BS is None else mask_bias(mask_BS, dtype)
+    bias = bias.to(dtype)
+    # Put in place of the bias, not added to it: the sum with a negative bias would be minus infinity.
+    return bias if mask_BS is None else bias.masked_fill(~mask_BS[:, None, None, :], torch.finfo(dtype).min)
+
+
 def attend(
     query_BHTE: Tensor, key_BHSE: Tensor, value_BHSE: Tensor, bias: Tensor | None = None, causal: bool = False,
-    dropout: float = 0.0,
+    dropout: float = 0.0, scale: float | None = None,
 ) -> Tensor:  # fmt: skip
-    """softmax(Q K' / sqrt(E) + bias) V, where a causal query sees the keys up to its own place, counted from the end.
+    """softmax(scale Q K' + bias) V, where a causal query sees the keys up to its own place, counted from the end.
+
+    The scale is 1 / sqrt(E) unless one is given.
 
     Two ways to the same numbers: PyTorch's fused kernel, and, in bfloat16 on a CPU where that kernel is two to five
     times slower forward and backward than matrix products, the products themselves.
@@ -50,27 +72,31 @@ def attend(
         [B, H, T, E], [B, H, S, E], [B, H, S, E], bias broadcastable to [B, H, T, S] -> [B, H, T, E]
     """
     if query_BHTE.dtype == torch.bfloat16 and query_BHTE.device.type == "cpu":
-        return _attend_by_products(query_BHTE, key_BHSE, value_BHSE, bias, causal, dropout)
+        return attend_by_products(query_BHTE, key_BHSE, value_BHSE, bias, causal, dropout, scale)
     times = query_BHTE.shape[2], key_BHSE.shape[2]
     if causal and (bias is not None or times[0] != times[1]):
         future = _future(times[0], times[1], query_BHTE)
         bias = future if bias is None else bias.to(query_BHTE.dtype) + future
         causal = False
     return F.scaled_dot_product_attention(
-        query_BHTE, key_BHSE, value_BHSE, attn_mask=bias, dropout_p=dropout, is_causal=causal
+        query_BHTE, key_BHSE, value_BHSE, attn_mask=bias, dropout_p=dropout, is_causal=causal, scale=scale
     )
 
 
-def _attend_by_products(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, causal: bool, dropout: float
-) -> Tensor:
+def attend_by_products(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None, causal: bool = False, dropout: float = 0.0,
+    scale: float | None = None,
+) -> Tensor:  # fmt: skip
+    """`attend` by matrix products, on any device and with any number of dimensions before H."""
     # Autocast would widen the softmax to float32 and narrow it again; its kernel already sums in float32.
-    with torch.autocast(query.device.type, enabled=False):
-        scores = torch.matmul(query * (1.0 / math.sqrt(query.shape[-1])), key.transpose(-2, -1))
+    device = query.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+        scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+        scores = torch.matmul(query if scale == 1.0 else query * scale, key.transpose(-2, -1))
         if bias is not None:
             scores = scores + bias.to(scores.dtype)
-        if causal and query.shape[2] > 1:
-            scores = scores + _future(query.shape[2], key.shape[2], query)
+        if causal and query.shape[-2] > 1:
+            scores = scores + _future(query.shape[-2], key.shape[-2], query)
         return torch.matmul(F.dropout(scores.softmax(-1), dropout), value)
 
 
@@ -98,7 +124,23 @@ class KeyValueCache:
         start, self.length = self.length, self.length + key_BHTE.shape[2]
         self._keys[:, :, start : self.length] = key_BHTE
         self._values[:, :, start : self.length] = value_BHTE
+        return self.held()
+
+    def held(self) -> tuple[Tensor, Tensor]:
+        """The keys and the values of all tokens so far, [B, H, length, E] each."""
+        assert self._keys is not None and self._values is not None, "nothing has been appended"
         return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+
+    def reorder(self, index_B: Tensor) -> None:
+        """Put row index_B[i] in place of row i; the index may repeat rows, leave rows out, and be of another length."""
+        if self._keys is not None and self._values is not None:
+            self._keys, self._values = self._picked(self._keys, index_B), self._picked(self._values, index_B)
+
+    def _picked(self, room: Tensor, index_B: Tensor) -> Tensor:
+        """The rows in a room of the same size; only what is filled is copied."""
+        fresh = room.new_empty(len(index_B), *room.shape[1:])
+        fresh[:, :, : self.length] = room[:, :, : self.length].index_select(0, index_B)
+        return fresh
 
 
 class SelfAttention(nn.Module):
@@ -134,3 +176,78 @@ class SelfAttention(nn.Module):
         seen_BHTE = attend(query_BHTE, key_BHTE, value_BHTE, bias, self.causal, dropout)
         out: Tensor = self.dropout(self.project(seen_BHTE.transpose(1, 2).reshape(batch, time, width)))
         return out
+
+
+class Attention(nn.Module):
+    """Multi-head attention with a projection each for queries, keys, values and back: to itself, or to a memory.
+
+    head_size: E, where H * E is not to be D. scale: on the products, 1 / sqrt(E) unless given.
+
+    Shapes:
+        x [B, T, D], memory [B, S, D] or None (attends to x: S = T) -> [B, T, D]
+        mask_BS is True where there is something to look at; bias, added to the scores: [1 or B, H, T, S]
+
+    Raises:
+        ConfigError: `num_heads` does not divide `hidden_size`, and no `head_size` is given.
+    """
+
+    def __init__(
+        self, hidden_size: int, num_heads: int, head_size: int | None = None, bias: bool = True, dropout: float = 0.0,
+        scale: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if head_size is None:
+            check_heads(num_heads, hidden_size)
+        self.num_heads = num_heads
+        self.head_size = head_size or hidden_size // num_heads
+        self.attention_dropout = dropout
+        self.scale = scale
+        inner = num_heads * self.head_size
+        self.query = nn.Linear(hidden_size, inner, bias=bias)
+        self.key = nn.Linear(hidden_size, inner, bias=bias)
+        self.value = nn.Linear(hidden_size, inner, bias=bias)
+        self.project = nn.Linear(inner, hidden_size, bias=bias)
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        memory_BSD: Tensor | None = None,
+        mask_BS: Tensor | None = None,
+        bias: Tensor | None = None,
+        causal: bool = False,
+        cache: KeyValueCache | None = None,
+        rotate: Callable[[Tensor, int], Tensor] | None = None,
+    ) -> Tensor:
+        """Attend from each place of `x` to the memory, or to `x` and what its cache holds.
+
+        cache: without a memory, x follows what it holds and is added; with one, it is filled from the memory once, and
+        from then on read in the memory's stead. rotate: (heads [B, H, T, E], first place) -> the heads turned by their
+        places (`RotaryPositions`).
+        """
+        query_BHTE = self._heads(self.query(x_BTD))
+        if rotate is not None:
+            query_BHTE = rotate(query_BHTE, cache.length if cache is not None else 0)
+        key_BHSE, value_BHSE = self._keys_and_values(x_BTD, memory_BSD, cache, rotate)
+        dropout = self.attention_dropout if self.training else 0.0
+        bias = join_bias(bias, mask_BS, query_BHTE.dtype)
+        seen_BHTE = attend(query_BHTE, key_BHSE, value_BHSE, bias, causal, dropout, self.scale)
+        out: Tensor = self.project(seen_BHTE.transpose(1, 2).flatten(2))
+        return out
+
+    def _keys_and_values(
+        self,
+        x_BTD: Tensor,
+        memory_BSD: Tensor | None,
+        cache: KeyValueCache | None,
+        rotate: Callable[[Tensor, int], Tensor] | None,
+    ) -> tuple[Tensor, Tensor]:
+        if memory_BSD is not None and cache is not None and cache.length:
+            return cache.held()
+        source_BSD = x_BTD if memory_BSD is None else memory_BSD
+        key_BHSE, value_BHSE = self._heads(self.key(source_BSD)), self._heads(self.value(source_BSD))
+        if rotate is not None:
+            key_BHSE = rotate(key_BHSE, cache.length if cache is not None else 0)
+        return (key_BHSE, value_BHSE) if cache is None else cache.append(key_BHSE, value_BHSE)
+
+    def _heads(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(2, (self.num_heads, self.head_size)).transpose(1, 2)

@@ -1,10 +1,27 @@
 """Heads: the last layer that turns a representation into scores, and the layer that replaces it for a new task."""
 
-from torch import nn
+from typing import NamedTuple
+
+from torch import Tensor, nn
 
 from netwright.blocks.init import scaled_init
 
-__all__ = ["new_head", "output_layer"]
+__all__ = ["AuxiliaryLogits", "new_head", "output_layer"]
+
+
+class AuxiliaryLogits(NamedTuple):
+    """What a network with heads on its middle layers gives in training, and only there.
+
+    The loss is that of `logits` plus `weight` times that of each of `auxiliary`, all against the same targets, so that
+    the lower layers get a gradient over a short way (Szegedy et al., 2014, section 5).
+
+    Shapes:
+        logits and each of auxiliary: [B, num_classes]
+    """
+
+    logits: Tensor
+    auxiliary: tuple[Tensor, ...]
+    weight: float
 
 
 def output_layer(in_features: int, out_features: int) -> nn.Linear:

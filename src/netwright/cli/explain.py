@@ -1,9 +1,7 @@
 """`netwright explain`: what a network is made of."""
 
 import re
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,13 +10,11 @@ from netwright.cli.output import emit, quiet_stdout
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 
-if TYPE_CHECKING:
-    from netwright.metrics.architecture import Architecture
-
 __all__ = ["HELP", "command"]
 
 HELP = "What a network is made of. Stages, shapes, parameters, FLOPs, memory, receptive field; idea, paper, use."
 
+_LAYERS = say("Every layer in place of the stages.")
 _NETWORK = say("A name of the catalog, or a config.")
 _SHAPE = say("Shape of one example.")
 
@@ -26,6 +22,7 @@ _SHAPE = say("Shape of one example.")
 def command(
     network: Annotated[str, typer.Argument(metavar="NAME|CONFIG", help=_NETWORK, show_default=False)],
     size: Annotated[str | None, typer.Option("--input", metavar="3x224x224", help=_SHAPE)] = None,
+    layers: Annotated[bool, typer.Option("--layers", help=_LAYERS)] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,21 +30,11 @@ def command(
     with quiet_stdout(as_json):
         from netwright.experiment.explaining import explain
 
-        architecture = explain(network, shape) if not overrides else _overridden(network, shape, overrides)
+        architecture = explain(network, shape, overrides or ())
     if as_json:
         emit(architecture.to_dict())
     else:
-        print(architecture)
-
-
-def _overridden(config: str, shape: tuple[int, ...] | None, overrides: list[str]) -> "Architecture":
-    from netwright.experiment.config import load_config
-    from netwright.experiment.explaining import explain
-
-    with tempfile.TemporaryDirectory() as folder:  # explain reads files only
-        file = Path(folder) / "config.yaml"
-        file.write_text(load_config(config, overrides).to_yaml(), "utf-8")
-        return explain(file, shape)
+        print(architecture.text("layers" if layers else "stages"))
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,27 +24,55 @@ _INPUT = say(
     "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy file, a list as "
     "JSON, or text. A dash reads lines from standard input."
 )
+_OUT = say("Write predicted masks into this folder, as PNG files whose values are the class codes.")
 
 
 def command(
     model: ModelFolder,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help=_INPUT, show_default=False)],
     as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help=_OUT, show_default=False)] = None,
 ) -> None:
     answers: list[dict[str, Any]] = []
     with quiet_stdout(as_json):
         from netwright.experiment.predictor import load
 
         predict = load(model)
+        keep = _mask_writer(predict.schema.target.kind, out)
     for some in _batches(_read(inputs, predict.schema.kind)):
         with quiet_stdout(as_json):
             told = predict.answers([value for _, value in some])
-        named = [{"input": name, **answer} for (name, _), answer in zip(some, told, strict=True)]
+        named = [{"input": name, **keep(name, answer)} for (name, _), answer in zip(some, told, strict=True)]
         answers += named if as_json else []
         for answer in [] if as_json else named:
             line(answer)
     if as_json:
         emit(answers)
+
+
+def _mask_writer(kind: str, out: Path | None) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """What becomes of an answer before it is printed: a mask goes into a file of `out`, and its path into the line."""
+    if kind != "mask":
+        if out is not None:
+            raise ConfigError("--out is for models that predict masks, and this one predicts {kind}", kind=kind)
+        return lambda name, answer: answer
+    from netwright.data.masks import write_mask
+
+    taken: set[Path] = set()
+
+    def keep(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+        rest = {key: value for key, value in answer.items() if key != "mask"}
+        rest["size"] = list(answer["mask"].shape)
+        if out is None:
+            return rest
+        stem, number = Path(name).stem[:100] or "mask", 1
+        while (path := out / f"{stem}{'' if number == 1 else f'-{number}'}.png") in taken:
+            number += 1
+        taken.add(path)
+        write_mask(answer["mask"], path)
+        return {**rest, "mask": str(path)}
+
+    return keep
 
 
 def _read(arguments: list[str], kind: str) -> Iterator[tuple[Any, Any]]:

@@ -1,7 +1,7 @@
 """Catalogs: literal tables from a name to `"package.module:attribute"`.
 
-Nothing registers itself by being imported, and only what is named is imported. Users add their own through entry points,
-or name `my_package.module:Thing` in a config, which is imported only when they said `--trust`. Case, hyphens and
+Nothing registers itself by being imported, and only what is named is imported. Users add their own by entry points, or
+name `my_package.module:Thing` in a config, which is imported only when they said `--trust`. Case, hyphens and
 underscores do not count: `vgg11-bn` and `VGG11_BN` are `vgg11_bn`.
 """
 

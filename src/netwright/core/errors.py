@@ -6,7 +6,7 @@ Only these reach the user without a traceback; anything else that escapes is a b
 import difflib
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -24,6 +24,7 @@ __all__ = [
     "Problem",
     "ResourceError",
     "because",
+    "few",
     "need",
     "ran_out_of_memory",
     "suggest",
@@ -162,9 +163,16 @@ def _in_a_line(value: object) -> object:
 
 
 def suggest(name: object, names: Iterable[str]) -> str:
-    """The end of a sentence about an unknown `name`: the nearest known one, or all of them."""
+    """The end of a sentence about an unknown `name`: the nearest known one, or all of them, or the nearest of many."""
     known = sorted(names)
     near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
     if near:
         return say("; did you mean {name}?", name=near[0])
-    return say("; known: {names}", names=", ".join(known)) if known else ""
+    return say("; known: {names}", names=few(known)) if known else ""
+
+
+def few(names: Sequence[str], most: int = 20) -> str:
+    """The names in a row, of a long list the first ones and how many more there are."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return say("{names} and {count} more", names=", ".join(names[:most]), count=len(names) - most)

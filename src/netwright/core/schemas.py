@@ -1,7 +1,7 @@
 """A constructor is its config: the schema of a thing is derived from its signature, and nowhere written twice.
 
-`arguments` checks a mapping against a signature (types, ranges, unknown and missing names, all at once) and fills in the
-sizes that the data decide; `build` calls the factory with the result. `preset` is a factory with other defaults.
+`arguments` checks a mapping against a signature (types, ranges, unknown and missing names, all at once) and fills in
+the sizes that the data decide; `build` calls the factory with the result. `preset` is a factory with other defaults.
 """
 
 import inspect

@@ -61,7 +61,13 @@ def class_codes(labels: Sequence[object], classes: tuple[str, ...], where: str) 
 
 
 def recoded(codes: Tensor, got: Target, wanted: Target, where: str) -> Tensor:
-    """Class codes of one target as those of another; other kinds of targets as they are. Shapes: any."""
+    """Class codes of one target as those of another; other kinds of targets as they are. Shapes: any.
+
+    Raises:
+        DataError: a class that training did not have.
+    """
+    if wanted.kind == "mask":
+        class_codes(got.classes[len(wanted.classes) :], wanted.classes, where)  # masks hold codes, named or not
     if wanted.kind != "class" or got.classes == wanted.classes or not codes.numel():
         return codes
     used = codes.unique()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.data.bundle import DataBundle
-from netwright.data.dataset import Dataset, FileDataset
+from netwright.data.dataset import Dataset, FileDataset, PairedFiles
 from netwright.data.schema import Column
 from netwright.data.seal import peek
 
@@ -74,6 +74,8 @@ def _prints(part: Dataset) -> list[int]:
             if all(isinstance(item, str) for item in part.items)
             else []
         )
+    if isinstance(part, PairedFiles):
+        return [hash(_file_bytes(picture)) for picture, _ in part.items]
     tensors = part.tensors()
     if tensors is None or not len(part):
         return []

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
-from netwright.data.dataset import BadRow, Dataset, TensorDataset
+from netwright.data.dataset import BadRow, Dataset, PairedFiles, TensorDataset
+from netwright.data.masks import IGNORED, code_counts
 from netwright.data.schema import Schema
 from netwright.data.seal import SealedDataset, seal
 from netwright.data.sources.loaded import PARTS, Loaded, Origin
 from netwright.data.split import SplitRule, content_hash, split_rows
 from netwright.data.table import fit_columns
 
-__all__ = ["DataBundle", "bundle", "environment_bundle"]
+__all__ = ["DataBundle", "bundle", "environment_bundle", "mask_pixels"]
 
 
 @dataclass
@@ -100,12 +101,23 @@ def environment_bundle(name: str, options: Mapping[str, Any]) -> DataBundle:
 
 
 def class_counts(dataset: Dataset) -> dict[str, int]:
-    """Examples of each class; empty for other targets."""
+    """Examples of each class, of masks its pixels; empty for other targets."""
+    if dataset.schema.target.kind == "mask":
+        return dict(zip(dataset.schema.target.classes, mask_pixels(dataset).tolist(), strict=False))
     target, labels = dataset.schema.target, dataset.labels()
     if target.kind != "class" or labels.ndim != 1:
         return {}
     counts = torch.bincount(labels.flatten(), minlength=len(target.classes)).tolist()
     return dict(zip(target.classes, counts, strict=True))
+
+
+def mask_pixels(dataset: Dataset) -> Tensor:
+    """Pixels of each class and, last, ignored ones. Shapes: -> (K + 1,) int64."""
+    if isinstance(dataset, PairedFiles):
+        counts = dataset.pixels.sum(0)
+    else:
+        counts = sum((code_counts(masks) for masks in dataset.labels().split(256)), torch.zeros(256, dtype=torch.int64))
+    return torch.cat([counts[: len(dataset.schema.target.classes)], counts[IGNORED:]])
 
 
 def _settled(loaded: Loaded, train: Tensor) -> Dataset:

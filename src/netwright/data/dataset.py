@@ -15,7 +15,7 @@ from torch import Tensor
 from netwright.core.errors import DataError
 from netwright.data.schema import Schema
 
-__all__ = ["BadRow", "Dataset", "FileDataset", "TensorDataset"]
+__all__ = ["BadRow", "Dataset", "FileDataset", "PairedFiles", "TensorDataset"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Dataset(ABC):
 class TensorDataset(Dataset):
     """Everything in memory.
 
-    Shapes: inputs (N, …) with targets (N,) or (N, K); for text, inputs are the stream of characters (T,) and targets
+    Shapes: inputs (N, …) with targets (N,) or (N, K), masks (N, H, W) uint8; for text, inputs are the stream of
+        characters (T,) and targets
     are empty, because the next character is the target.
     """
 
@@ -162,3 +163,56 @@ class FileDataset(Dataset):
     def labels(self) -> Tensor:
         """The targets, known without reading a file."""
         return self.targets
+
+
+@final
+class PairedFiles(Dataset):
+    """Pictures with a mask each, read as needed: `load` makes raw input and mask of a pair of paths.
+
+    Shapes: pixels (N, 256), how many pixels of an example have each code: known since the files were checked.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[tuple[str, str]],
+        pixels: Tensor,
+        load: Callable[[tuple[str, str]], tuple[Tensor, Tensor]],
+        schema: Schema,
+        name: str,
+        *,
+        problems: Sequence[BadRow] = (),
+    ) -> None:
+        self.items, self.pixels, self.load, self.schema, self.name = items, pixels, load, schema, name
+        self.problems = list(problems)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, i: int) -> tuple[Tensor, Tensor]:
+        """Read two files.
+
+        Raises:
+            DataError: one of them went bad or away since the data were checked.
+        """
+        try:
+            return self.load(self.items[i])
+        except (OSError, ValueError, SyntaxError) as error:
+            template = "{place} cannot be read any more ({error}); it was whole when the data were loaded: run again"
+            raise DataError(template, place=self.items[i][0], error=error) from error
+
+    def tensors(self) -> None:
+        """Nothing: these data stream."""
+        return
+
+    def subset(self, indices: Tensor) -> "PairedFiles":
+        """The examples at `indices`; nothing is read."""
+        items = [self.items[i] for i in indices.tolist()]
+        return PairedFiles(items, self.pixels[indices], self.load, self.schema, self.name, problems=self.problems)
+
+    def with_schema(self, schema: Schema) -> "PairedFiles":
+        """The same files under another schema."""
+        return PairedFiles(self.items, self.pixels, self.load, schema, self.name, problems=self.problems)
+
+    def labels(self) -> Tensor:
+        """All masks, which are read for it. Shapes: (N, H, W) uint8."""
+        return torch.stack([self.read(i)[1] for i in range(len(self))])

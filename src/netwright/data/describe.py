@@ -6,7 +6,7 @@ import torch
 
 from netwright.core.messages import cells, filled, say
 from netwright.data.audit import audit
-from netwright.data.bundle import DataBundle
+from netwright.data.bundle import DataBundle, mask_pixels
 from netwright.data.schema import Schema
 
 __all__ = ["Description", "describe", "target_candidates"]
@@ -27,7 +27,7 @@ _LIKELY = (
 )
 _SHOWN = 12
 _PARTS = ("train", "validation", "test")
-_STATISTICS = ("channels", "vocabulary", "lines", "beginning", "inputs", "target")
+_STATISTICS = ("channels", "vocabulary", "lines", "beginning", "inputs", "target", "pixels")
 
 
 class Description(dict[str, Any]):
@@ -76,6 +76,8 @@ def target_candidates(schema: Schema) -> list[str]:
 def _statistics(data: DataBundle) -> dict[str, Any]:
     """Of pictures each channel's mean and deviation, of a text its characters, of numbers to predict their spread."""
     tensors, found = data.train.tensors(), dict[str, Any]()
+    if data.schema.target.kind == "mask" and len(data.train):
+        found["pixels"] = _pixels(data)
     if tensors is None or not len(data.train):
         return found
     inputs, targets = tensors
@@ -97,6 +99,13 @@ def _statistics(data: DataBundle) -> dict[str, Any]:
             name: _spread(columns[:, k]) for k, name in enumerate(data.schema.target.names[: columns.shape[1]])
         }
     return found
+
+
+def _pixels(data: DataBundle) -> dict[str, float]:
+    """The share of all pixels that each class has, and that are ignored."""
+    counts = mask_pixels(data.train).double()
+    names = (*data.schema.target.classes, say("ignored"))
+    return {name: round(float(share), 4) for name, share in zip(names, counts / counts.sum(), strict=True)}
 
 
 def _spread(values: torch.Tensor) -> dict[str, float]:
@@ -136,6 +145,8 @@ def _warnings(data: DataBundle) -> list[str]:
     present = [count for count in counts.values() if count]
     if present and max(present) >= 10 * min(present):
         template = "classes are unequal: {most} training examples of the largest, {least} of the smallest"
+        if data.schema.target.kind == "mask":
+            template = "classes are unequal: {most} training pixels of the largest, {least} of the smallest"
         found.append(say(template, most=max(present), least=min(present)))
     if data.schema.kind != "environment" and len(data.train) < 100:
         found.append(
@@ -187,6 +198,8 @@ def _target_words(it: Description) -> str:
     target = it["target"]
     if target["kind"] == "class":
         return say("one of {count} classes", count=len(target["classes"]))
+    if target["kind"] == "mask":
+        return say("one of {count} classes for each pixel", count=len(target["classes"]))
     return str(target["kind"]) + (f" ({', '.join(target['names'][:_SHOWN])})" if target["names"] else "")
 
 

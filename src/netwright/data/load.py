@@ -85,8 +85,8 @@ def load_like(spec: Any, schema: Schema, *, base: Path | None = None) -> Dataset
         ConfigError, DataError, MissingExtra: as `load_data`; also data of another kind, shape or with other classes.
     """
     given: dict[str, Any] = {"like": schema}
-    if schema.target.kind in ("class", "number", "multilabel"):
-        given["target_kind"] = schema.target.kind
+    if schema.target.kind in ("class", "number", "multilabel", "mask"):
+        given["target_kind"] = "class" if schema.target.kind == "mask" else schema.target.kind
     loaded, _ = _load(spec, given, base)
     dataset, got = loaded.dataset, loaded.dataset.schema
     if not _fits(got, schema):

@@ -73,7 +73,7 @@ class ImagePreprocessor(Preprocessor):
         """A path, a PIL image, an array or a tensor. Shapes: -> (C, H, W)."""
         shape: Any = self.schema.input_shape
         if self.schema.input_dtype == "uint8":
-            return to_picture(x, shape)
+            return to_picture(x, shape, whole=self.schema.target.kind == "mask")
         return _array(x, shape).float()
 
 

@@ -1,10 +1,14 @@
 """Reading one picture into the shape that a data set has: uint8 (C, H, W).
 
-A picture of another size is scaled so that its shorter side fits and cut to the middle; grey and colour are converted.
+A picture of another size is scaled so that its shorter side fits and cut to the middle; for masks, where every pixel
+counts, it is stretched whole. Grey and colour are converted.
 """
 
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +17,19 @@ from torch import Tensor
 from netwright.core.errors import DataError, because
 from netwright.core.messages import say
 
-__all__ = ["SUFFIXES", "read_picture", "to_picture"]
+__all__ = ["SUFFIXES", "in_parallel", "picture_head", "read_picture", "to_picture"]
+
+T = TypeVar("T")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _MODES = {1: "L", 3: "RGB"}
 
 
-def read_picture(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
+def read_picture(path: str | Path, shape: tuple[int, int, int], whole: bool = False) -> Tensor:
     """Decode a file. Shapes: -> `shape`, uint8.
+
+    Args:
+        whole: stretch a picture of other proportions, instead of cutting it.
 
     Raises:
         OSError, ValueError, SyntaxError: what Pillow says of a damaged file.
@@ -29,10 +38,29 @@ def read_picture(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
 
     with Image.open(path) as image:
         image.draft(_MODES[shape[0]], (2 * shape[2], 2 * shape[1]))  # lets JPEG skip detail that scaling would drop
-        return _fit(image, shape)
+        return _fit(image, shape, whole)
 
 
-def to_picture(value: Any, shape: tuple[int, int, int]) -> Tensor:
+def picture_head(path: str) -> tuple[int, int, bool] | str:
+    """Width, height and whether it is grey, without decoding; or what is wrong with the file."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.width, image.height, image.mode in ("1", "L", "I;16", "I")
+    except UnidentifiedImageError:
+        return say("empty file") if os.path.getsize(path) == 0 else say("not a picture, or damaged at its beginning")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return because(error)
+
+
+def in_parallel(work: Callable[..., T], items: Sequence[Any]) -> list[T]:
+    """`work` done on each item, in threads, because decoding lets go of Python's lock."""
+    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
+        return list(pool.map(work, items))
+
+
+def to_picture(value: Any, shape: tuple[int, int, int], whole: bool = False) -> Tensor:
     """A user's picture as a raw example: path, PIL image, array or tensor (HW, HWC or CHW; bytes, or floats in [0, 1]).
 
     Shapes: -> `shape`, uint8.
@@ -44,10 +72,10 @@ def to_picture(value: Any, shape: tuple[int, int, int]) -> Tensor:
 
     try:
         if isinstance(value, str | Path):
-            return read_picture(value, shape)
+            return read_picture(value, shape, whole)
         if isinstance(value, Image.Image):
-            return _fit(value, shape)
-        return _fit(_from_array(np.asarray(value), shape), shape)
+            return _fit(value, shape, whole)
+        return _fit(_from_array(np.asarray(value), shape), shape, whole)
     except FileNotFoundError as error:
         raise DataError("{path} does not exist", path=value) from error
     except UnidentifiedImageError as error:
@@ -57,7 +85,7 @@ def to_picture(value: Any, shape: tuple[int, int, int]) -> Tensor:
         raise DataError(template, value=_name(value), reason=because(error)) from error
 
 
-def _fit(image: Any, shape: tuple[int, int, int]) -> Tensor:
+def _fit(image: Any, shape: tuple[int, int, int], whole: bool) -> Tensor:
     from PIL import Image, ImageOps
 
     channels, height, width = shape
@@ -67,7 +95,9 @@ def _fit(image: Any, shape: tuple[int, int, int]) -> Tensor:
         image = image.convert("RGBA")  # a palette first shows its colours, then transparency is put on white
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert(_MODES[channels])
-    if image.size != (width, height):
+    if image.size != (width, height) and whole:
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    elif image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
     return pixels[None] if channels == 1 else pixels.permute(2, 0, 1).contiguous()

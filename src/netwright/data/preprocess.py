@@ -96,12 +96,12 @@ class Preprocessor(ABC):
         return self.normalise(self.floats(raw))
 
     def targets(self, raw: Tensor) -> Tensor:
-        """Raw targets, ready for the loss: codes stay, numbers are standardised, as float32."""
+        """Raw targets, ready for the loss: codes as int64, numbers standardised, as float32."""
         if self._target_mean is not None:
             raw = (raw - self._constant("mean of y", self._target_mean, raw)) / self._constant(
                 "std of y", self._target_std, raw
             )
-        return raw.float() if raw.is_floating_point() else raw
+        return raw.float() if raw.is_floating_point() else raw.long()
 
     def targets_back(self, targets: Tensor) -> Tensor:
         """Predicted numbers in their own units. Shapes: as `targets`, (B, K)."""

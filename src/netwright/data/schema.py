@@ -15,13 +15,16 @@ from netwright.core.messages import say
 __all__ = ["Column", "ColumnKind", "Kind", "Schema", "Target", "TargetKind"]
 
 Kind = Literal["image", "table", "text", "array", "environment"]
-TargetKind = Literal["class", "number", "multilabel", "next-token", "none", "action"]
+TargetKind = Literal["class", "number", "multilabel", "next-token", "none", "action", "mask"]
 ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted: `classes` in the order of their codes, or the `names` of numbers or labels."""
+    """What is to be predicted: `classes` in the order of their codes, or the `names` of numbers or labels.
+
+    A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count.
+    """
 
     kind: TargetKind
     classes: tuple[str, ...] = ()
@@ -30,7 +33,7 @@ class Target:
     @property
     def outputs(self) -> int | None:
         """Output units that fit this target; None where something else decides (a vocabulary, an environment)."""
-        if self.kind == "class":
+        if self.kind in ("class", "mask"):
             return len(self.classes)
         return max(1, len(self.names)) if self.kind in ("number", "multilabel") else None
 
@@ -106,6 +109,8 @@ class Schema:
         about = {"kind": self.kind, "shape": self.input_shape}
         if self.target.kind == "class":
             return say("{kind} {shape} with target class of {count}", count=len(self.target.classes), **about)
+        if self.target.kind == "mask":
+            return say("{kind} {shape} with masks of {count} classes", count=len(self.target.classes), **about)
         return say("{kind} {shape} with target {target}", target=self.target.kind, **about)
 
     def default_task(self) -> str:
@@ -114,7 +119,10 @@ class Schema:
         Raises:
             ConfigError: there is no target and so nothing to infer a task from.
         """
-        kinds = {"number": "regression", "multilabel": "multilabel-classification", "next-token": "language-modeling"}
+        kinds = {
+            "mask": "image-segmentation", "multilabel": "multilabel-classification",
+            "next-token": "language-modeling", "number": "regression",
+        }  # fmt: skip
         if self.target.kind in kinds:
             return kinds[self.target.kind]
         if self.target.kind == "class":

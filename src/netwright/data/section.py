@@ -9,7 +9,7 @@ from netwright.core.errors import ConfigError, DataError, Problem, suggest
 from netwright.core.schemas import arguments
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import missing_file
-from netwright.data.sources import arrays, delimited, image_folder, text
+from netwright.data.sources import arrays, delimited, image_folder, mask_folder, text
 from netwright.data.sources.builtin import BUILTIN
 from netwright.data.sources.loaded import Loaded
 from netwright.data.split import split_rule
@@ -18,7 +18,7 @@ __all__ = [
     "PATHS", "anchored", "builtin", "check_path", "check_section", "environment_options", "resolve", "source_of",
 ]  # fmt: skip
 
-PATHS = ("path", "validation_path", "test_path")
+PATHS = ("path", "validation_path", "test_path", "masks")
 _TEXT = (".txt", ".text", ".md")
 
 
@@ -65,6 +65,8 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         DataError: no such file, or of a kind that is not known.
     """
     suffix = path.suffix.lower()
+    if "masks" in spec or all((path / name).is_dir() for name in ("images", "masks")):
+        return mask_folder.load
     if path.is_dir() or (not suffix and not path.exists()):
         return _folder_source(path)
     if suffix in (".jsonl", ".ndjson") and "text" in spec:

@@ -1,7 +1,8 @@
-"""Train, validation and test: official splits are kept, the rest is cut stratified, by group, by time or at random.
+"""Train, validation and test: official splits are kept, the rest is cut stratified, by group, block, time or at random.
 
 Which example goes where is a pure function of the data, the rule and its seed. A text is cut into contiguous blocks at
-line ends, and what comes last is the test.
+line ends, and what comes last is the test. Blocks are for examples whose neighbours are alike, such as the slices of a
+scan or the pictures of a film: whole stretches go to a part, with a gap between parts.
 """
 
 import hashlib
@@ -14,15 +15,15 @@ from torch import Tensor
 
 from netwright.core.errors import ConfigError, DataError
 from netwright.core.messages import say
-from netwright.core.schemas import Probability
+from netwright.core.schemas import Count, Probability, Size
 from netwright.core.seeds import generator
-from netwright.data.dataset import Dataset, FileDataset
+from netwright.data.dataset import Dataset, FileDataset, PairedFiles
 from netwright.data.policy import nearest
 from netwright.data.sources.loaded import Loaded
 
-__all__ = ["By", "Split", "SplitRule", "content_hash", "split_rows", "split_rule"]
+__all__ = ["By", "Split", "SplitRule", "apart", "content_hash", "split_rows", "split_rule"]
 
-By = Literal["stratified", "group", "time", "random"]
+By = Literal["stratified", "group", "block", "time", "random"]
 
 _SPLIT = 0x5711
 _ENOUGH_FOR_EACH = 5  # a class with fewer training examples than this gives none away
@@ -37,6 +38,8 @@ class SplitRule:
     by: By | None = None
     column: str | None = None
     seed: int = 0
+    block: int = 10
+    gap: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,18 @@ def split_rule(
     by: By | None = None,
     column: str | None = None,
     seed: int | None = None,
+    block: Size | None = None,
+    gap: Count | None = None,
 ) -> SplitRule:
     """The `split` section of the data.
 
     Args:
         validation, test: shares of all examples, 0.1 each by default; 0 for none.
         by: `stratified` keeps the shares of the classes; `group` keeps rows with the same value in `column` together;
-            `time` puts the latest rows (by `column`) into the test; `random`.
+            `block` keeps stretches of `block` neighbouring examples together and leaves out `gap` examples beside
+            each stretch of another part; `time` puts the latest rows (by `column`) into the test; `random`.
         column: what to group or order by.
+        block, gap: 10 examples and none, unless they are set.
 
     Raises:
         ConfigError: shares that leave nothing to train on, or a column missing or without use.
@@ -77,7 +84,11 @@ def split_rule(
         raise ConfigError(
             "data.split.column={column} needs data.split.by: group or time", path="data.split.column", column=column
         )
-    return SplitRule(validation, test, by, column, seed or 0)
+    if by != "block" and (block is not None or gap is not None):
+        name, value = ("block", block) if block is not None else ("gap", gap)
+        template = "data.split.{name}={value} needs data.split.by: block"
+        raise ConfigError(template, path=f"data.split.{name}", name=name, value=value)
+    return SplitRule(validation, test, by, column, seed or 0, block or 10, gap or 0)
 
 
 def split_rows(loaded: Loaded, rule: SplitRule) -> Split:
@@ -113,6 +124,9 @@ def content_hash(dataset: Dataset) -> str:
     if tensors is None and isinstance(dataset, FileDataset):
         digest.update("\n".join(str(item) for item in dataset.items).encode())
         tensors = (torch.empty(0), dataset.targets)
+    elif tensors is None and isinstance(dataset, PairedFiles):
+        digest.update("\n".join(str(item) for item in dataset.items).encode())
+        tensors = (torch.empty(0), dataset.pixels)
     for part in tensors or ():
         digest.update(part.contiguous().numpy().view("uint8").data if part.numel() else b"")
     return digest.hexdigest()
@@ -136,6 +150,9 @@ def _cutter(loaded: Loaded, rule: SplitRule) -> tuple[str, Cut]:
         return by, lambda pool, shares: _stratified(dataset.labels(), pool, shares, rule.seed)
     if by == "random":
         return by, lambda pool, shares: _stratified(torch.zeros(len(dataset)), pool, shares, rule.seed)
+    if by == "block":
+        method = say("blocks of {block}, {gap} apart", block=rule.block, gap=rule.gap)
+        return method, lambda pool, shares: _in_blocks(pool, shares, rule)
     keys = _keys(loaded, str(rule.column))
     if by == "group":
         return f"group ({rule.column})", lambda pool, shares: _grouped(keys, pool, shares, rule.seed)
@@ -195,6 +212,32 @@ def _grouped(keys: Tensor, pool: Tensor, shares: Mapping[str, float], seed: int)
             part_of[order[place]] = code
             place += 1
     return {name: pool[part_of[member] == code] for code, name in enumerate(("train", *shares))}
+
+
+def _in_blocks(pool: Tensor, shares: Mapping[str, float], rule: SplitRule) -> dict[str, Tensor]:
+    """Whole blocks of neighbours dealt out like groups, then the gaps; the order is that of the examples."""
+    places = torch.arange(len(pool))
+    if (count := -(-len(pool) // rule.block)) < 3:
+        template = "data.split.block={block} makes {count} blocks of {examples} examples; at least 3 are needed"
+        raise DataError(template, block=rule.block, count=count, examples=len(pool))
+    parts = _grouped((places // rule.block).double(), places, shares, rule.seed)
+    return {name: pool[rows] for name, rows in apart(parts, rule.gap).items()}
+
+
+def apart(parts: Mapping[str, Tensor], gap: int) -> dict[str, Tensor]:
+    """Parts of one sequence without what lies within `gap` places of another part: training gives way, then validation.
+
+    Shapes: rows (n,) of each part -> fewer, in the same order.
+    """
+    kept: dict[str, Tensor] = {}
+    for name in ("test", "validation", "train"):
+        rows = parts.get(name, torch.zeros(0, dtype=torch.int64))
+        for other in kept:
+            distance = (rows[:, None] - parts[other][None, :]).abs()
+            near = (distance <= gap).any(1) if distance.numel() else torch.zeros(len(rows), dtype=torch.bool)
+            rows = rows[~near]
+        kept[name] = rows
+    return {name: kept[name] for name in parts}
 
 
 def _timed(keys: Tensor, pool: Tensor, shares: Mapping[str, float]) -> dict[str, Tensor]:

@@ -4,10 +4,10 @@ What the config leaves out is chosen here from the data, and the choice is writt
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,17 @@ from netwright.core.devices import Precision, choose_device, choose_precision, h
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
+from netwright.data.masks import IGNORED
 from netwright.data.normalising import ImagePreprocessor
+from netwright.data.schema import Schema
 from netwright.data.section import anchored
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
 from netwright.experiment.config import Config
+from netwright.experiment.pretrained import anchored_model, expected, frozen, normalised, split_model, start_from
 from netwright.experiment.sources import SourceMaker
+from netwright.experiment.teacher import find_teacher, taught
 from netwright.models.layers import LayerStack
+from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task
 from netwright.training.engine import Engine, Updater
 from netwright.training.hooks.base import Hook
@@ -33,12 +38,13 @@ from netwright.training.hooks.recorder import Recorder
 from netwright.training.hooks.trackers import Trackers, make_tracker
 from netwright.training.session import Plan, Session
 
-__all__ = ["Assembly", "Given", "assemble", "build_network", "build_task"]
+__all__ = ["Assembly", "Built", "Given", "assemble", "build_network", "build_task", "network_sizes"]
 
 _LINES_PER_EPOCH, _LINES_PER_RUN = 20, 20  # of training figures in metrics.jsonl, where steps are many
 _LEAST_STRIDE = 25  # steps between two lines: a line takes two looks at all weights, which small steps would feel
-_DEFAULT_MODELS: dict[str, str] = {
+_DEFAULT_MODELS: dict[str, str | dict[str, Any]] = {
     "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
+    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"},
 }  # fmt: skip
 
 
@@ -85,24 +91,27 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
     bundle = given.bundle or load_data(config.sections.data, base=config.folder)
-    config = _complete(config, bundle, given)
+    config = _complete(config, bundle, given, folder)
     seeds.seed_everything(settings.seed)
     task_name, task_values = config.named("task")
     assert task_name is not None
     factory = TASKS.load(task_name)
     check_task(task_name, factory, bundle.schema)
-    preprocess = _preprocessor(bundle, factory)
-    model, model_recipe = build_network(config, bundle.schema.sizes(), bundle.schema.input_shape, given.model)
+    sizes = network_sizes(factory, task_values, bundle.schema)
+    model, model_recipe, seen = build_network(config, sizes, bundle.schema.input_shape, given.model)
+    preprocess = _preprocessor(bundle, factory, seen)
     precision = choose_precision(settings.precision, device, model)
     channels_last = has_convolution(model) and len(bundle.schema.input_shape) == 3
-    model = model.to(device)
+    model = model.train().to(device)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = _loss(config, factory, bundle, given)
-    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config, bundle))
+    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config, bundle, factory))
     train_source = sources.training()
     total_steps = min(settings.epochs * train_source.steps_per_epoch, settings.steps or 1 << 62)
     task = build_task(task_name, task_values, bundle.schema, preprocess, loss, config, total_steps)
+    if config.distill is not None:
+        task = taught(task, config.distill, bundle, preprocess, device)
     updates = max(1, total_steps // settings.accumulate)
     updaters, averaging = _updaters(config, task, model, updates, given)
     engine = Engine(updaters, device, precision, settings.accumulate, averaging)
@@ -117,27 +126,49 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     return Assembly(config, bundle, preprocess, model, loss, session, sources, precision, channels_last, recipe)
 
 
+def network_sizes(factory: Any, values: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """The sizes that the data decide, and the network's outputs where the task decides them (`outputs`)."""
+    sizes = schema.sizes()
+    return {**sizes, "num_classes": factory.outputs(values)} if hasattr(factory, "outputs") else sizes
+
+
+class Built(NamedTuple):
+    """A network, what `model/config.json` must say to build it again, and what its weights expect of pictures."""
+
+    network: nn.Module
+    recipe: dict[str, Any]
+    normalisation: Normalisation | None = None
+
+
 def build_network(
     config: Config, sizes: dict[str, Any], input_shape: tuple[int, ...], given: nn.Module | None
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The network, and what `model/config.json` must say to build it again.
+) -> Built:
+    """The network of a config, with pretrained weights and frozen parts where it names them.
 
     Raises:
-        ConfigError: arguments that do not fit, or a checkpoint of another network.
+        ConfigError: arguments that do not fit.
+        CheckpointError: weights of another network.
     """
     if given is not None:
         kind = type(given)
-        return given, {"python": f"{kind.__module__}:{kind.__qualname__}"}
+        return Built(given, {"python": f"{kind.__module__}:{kind.__qualname__}"})
     name, values = config.named("model")
     if name is None:
-        factory: Callable[..., nn.Module] = LayerStack
-        arguments = schemas.arguments(factory, values, "model", {**sizes, "input_shape": list(input_shape)})
-    else:
-        factory = models.catalog().load(name)
-        check_sizes(name, {**sizes, **values}, config.named("task")[0])
-        arguments = schemas.arguments(factory, values, "model", sizes)
-    made = construct(factory, arguments, name)
-    return made, {"name": name or "layers", "arguments": _jsonable(arguments)}
+        arguments = schemas.arguments(LayerStack, values, "model", {**sizes, "input_shape": list(input_shape)})
+        return Built(construct(LayerStack, arguments, name), _recipe("layers", arguments))
+    values, settings = split_model(name, values)
+    check_sizes(name, {**sizes, **values}, config.named("task")[0])
+    if settings.weights is not None:
+        made = start_from(name, values, settings, sizes, config.folder)
+        recipe = _recipe(made.name, made.arguments)
+        return Built(frozen(made.network, settings), recipe, expected(settings, made))
+    factory = models.catalog().load(name)
+    arguments = schemas.arguments(factory, values, "model", sizes)
+    return Built(frozen(construct(factory, arguments, name), settings), _recipe(name, arguments))
+
+
+def _recipe(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "arguments": _jsonable(arguments)}
 
 
 def build_task(
@@ -188,9 +219,11 @@ def _judge(values: dict[str, Any]) -> nn.Module | None:
     return _FromUnitRange(judge.network, judge.preprocess)
 
 
-def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
+def _complete(config: Config, bundle: DataBundle, given: Given, folder: Path) -> Config:
     """Fill in what the config leaves to the data."""
     chosen: dict[str, Any] = {"data": anchored(config.sections.data, config.folder)}
+    if config.sections.model is not None:
+        chosen["model"] = anchored_model(config.sections.model, config.folder)
     if config.sections.task is None:
         chosen["task"] = default_task(bundle.schema)
     task_name = str(chosen.get("task") or config.named("task")[0])
@@ -202,17 +235,20 @@ def _complete(config: Config, bundle: DataBundle, given: Given) -> Config:
         chosen["loss"] = default_loss
     if config.sections.optimizer is None and given.optimizer is None:
         chosen["optimizer"] = {"name": "adamw", "lr": 1e-3}
+    if config.distill is not None:
+        teacher = find_teacher(config.distill.teacher, config.folder, folder.parent)
+        chosen["distill"] = {**asdict(config.distill), "teacher": teacher}
     return config.resolved(**chosen)
 
 
-def _preprocessor(bundle: DataBundle, factory: Any) -> Preprocessor | None:
-    """Fitted on the training part; a task that needs a fixed range (`input_range`) gets it."""
+def _preprocessor(bundle: DataBundle, factory: Any, seen: Normalisation | None) -> Preprocessor | None:
+    """Fitted on the training part, but for what a task needs (`input_range`) or pretrained weights expect."""
     if bundle.schema.kind == "environment":
         return None
     if getattr(factory, "input_range", None) == (-1.0, 1.0) and bundle.schema.kind == "image":
         channels = bundle.schema.input_shape[0]
         return ImagePreprocessor(bundle.schema, [0.5] * channels, [0.5] * channels)
-    return Preprocessor.fit(bundle.train)
+    return normalised(bundle.schema, seen, lambda: Preprocessor.fit(bundle.train))
 
 
 def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any:
@@ -224,16 +260,25 @@ def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any
         raise ConfigError(
             "task {task} makes its own loss; remove the loss section", path="loss", task=config.named("task")[0]
         )
-    counts = list(bundle.split.get("classes", {}).values()) if bundle.schema.target.kind == "class" else []
+    kind = bundle.schema.target.kind
+    counts = list(bundle.split.get("classes", {}).values()) if kind in ("class", "mask") else []
     bound = {"num_classes": bundle.schema.target.outputs, "class_counts": counts or None}
+    bound |= {"ignore_index": IGNORED} if kind == "mask" else {}
     return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})
 
 
-def _augment(config: Config, bundle: DataBundle) -> Augment | None:
-    if not config.sections.augment:
+def _augment(config: Config, bundle: DataBundle, factory: Any) -> Augment | None:
+    """What `augment` says, for as many views of an example as the task wants (`views`)."""
+    views = factory.views(config.named("task")[1]) if hasattr(factory, "views") else 1
+    if not config.sections.augment and views == 1:
         return None
     shape, outputs = bundle.schema.input_shape, bundle.schema.target.outputs
-    return build_augment(config.sections.augment, input_shape=shape, num_classes=outputs)
+    masks = bundle.schema.target.kind == "mask"
+    made = build_augment(config.sections.augment, input_shape=shape, num_classes=outputs, masks=masks)
+    if views > 1 and not made.on_images:
+        template = "two views of an example need an augmentation of pictures; add one, such as augment: [resized-crop]"
+        raise ConfigError(template, path="augment")
+    return replace(made, views=views)
 
 
 def _updaters(

@@ -45,8 +45,9 @@ def check_assembly(made: Assembly) -> list[Finding]:
         held_out = _sample(made, made.bundle.validation)
         validation = (held_out.inputs, held_out.targets)
     updater = next(iter(made.session.engine.updaters.values()))
+    targets = made.session.task.loss_targets(made.model, train)
     return check(
-        made.model, train.inputs, train.targets, loss=made.loss, optimizer=updater.optimizer,
+        made.model, train.inputs, targets, loss=made.loss, optimizer=updater.optimizer,
         config=made.config.to_dict(), schema=made.bundle.schema, validation=validation,
         examples=made.session.train_source.examples, metrics=made.config.sections.metrics or (),
     )  # fmt: skip

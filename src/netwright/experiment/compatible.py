@@ -8,19 +8,28 @@ from torch import nn
 
 from netwright import models
 from netwright.core import schemas
-from netwright.core.errors import ConfigError, NetwrightError
+from netwright.core.errors import ConfigError, NetwrightError, few
 from netwright.core.messages import say
 from netwright.data.schema import Schema
 from netwright.tasks import TASKS
 
-__all__ = ["check_sizes", "check_task", "construct", "default_task", "part_of"]
+__all__ = ["check_sizes", "check_task", "construct", "default_task", "fits", "part_of"]
 
 _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
 _TARGETS = {
     "action": "an environment", "class": "classes", "multilabel": "several labels an example", "next-token": "text",
-    "none": "no target", "number": "numbers",
+    "mask": "masks", "none": "no target", "number": "numbers",
 }  # fmt: skip
 _KINDS = {"array": "arrays", "environment": "an environment", "image": "pictures", "table": "a table", "text": "a text"}
+
+
+# Tasks that train the networks of others: these are what their cards say they are for.
+_NETWORKS_OF = {"metric-learning": ("image-classification", "tabular-classification")}
+
+
+def fits(card: models.ModelCard, task: str | None) -> bool:
+    """Whether a network of the catalog is one for the task; any is for None."""
+    return task is None or any(name in card.tasks for name in _NETWORKS_OF.get(task, (task,)))
 
 
 def default_task(schema: Schema) -> str:
@@ -76,9 +85,9 @@ def check_sizes(name: str, sizes: Mapping[str, Any], task: str | None) -> None:
         return
     fitting = [
         other for other, card in models.MODELS.items()
-        if (task is None or task in card.tasks) and not _lacking(other, sizes)
+        if fits(card, task) and not _lacking(other, sizes)
     ]  # fmt: skip
-    do = say("use {names}, or model.layers", names=", ".join(fitting)) if fitting else say("use model.layers")
+    do = say("use {names}, or model.layers", names=few(fitting, 8)) if fitting else say("use model.layers")
     template = "model {name} is for other data: nothing here decides its {lacking}; {do}"
     raise ConfigError(template, path="model", name=name, lacking=", ".join(lacking), do=do)
 

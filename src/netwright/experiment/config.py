@@ -23,6 +23,7 @@ from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
 from netwright.data.augment import build_augment
 from netwright.data.section import check_section
+from netwright.experiment.pretrained import check_fine_tuning
 from netwright.experiment.reading import Marks, example_names, example_path, find, located, placed, plain, trees
 from netwright.experiment.settings import DistillSettings, Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
@@ -221,14 +222,19 @@ def _check_named(section: str, load: Callable[[str], Any], value: Any) -> None:
     schemas.arguments(factory, values, section, partial=True)
 
 
+def _check_loss(value: Any) -> None:
+    value = losses.spelled_out(value)
+    _check_named("loss", losses.catalog().load, value)
+    for place, part in enumerate(value.get("parts", ()) if isinstance(value, Mapping) else ()):
+        _check_named(f"loss.parts[{place}]", losses.catalog().load, part)
+
+
 def _check_model(value: Any, folder: Path) -> None:
     if isinstance(value, Mapping) and "layers" in value:
         _check_layers(value)
         return
     problems: list[Problem] = []
     if isinstance(value, Mapping):
-        from netwright.experiment.pretrained import check_fine_tuning
-
         value, problems = check_fine_tuning(value, folder)
     problems += _caught(lambda: _check_named("model", models.catalog().load, value))
     if problems:
@@ -262,7 +268,7 @@ def _check_data(value: Any, folder: Path) -> None:
 
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "task": lambda value: _check_named("task", TASKS.load, value),
-    "loss": lambda value: _check_named("loss", losses.catalog().load, value),
+    "loss": _check_loss,
     "optimizer": optim.split_spec,
     "train": _check_train,
     "augment": build_augment,

@@ -32,7 +32,8 @@ def evaluate_run(run: str | Path, data: Any = None, robustness: bool = False) ->
     """
     folder = Path(run)
     read_json(folder / "summary.json")
-    made = assemble(load_config(folder / "config.yaml"), folder, quiet=True)
+    config = load_config(folder / "config.yaml").resolved(distill=None)  # a student is measured without its teacher
+    made = assemble(config, folder, quiet=True)
     load_weights(made.model, folder / "model" / "model.safetensors")
     source = _source(made, folder, data)
     result: dict[str, Any] = {"run": str(folder), "data": str(data) if data is not None else "test"}

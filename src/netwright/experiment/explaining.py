@@ -1,8 +1,11 @@
 """`explain`: what a network is made of - one by name, one from a config, or anybody's module."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +13,28 @@ from torch import Tensor, nn
 from netwright import models
 from netwright.core import schemas
 from netwright.core.errors import ConfigError, suggest
+from netwright.experiment.compatible import construct
 from netwright.experiment.reading import example_names, example_path
 from netwright.metrics.architecture import Architecture, trace
+from netwright.models.layers import LayerStack
 
-__all__ = ["explain"]
+__all__ = ["explain", "titled"]
+
+Source = str | Path | Mapping[str, Any]
+
+_UNKNOWN = models.ModelCard(target="", family="own", tasks=(), summary="")
 
 
-def explain(network: nn.Module | str | Path, input_shape: Sequence[int] | None = None) -> Architecture:
+def explain(
+    network: nn.Module | Source, input_shape: Sequence[int] | None = None, overrides: Sequence[str] = ()
+) -> Architecture:
     """Stages, shapes, parameters, FLOPs, activation memory and receptive field; idea, paper and use for known names.
 
     Args:
-        network: a module, a name of the catalog, or a config (its data decide the sizes).
+        network: a module, a name of the catalog, a `model:` section as a mapping (`{"name": "resnet18", "width": 16}`),
+            or a config: a file, an example's name or a mapping with `data`, which decides the sizes.
         input_shape: of one example, without the batch.
+        overrides: `path=value` strings for a name or a config, such as `model.width=16`.
 
     Raises:
         ConfigError: unknown name, or an input that does not fit the network.
@@ -33,10 +46,24 @@ def explain(network: nn.Module | str | Path, input_shape: Sequence[int] | None =
         if input_shape is None:
             raise ConfigError("explain needs input_shape for a module, such as (3, 224, 224)")
         return trace(network, input_shape=tuple(input_shape))
-    if str(network) in models.MODELS:
-        return _by_name(str(network), input_shape)
-    _find(str(network))
-    return _by_config(network, input_shape)
+    source: Source = network
+    if not isinstance(network, Mapping):
+        name = models.catalog().canonical(str(network))
+        if name is None:
+            _find(str(network))
+        else:
+            source = {"name": name}
+    return _from(source, input_shape, overrides)
+
+
+def _from(source: Source, input_shape: Sequence[int] | None, overrides: Sequence[str]) -> Architecture:
+    from netwright.experiment.config import overridden  # slow to import, and a module needs none of it
+
+    if not isinstance(source, Mapping) or "data" in source:
+        return _by_config(source, input_shape, overrides)
+    section = source.get("model", source)
+    values = {"name": section} if isinstance(section, str) else dict(section)
+    return _by_section(overridden({"model": values}, overrides)["model"], input_shape)
 
 
 def _find(name: str) -> None:
@@ -47,33 +74,73 @@ def _find(name: str) -> None:
         raise ConfigError(template, name=name, near=near)
 
 
-def _by_name(name: str, input_shape: Sequence[int] | None) -> Architecture:
-    card = models.card(name)
-    shape = tuple(input_shape or card.input)
-    sizes: dict[str, object] = {}
-    if input_shape is not None:
-        sizes = {"in_channels": shape[0], "image_size": shape[-1], "in_features": int(torch.tensor(shape).prod())}
-        sizes |= {"image_shape": shape} if len(shape) == 3 else {}
-    factory = models.catalog().load(name)
-    net = schemas.build(factory, {}, "model", sizes)
-    named = replace(trace(net, _example(card.input_kind, shape)), name=name)
-    return replace(named, idea=card.idea, paper=card.paper, when=card.when)
+def _by_section(section: Mapping[str, Any], input_shape: Sequence[int] | None) -> Architecture:
+    """A network without data: the card's own input, in the sizes that the section asks for, or the shape given."""
+    values = {key: value for key, value in section.items() if key != "name"}
+    name, layers = section.get("name"), "layers" in section
+    if not isinstance(name, str) and not layers:
+        raise ConfigError("{where}.name is missing; add it", path="model", where="model")
+    factory = LayerStack if layers else models.catalog().load(str(name))
+    card = _UNKNOWN if layers else models.card(str(name))
+    shape = tuple(input_shape) if input_shape is not None else _card_shape(card.input, values)
+    if not shape:
+        raise ConfigError("explain needs input_shape for {name}, such as (3, 224, 224)", name=name or "layers")
+    sizes = _sizes(shape) if input_shape is not None else {}
+    arguments = schemas.arguments(factory, values, "model", sizes)
+    title = "layers" if layers else models.catalog().canonical(str(name)) or str(name)
+    known = _measured(partial(construct, factory, arguments, title), _example(card.input_kind, shape))
+    return titled(known, title)
 
 
-def _by_config(source: str | Path, input_shape: Sequence[int] | None) -> Architecture:
+def _measured(build: Callable[[], nn.Module], example: Tensor) -> Architecture:
+    """Built without memory and without drawing weights, where the constructor allows it: a ViT-L takes no longer."""
+    try:
+        with torch.device("meta"):
+            known = trace(build(), example)
+        if known.method == "meta":
+            return known
+    except Exception:  # it wants values; the real one succeeds, or says what is wrong
+        pass
+    return trace(build(), example)
+
+
+def _sizes(shape: tuple[int, ...]) -> dict[str, Any]:
+    """What an input's shape decides, under the names that constructors have for it."""
+    sizes: dict[str, Any] = {"in_channels": shape[0], "image_size": shape[-1], "in_features": math.prod(shape)}
+    sizes["input_shape"] = list(shape)
+    return {**sizes, "image_shape": shape} if len(shape) == 3 else sizes
+
+
+def _card_shape(shape: tuple[int, ...], values: Mapping[str, Any]) -> tuple[int, ...]:
+    """The card's input in the channels, the size or the length that a section sets."""
+    if len(shape) == 3:
+        side = values.get("image_size")
+        return (values.get("in_channels", shape[0]), *((side, side) if isinstance(side, int) else shape[1:]))
+    own = next((values[key] for key in ("in_features", "context", "noise_size") if key in values), None)
+    return (own,) if len(shape) == 1 and isinstance(own, int) else shape
+
+
+def _by_config(source: Source, input_shape: Sequence[int] | None, overrides: Sequence[str]) -> Architecture:
     from netwright.data import load_data
-    from netwright.experiment.assemble import build_network
+    from netwright.experiment.assemble import build_network, network_sizes
     from netwright.experiment.config import load_config
+    from netwright.tasks import TASKS
 
-    config = load_config(source)
+    config = load_config(source, overrides)
     schema = load_data(config.sections.data, base=config.folder).schema
-    net, recipe = build_network(config, schema.sizes(), schema.input_shape, None)
-    card = models.MODELS.get(recipe["name"])
+    name, values = config.named("task")
+    sizes = network_sizes(TASKS.load(name), values, schema) if name else schema.sizes()
+    net, recipe, _ = build_network(config, sizes, schema.input_shape, None)
+    card = models.MODELS.get(recipe["name"], _UNKNOWN)
     shape = tuple(input_shape or schema.input_shape) or (int(getattr(net, "context", 1)),)
-    kind = card.input_kind if card else "float"
-    shape = (int(getattr(net, "noise_size", 1)),) if kind == "noise" else shape
-    named = replace(trace(net, _example(kind, shape)), name=recipe["name"])
-    return replace(named, idea=card.idea, paper=card.paper, when=card.when) if card else named
+    shape = (int(getattr(net, "noise_size", 1)),) if card.input_kind == "noise" else shape
+    return titled(trace(net, _example(card.input_kind, shape)), recipe["name"])
+
+
+def titled(known: Architecture, name: str) -> Architecture:
+    """An architecture under its name in the catalog, with the words of its card."""
+    card = models.MODELS.get(name, _UNKNOWN)
+    return replace(known, name=name, idea=card.idea, paper=card.paper, when=card.when)
 
 
 def _example(kind: str, shape: tuple[int, ...]) -> Tensor:

@@ -12,12 +12,14 @@ from netwright.core.messages import say
 from netwright.data import load_data
 from netwright.experiment.assemble import Given
 from netwright.experiment.run import Run, train
+from netwright.tasks.catalog import TASKS
 
 __all__ = ["fit"]
 
 
 _TARGETS: dict[str, Literal["class", "number"]] = {
-    "image-classification": "class", "tabular-classification": "class", "regression": "number",
+    "image-classification": "class", "image-segmentation": "class", "tabular-classification": "class",
+    "regression": "number",
 }  # fmt: skip
 
 
@@ -48,16 +50,18 @@ def fit(
         optimizer: a name, a section (`{"name": "adam", "lr": 1e-3}`), or a torch optimizer over the module's
         parameters.
         out: the run folder; by default a new one below `runs/`. With `resume`, the run in it goes on.
-        settings: more of the config's `train:` section (`seed`, `precision`, `early_stop`, …), or `augment`, `metrics`.
+        settings: more of the config's `train:` section (`seed`, `precision`, `early_stop`, …), or `augment`, `metrics`,
+            `distill`.
 
     Raises:
         NetwrightError: see `core.errors`.
     """
     _check(module, loss, optimizer)
-    kind = _TARGETS.get(str(task["name"] if isinstance(task, Mapping) else task))
+    named = str(task.get("name") if isinstance(task, Mapping) else task)
+    kind = _TARGETS.get(TASKS.canonical(named) or named)
     bundle = load_data(train_data, validation=validation, test=test, target_kind=kind)
     sections: dict[str, Any] = {
-        name: settings.pop(name) for name in ("augment", "metrics", "expect") if name in settings
+        name: settings.pop(name) for name in ("augment", "metrics", "expect", "distill") if name in settings
     }
     sections |= {
         "data": {"python": bundle.name}, "task": task, "doctor": doctor,

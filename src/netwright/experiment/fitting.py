@@ -17,6 +17,7 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
+from netwright.experiment.compatible import fits
 from netwright.experiment.reading import located
 
 __all__ = ["check_fit"]
@@ -99,9 +100,9 @@ def _misfit(made: Assembly, error: Exception, findings: Sequence[Finding]) -> Ne
         return ConfigError.of(replace(problem, path=problem.path or "model") for problem in problems)
     if isinstance(error, NetwrightError):
         return error
-    if name in models.MODELS and task not in (tasks := models.card(name).tasks):
+    if name in models.MODELS and not fits(card := models.card(name), task):
         template = "model {name} is for {tasks}, and the task is {task}; choose a model for that"
-        return ConfigError(template, path="model", name=name, tasks=", ".join(tasks), task=task)
+        return ConfigError(template, path="model", name=name, tasks=", ".join(card.tasks), task=task)
     if found is not None:
         return _told("model", name, made, found, f" ({reason})" if own and not isinstance(error, RuntimeError) else "")
     template = "model {name} cannot be trained on {data} ({reason}); check its sizes, the loss and the task"

@@ -56,7 +56,8 @@ def load_weights(model: nn.Module, file: Path) -> None:
     wrong += [say("unexpected {name}", name=name) for name in tensors if name not in wanted]
     wrong += [
         say("{name} is {got}, not {wanted}", name=name, got=tuple(tensors[name].shape), wanted=tuple(value.shape))
-        for name, value in wanted.items() if name in tensors and tensors[name].shape != value.shape
+        for name, value in wanted.items()
+        if name in tensors and tensors[name].shape != value.shape
     ]
     if wrong:
         shown = "; ".join(wrong[:8]) + (say("; … {count} more", count=len(wrong) - 8) if len(wrong) > 8 else "")

@@ -13,6 +13,7 @@ from netwright.core import schemas
 from netwright.core.errors import CheckpointError, ConfigError, because
 from netwright.core.records import read_json
 from netwright.data import Preprocessor, Schema
+from netwright.data.masks import whole_mask
 from netwright.experiment.model_folder import FORMAT, find_model_folder, load_weights
 from netwright.models.layers import LayerStack
 from netwright.tasks import TASKS, Task
@@ -20,6 +21,7 @@ from netwright.tasks import TASKS, Task
 __all__ = ["Predictor", "load"]
 
 _BATCH = 256
+_MASK_PIXELS = 2**19  # of a batch whose answer is a class for every pixel: such networks keep large maps
 
 
 def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
@@ -66,7 +68,8 @@ class Predictor:
         self.preprocess, self.config = preprocess, config
 
     def __call__(self, inputs: Any) -> list[dict[str, Any]]:
-        """What the network says of each input, in the user's words: label and probabilities, or the predicted numbers.
+        """What the network says of each input, in the user's words: label and probabilities, the predicted numbers, or
+        a mask (an array of class codes at the input's own size) with the share of each class.
 
         Raises:
             DataError: an input that does not fit the schema.
@@ -76,15 +79,21 @@ class Predictor:
     def answers(self, inputs: Any) -> list[dict[str, Any]]:
         """See `__call__`."""
         several = self._each(inputs)
-        return self.task.answers(self.outputs(several)) if len(several) else []
+        if not len(several):
+            return []
+        told = self.task.answers(self.outputs(several))
+        if self.schema.target.kind != "mask" or self.schema.kind != "image" or self.schema.input_dtype != "uint8":
+            return told
+        return [{**answer, "mask": whole_mask(answer["mask"], x)} for answer, x in zip(told, several, strict=True)]
 
     @torch.inference_mode()
     def outputs(self, inputs: Any) -> Tensor:
         """The network's raw outputs for the inputs. Shapes: N inputs -> (N, …)."""
         raw = [self._raw(x) for x in self._each(inputs)]
         parts = []
-        for first in range(0, len(raw), _BATCH):
-            batch = torch.stack(raw[first : first + _BATCH])
+        size = max(1, min(_BATCH, _MASK_PIXELS // raw[0].numel())) if self.schema.target.kind == "mask" else _BATCH
+        for first in range(0, len(raw), size):
+            batch = torch.stack(raw[first : first + size])
             parts.append(self.network(self.preprocess.inputs(batch) if self.preprocess else batch.float()))
         return torch.cat(parts)
 

@@ -20,6 +20,7 @@ from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
 from netwright.experiment.config import load_config
 from netwright.experiment.ending import recorded_ending, report, resources
+from netwright.experiment.explaining import titled
 from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
 from netwright.experiment.record import write_start, write_summary
@@ -163,7 +164,8 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
             figures["train"] = session.measure(made.sources.measuring(sample))
     if validation is not None:
         figures["validation"] = session.measure(validation)
-    test = made.sources.test(made.bundle.test.open(folder) if made.bundle.test is not None else None)
+    sealed = made.bundle.test
+    test = made.sources.test(sealed.open(folder, session.progress.step) if sealed is not None else None)
     if test is not None:
         figures["test"] = session.measure(test)
     shown = test or validation
@@ -193,7 +195,9 @@ def _architecture(made: Assembly) -> Architecture | None:
         batch = next(iter(made.sources.measuring(made.bundle.train).epoch(0))) if made.preprocess else None
         inputs = batch.inputs[:1] if batch is not None else torch.zeros(1, *made.bundle.schema.input_shape)  # type: ignore[index]
         example = made.model.noise(1) if hasattr(made.model, "noise") else inputs  # type: ignore[operator]
-        return trace(made.model, example)
+        known = trace(made.model, example)
+        name = made.recipe["model"].get("name")
+        return titled(known, name) if name else known
     except (RuntimeError, TypeError, ValueError, NetwrightError) as error:
         log.warning(say("the network could not be traced for the report: {error}", error=error))
         return None

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from netwright.core import schemas
-from netwright.core.schemas import Count, NonNegative, Size
+from netwright.core.schemas import Count, Fraction, NonNegative, Positive, Size
 
-__all__ = ["EarlyStopSettings", "Sections", "TrainSettings"]
+__all__ = ["DistillSettings", "EarlyStopSettings", "Sections", "TrainSettings"]
 
 Every = Literal["epoch"] | Size
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -25,7 +25,9 @@ class EarlyStopSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """`train:`. `steps` ends a run before its epochs do; `workers` above 0 reads files in that many processes."""
+    """`train:`. `steps` ends a run before its epochs do; `workers` above 0 reads files in that many processes;
+    `per_class` makes batches of that many examples of each of their classes.
+    """
 
     epochs: Size = 10
     steps: Size | None = None
@@ -39,6 +41,7 @@ class TrainSettings:
     checkpoint_every: Every = "epoch"
     workers: Count = 0
     threads: Size | None = None
+    per_class: Size | None = None
     track: list[Tracker] = field(default_factory=list)
 
     @property
@@ -48,6 +51,15 @@ class TrainSettings:
             return None
         checked: EarlyStopSettings = schemas.build(EarlyStopSettings, self.early_stop, "train.early_stop")
         return checked
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """`distill:`. `teacher` is a run or model folder, or an example whose run is there; see `tasks.distillation`."""
+
+    teacher: str
+    temperature: Positive = 4.0
+    alpha: Fraction = 0.7
 
 
 @dataclass(frozen=True)
@@ -62,5 +74,6 @@ class Sections:
     train: dict[str, Any] = field(default_factory=dict)
     augment: list[Any] = field(default_factory=list)
     metrics: list[str] | None = None
+    distill: dict[str, Any] | None = None
     doctor: Literal["off", "advise", "repair"] = "advise"
     expect: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = field(default_factory=dict)

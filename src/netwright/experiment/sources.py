@@ -40,12 +40,16 @@ class SourceMaker:
             ConfigError: a batch size that does not fit the data.
         """
         settings, bundle = self.settings, self.bundle
+        if settings.per_class is not None and bundle.schema.target.kind != "class":
+            template = "train.per_class={per_class} needs classes as targets, and the data have none; leave it out"
+            raise ConfigError(template, path="train.per_class", per_class=settings.per_class)
         if bundle.schema.kind == "environment":
             return self._replay()
         common: dict[str, Any] = {"batch_size": settings.batch_size, "seed": settings.seed, "device": self.device}
         if bundle.schema.target.kind == "next-token":
             return Windows(self._tokens(bundle.train), context=self._context(), **common)
         assert self.preprocess is not None
+        common["per_class"] = settings.per_class
         if bundle.train.tensors() is None:
             return Streaming(bundle.train, self.preprocess, augment=self.augment, workers=settings.workers, **common)
         return Resident(bundle.train, self.preprocess, augment=self.augment, **common)
@@ -68,6 +72,8 @@ class SourceMaker:
         if self.bundle.schema.target.kind == "next-token":
             tokens, size = self._tokens(dataset), max(self.settings.batch_size, 32)
             return Windows(tokens, context=self._context(), batch_size=size, shuffle=False, device=self.device)
+        if self.bundle.schema.target.kind == "mask":  # a network that answers for every pixel keeps large maps
+            size = self.settings.batch_size
         assert self.preprocess is not None
         if dataset.tensors() is None:
             workers = self.settings.workers

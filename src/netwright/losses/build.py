@@ -9,7 +9,7 @@ from netwright.core.errors import ConfigError
 from netwright.core.schemas import build
 from netwright.losses.catalog import catalog
 
-__all__ = ["LossFunction", "build_loss"]
+__all__ = ["LossFunction", "build_loss", "spelled_out"]
 
 LossFunction = Callable[..., Any]
 
@@ -18,8 +18,9 @@ def build_loss(spec: Any, where: str = "loss", bound: Mapping[str, Any] | None =
     """The loss that `spec` means.
 
     Args:
-        spec: a name of the catalog, a mapping with `name` and the loss's own settings, an nn.Module (or its class, made
-            without arguments), or any callable; the last two are taken as they are.
+        spec: a name of the catalog, several with a plus between them, a mapping with `name` and the loss's own
+            settings, an nn.Module (or its class, made without arguments), or any callable; the last two are taken as
+            they are.
         where: dotted path of the section, for messages.
         bound: what the data decide (`num_classes`, `class_counts`); a loss takes what its signature names.
 
@@ -31,6 +32,7 @@ def build_loss(spec: Any, where: str = "loss", bound: Mapping[str, Any] | None =
     if callable(spec):
         taken: LossFunction = spec
         return taken
+    spec = spelled_out(spec)
     values = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
     name = values.pop("name", None)
     if not isinstance(name, str):
@@ -38,6 +40,13 @@ def build_loss(spec: Any, where: str = "loss", bound: Mapping[str, Any] | None =
         raise ConfigError(template, path=where, where=where, got=spec)
     made: LossFunction = build(catalog().load(name), values, where, bound)
     return made
+
+
+def spelled_out(spec: Any) -> Any:
+    """`dice + cross-entropy` as the section that it is short for; everything else as it is."""
+    if isinstance(spec, str) and "+" in spec:
+        return {"name": "sum", "parts": [part.strip() for part in spec.split("+")]}
+    return spec
 
 
 def _instance(kind: type[nn.Module], where: str) -> nn.Module:

@@ -16,6 +16,7 @@ LOSSES = {
     "kl": "netwright.losses.kl:KLDivergence",
     "mae": "netwright.losses.regression:MeanAbsoluteError",
     "mse": "netwright.losses.regression:MeanSquaredError",
+    "sum": "netwright.losses.total:Sum",
     "triplet": "netwright.losses.triplet:Triplet",
 }
 

@@ -2,7 +2,9 @@
 
 InfoNCE: van den Oord et al., "Representation learning with contrastive predictive coding", 2018. Both ways, image to
 text and text to image: Radford et al., "Learning transferable visual models from natural language supervision" (CLIP),
-2021. Letters: B pairs, D width of the embeddings.
+2021. Several partners, all of one class: Khosla et al., "Supervised contrastive learning", 2020; with two views of each
+picture as the only two of their kind it is NT-Xent of Chen et al., "A simple framework for contrastive learning of
+visual representations" (SimCLR), 2020. Letters: B pairs or examples, D width of the embeddings.
 """
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Positive
-from netwright.losses.base import Loss, Reduction, wide
+from netwright.losses.base import Loss, Reduction, demand, reduced, wide
 
 __all__ = ["InfoNCE"]
 
@@ -19,15 +21,19 @@ __all__ = ["InfoNCE"]
 class InfoNCE(Loss):
     """Cross-entropy of each row's partner among the batch; the k-th of one side belongs to the k-th of the other.
 
+    With kinds as targets, the partners of an example are all others of its kind: the mean of their cross-entropies, and
+    over the examples that have any (0 where none has).
+
     Args:
         temperature: divides cosine similarities; not used where the network gives the scores (CLIP learns its own).
-        symmetric: the mean of both ways, or only from the first side to the second.
+        symmetric: the mean of both ways, or only from the first side to the second; without meaning where kinds are
+            given.
 
-    Shapes: prediction (B, B) scores of all pairs, or a tuple of two embeddings (B, D); target is not looked at (None).
-    `none` gives (B,).
+    Shapes: prediction (B, B) scores of all pairs or a tuple of two embeddings (B, D), target None; or one embedding
+    (B, D) with target (B,), whose like are of a kind. `none` gives (B,), of kinds a value an example with a partner.
 
     Raises:
-        ConfigError: scores that are not square.
+        ConfigError: scores that are not square, or kinds that do not fit the embeddings.
     """
 
     expects = "logits"
@@ -40,6 +46,8 @@ class InfoNCE(Loss):
 
     def forward(self, prediction: Tensor | tuple[Tensor, Tensor], target: Tensor | None = None) -> Tensor:
         """The loss of a batch."""
+        if isinstance(prediction, Tensor) and target is not None:
+            return self._by_kind(prediction, target)
         scores_BB = self._scores(prediction)
         if scores_BB.dim() != 2 or scores_BB.shape[0] != scores_BB.shape[1]:
             template = "loss: contrastive wants scores of all pairs (B, B) or a tuple of two embeddings, got {got}"
@@ -49,6 +57,21 @@ class InfoNCE(Loss):
         if not self.symmetric:
             return there
         return (there + F.cross_entropy(scores_BB.T, partner_B, reduction=self.reduction)) / 2
+
+    def _by_kind(self, embedding_BD: Tensor, kind_B: Tensor) -> Tensor:
+        fits = embedding_BD.dim() == 2 and kind_B.shape in (embedding_BD.shape[:1], (len(embedding_BD), 1))
+        demand(fits, "contrastive", "embeddings (B, D) and kinds (B,)", embedding_BD, kind_B)
+        unit_BD = F.normalize(wide(embedding_BD), dim=1)
+        itself_BB = torch.eye(len(unit_BD), dtype=torch.bool, device=unit_BD.device)
+        like_BB = (kind_B.view(-1, 1) == kind_B.view(1, -1)) & ~itself_BB
+        scores_BB = unit_BD @ unit_BD.T / self.temperature
+        # The lowest number rather than minus infinity: alone in its batch, an example still has a finite softmax.
+        said_BB = F.log_softmax(scores_BB.masked_fill(itself_BB, torch.finfo(scores_BB.dtype).min), dim=1)
+        partners_B = like_BB.sum(1)
+        usable_B = partners_B > 0
+        values = -said_BB.masked_fill(~like_BB, 0.0).sum(1)[usable_B] / partners_B[usable_B]
+        # A sum over nothing keeps the graph; a mean over nothing would be NaN.
+        return values.sum() if self.reduction == "mean" and values.numel() == 0 else reduced(values, self.reduction)
 
     def _scores(self, prediction: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         if isinstance(prediction, Tensor):

@@ -19,6 +19,7 @@ class Dice(Loss):
     Args:
         smooth: s, which keeps an empty area from 0/0 and its gradient finite.
         background: whether class 0 counts.
+        ignore_index: target of places that do not count.
 
     Shapes:
         prediction (B, K, …) raw scores, target (B, …) class numbers: softmax over K;
@@ -29,10 +30,18 @@ class Dice(Loss):
     expects = "logits"
     target_kind = "class"
 
-    def __init__(self, *, smooth: NonNegative = 1.0, background: bool = True, reduction: Reduction = "mean") -> None:
+    def __init__(
+        self,
+        *,
+        smooth: NonNegative = 1.0,
+        background: bool = True,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+    ) -> None:
         super().__init__(reduction)
         self.smooth = smooth
         self.background = background
+        self.ignore_index = ignore_index
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
@@ -42,12 +51,15 @@ class Dice(Loss):
         return reduced(1 - (2 * both + self.smooth) / (total + self.smooth), self.reduction)
 
     def _areas(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        counted_B1P = (target != self.ignore_index).reshape(len(target), -1)[:, None]
         if scores.numel() == target.numel():
             scores, truth = aligned(scores, target)
-            return scores.sigmoid().flatten(1)[:, None], truth.flatten(1)[:, None]
+            areas = scores.sigmoid().flatten(1)[:, None], truth.flatten(1)[:, None]
+            return areas[0] * counted_B1P, areas[1].where(counted_B1P, 0.0)
         axis = class_axis(scores, target)
         batch, count = len(scores), scores.shape[axis]
         share_BKP = scores.softmax(axis).movedim(axis, 1).reshape(batch, count, -1)
-        truth_BPK: Tensor = F.one_hot(target.long().reshape(batch, -1), count)
+        codes_BP = target.long().reshape(batch, -1).where(counted_B1P[:, 0], 0)
+        truth_BKP: Tensor = F.one_hot(codes_BP, count).movedim(2, 1)
         first = 0 if self.background else 1
-        return share_BKP[:, first:], truth_BPK.movedim(2, 1)[:, first:].to(share_BKP.dtype)
+        return share_BKP[:, first:] * counted_B1P, truth_BKP[:, first:].to(share_BKP.dtype) * counted_B1P

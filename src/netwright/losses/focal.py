@@ -20,6 +20,7 @@ class Focal(Loss):
     Args:
         gamma: how much easy examples are played down; 0 is cross-entropy.
         alpha: weight of a yes against a no (sigmoid form), or of each class (softmax form); None weighs nothing.
+        ignore_index: class number of places that do not count (softmax form).
 
     Shapes:
         softmax form: prediction (B, K), (B, T, K) or (B, K, H, W), target its class numbers;
@@ -34,18 +35,25 @@ class Focal(Loss):
         *,
         gamma: NonNegative = 2.0,
         alpha: Fraction | list[NonNegative] | None = None,
+        ignore_index: int = -100,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
         self.gamma = gamma
         self.alpha = alpha
+        self.ignore_index = ignore_index
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
         single = prediction.dim() == 1 or (prediction.dim() == 2 and prediction.shape[1] == 1)
         if single or (target.shape == prediction.shape):
             return reduced(self._sigmoid(*aligned(prediction, target)), self.reduction)
-        return reduced(self._softmax(*classes_last(wide(prediction), target)), self.reduction)
+        rows, classes = classes_last(wide(prediction), target)
+        counted = classes != self.ignore_index
+        values = self._softmax(rows, classes.where(counted, 0)) * counted
+        if self.reduction == "mean":
+            return values.sum() / counted.sum().clamp_min(1)
+        return reduced(values, self.reduction)
 
     def _sigmoid(self, scores: Tensor, yes: Tensor) -> Tensor:
         surprise = F.binary_cross_entropy_with_logits(scores, yes, reduction="none")

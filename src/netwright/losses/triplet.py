@@ -1,7 +1,8 @@
 """Triplet loss with mining inside the batch: like must be nearer than unlike, by a margin.
 
 Hermans et al., "In defense of the triplet loss for person re-identification", 2017: for each anchor the farthest of its
-kind and the nearest of another (batch-hard), or all triplets (batch-all). Letters: B batch, D width of the embedding.
+kind and the nearest of another (batch-hard), or all triplets (batch-all). Semi-hard: Schroff et al., "FaceNet: a
+unified embedding for face recognition and clustering", 2015. Letters: B batch, D width of the embedding, N pairs.
 """
 
 from typing import Literal
@@ -21,7 +22,9 @@ class Triplet(Loss):
 
     Args:
         margin: m, in units of distance; None takes the soft margin `log(1 + exp(·))`.
-        mining: `hard`, one triplet an anchor; `all`, every triplet, averaged over those with a loss, as in the paper.
+        mining: `hard`, one triplet an anchor; `semi-hard`, one a pair that is alike, with the nearest of another kind
+            that is farther than the positive (the farthest where none is); `all`, every triplet, averaged over those
+            with a loss, as in the paper.
         normalize: put embeddings on the unit sphere first.
 
     Shapes: prediction (B, D) embeddings; target (B,) whose like are of a kind. Anchors without both a positive and a
@@ -35,7 +38,7 @@ class Triplet(Loss):
         self,
         *,
         margin: NonNegative | None = 0.2,
-        mining: Literal["hard", "all"] = "hard",
+        mining: Literal["hard", "semi-hard", "all"] = "hard",
         normalize: bool = False,
         reduction: Reduction = "mean",
     ) -> None:
@@ -53,7 +56,7 @@ class Triplet(Loss):
         like_BB = target.view(-1, 1) == target.view(1, -1)
         other_BB = ~like_BB
         like_BB = like_BB & ~torch.eye(len(target), dtype=torch.bool, device=target.device)
-        mined = self._hard if self.mining == "hard" else self._all
+        mined = {"hard": self._hard, "semi-hard": self._semi_hard, "all": self._all}[self.mining]
         values = mined(apart_BB, like_BB, other_BB)
         # A sum over nothing keeps the graph; a mean over nothing would be NaN.
         return values.sum() if self.reduction == "mean" and values.numel() == 0 else reduced(values, self.reduction)
@@ -63,6 +66,14 @@ class Triplet(Loss):
         nearest_B = apart_BB.masked_fill(~other_BB, torch.inf).amin(1)
         usable_B = like_BB.any(1) & other_BB.any(1)
         return self._hinge(farthest_B[usable_B] - nearest_B[usable_B])
+
+    def _semi_hard(self, apart_BB: Tensor, like_BB: Tensor, other_BB: Tensor) -> Tensor:
+        anchor_N, positive_N = (like_BB & other_BB.any(1, keepdim=True)).nonzero(as_tuple=True)
+        near_N, apart_NB, other_NB = apart_BB[anchor_N, positive_N], apart_BB[anchor_N], other_BB[anchor_N]
+        beyond_NB = other_NB & (apart_NB > near_N[:, None])
+        nearest_N = apart_NB.masked_fill(~beyond_NB, torch.inf).amin(1)
+        farthest_N = apart_NB.masked_fill(~other_NB, -torch.inf).amax(1)
+        return self._hinge(near_N - torch.where(beyond_NB.any(1), nearest_N, farthest_N))
 
     def _all(self, apart_BB: Tensor, like_BB: Tensor, other_BB: Tensor) -> Tensor:
         gap_BBB = apart_BB[:, :, None] - apart_BB[:, None, :]

@@ -7,6 +7,8 @@ from netwright.metrics.catalog import METRICS, MetricCard, catalog, direction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.frechet import classifier_score, frechet_distance
 from netwright.metrics.layout import Layout
+from netwright.metrics.neighbours import Neighbours
+from netwright.metrics.overlap import Overlap
 from netwright.metrics.running import Returns, Surprise
 from netwright.metrics.sets import MetricSet, build_metrics
 
@@ -15,6 +17,8 @@ __all__ = [
     "Layout",
     "MetricCard",
     "MetricSet",
+    "Neighbours",
+    "Overlap",
     "Returns",
     "Surprise",
     "build_metrics",

@@ -5,7 +5,6 @@ out by default (as in He et al., 2019, "Bag of tricks"). A parameter that module
 name.
 """
 
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from netwright.core.errors import ConfigError, Problem, suggest
-from netwright.core.messages import say
+from netwright.core.errors import ConfigError
+from netwright.optim.freezing import freeze
+from netwright.optim.naming import Names
 
-__all__ = ["Grouping", "depths", "freeze_parameters", "parameter_groups"]
+__all__ = ["Grouping", "depths", "parameter_groups"]
 
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
 
@@ -25,12 +25,12 @@ _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNor
 class Grouping:
     """How a network's parameters are told apart.
 
-    Names are prefixes (`backbone`, `blocks.0`) or patterns (`*.bias`).
+    Names are prefixes (`layer4`, `blocks.0`), patterns (`*.bias`), or `backbone` for everything but the head.
 
     Args:
         no_decay: the kinds `norms`, `biases` (every parameter with one dimension), `embeddings`, and names.
-        freeze: names that do not train.
-        lr_scale: name -> multiplier of the learning rate; the longest name that fits counts.
+        freeze: names that do not train; a part with no other parameters stays in evaluation mode (see `freezing`).
+        lr_scale: name -> multiplier of the learning rate; the longest name that fits counts, `backbone` least.
         layer_decay: multiplier for each layer away from the output (discriminative rates; Howard & Ruder, 2018).
     """
 
@@ -52,14 +52,16 @@ def parameter_groups(
     """
     rules = rules or Grouping()
     _check_names(module, rules)
-    freeze_parameters(module, rules.freeze)
-    spared = _undecayed(module, rules.no_decay)
+    freeze(module, rules.freeze)
+    names = Names(module)
+    spared = _undecayed(module, rules.no_decay, names)
     depth = depths(module) if rules.layer_decay != 1 else {}
     groups: dict[tuple[float, float], dict[str, Any]] = {}  # as few as can be: an optimizer makes a pass a group
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        scale = _scale(name, rules.lr_scale) * rules.layer_decay ** depth.get(name, 0)
+        nearest = names.nearest(name, list(rules.lr_scale))
+        scale = (rules.lr_scale[nearest] if nearest else 1.0) * rules.layer_decay ** depth.get(name, 0)
         decay = 0.0 if id(parameter) in spared else weight_decay
         fresh: dict[str, Any] = {"params": [], "lr": lr * scale, "weight_decay": decay}
         groups.setdefault((decay, scale), fresh)["params"].append((name, parameter))
@@ -70,13 +72,6 @@ def parameter_groups(
         )
         raise ConfigError(template, path="optimizer.freeze" if rules.freeze else "model", kind=type(module).__name__)
     return list(groups.values())
-
-
-def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
-    """Turn the gradient off for every parameter that one of `names` fits, under any of its names."""
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        if any(_fits(name, pattern) for pattern in names):
-            parameter.requires_grad_(False)
 
 
 def depths(module: nn.Module) -> dict[str, int]:
@@ -105,7 +100,7 @@ def _layers(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield "", module
 
 
-def _undecayed(module: nn.Module, kinds: Sequence[str]) -> set[int]:
+def _undecayed(module: nn.Module, kinds: Sequence[str], names: Names) -> set[int]:
     """Identities of the parameters that decay spares."""
     spared: set[int] = set()
     for path, part in module.named_modules(remove_duplicate=False):
@@ -113,34 +108,16 @@ def _undecayed(module: nn.Module, kinds: Sequence[str]) -> set[int]:
         table = "embeddings" in kinds and isinstance(part, (nn.Embedding, nn.EmbeddingBag))
         for name, parameter in part.named_parameters(recurse=False):
             bias = "biases" in kinds and parameter.ndim <= 1
-            if norm or table or bias or any(_fits(f"{path}.{name}" if path else name, kind) for kind in kinds):
+            if norm or table or bias or any(names.fits(f"{path}.{name}" if path else name, kind) for kind in kinds):
                 spared.add(id(parameter))
     return spared
 
 
-def _scale(name: str, scales: Mapping[str, float]) -> float:
-    fitting = [pattern for pattern in scales if _fits(name, pattern)]
-    return scales[max(fitting, key=len)] if fitting else 1.0
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return name == pattern or name.startswith(f"{pattern}.") or fnmatch.fnmatchcase(name, pattern)
-
-
 def _check_names(module: nn.Module, rules: Grouping) -> None:
-    names = [name for name, _ in module.named_parameters(remove_duplicate=False)]
-    prefixes = {".".join(name.split(".")[:length]) for name in names for length in (1, 2)}
-    asked = {
-        "no_decay": [name for name in rules.no_decay if name not in ("norms", "biases", "embeddings")],
-        "freeze": list(rules.freeze),
-        "lr_scale": list(rules.lr_scale),
-    }
-    problems = []
-    for setting, patterns in asked.items():
-        for pattern in patterns:
-            if not any(_fits(name, pattern) for name in names):
-                path, near = f"optimizer.{setting}", suggest(pattern, prefixes)
-                text = say("{path}: {name!r} fits no parameter{near}", path=path, name=pattern, near=near)
-                problems.append(Problem(path, text))
+    names = Names(module)
+    decaying = [name for name in rules.no_decay if name not in ("norms", "biases", "embeddings")]
+    problems = names.problems("optimizer.no_decay", decaying)
+    problems += names.problems("optimizer.freeze", rules.freeze)
+    problems += names.problems("optimizer.lr_scale", list(rules.lr_scale))
     if problems:
         raise ConfigError.of(problems)

@@ -16,14 +16,16 @@ from netwright.reports.curves import Series
 from netwright.reports.numbers import PERCENT, finite, metric, number
 from netwright.reports.scales import Scale, Tick, axis
 
-__all__ = ["Chart", "Line", "Mark", "histogram", "line_chart", "scatter"]
+__all__ = ["Chart", "Line", "Mark", "dots", "histogram", "line_chart", "scatter"]
 
 MOST_DOTS = 2000
 
 
 @dataclass
 class Line:
-    """One drawn series: `style` names its colour class, `band` the path of its lowest to highest values."""
+    """One drawn series: `style` names its classes, `band` the path of its lowest to highest values; `hollow` dots are
+    rings.
+    """
 
     name: str
     style: str
@@ -31,6 +33,7 @@ class Line:
     band: str = ""
     dots: str = ""
     last: str = ""
+    hollow: bool = False
 
 
 @dataclass
@@ -103,7 +106,7 @@ def _line(key: str, values: Series, label: str, style: str, xs: Scale, ys: Scale
     known = values.known
     line = Line(label, style, _path(points), last=metric(key, known[-1][1]) if known else "")
     if 0 < len(known) <= 25:
-        line.dots = _dots([point for point in points if point[1] is not None])
+        line.dots = dots([point for point in points if point[1] is not None])
     if values.lows:
         upper = [(xs(x), y) for x, y in zip(values.xs, values.highs, strict=True) if y is not None]
         lower = [(xs(x), y) for x, y in zip(values.xs, values.lows, strict=True) if y is not None]
@@ -125,7 +128,7 @@ def _path(points: Sequence[tuple[float, float | None]]) -> str:
     return "".join(path)
 
 
-def _dots(points: Sequence[tuple[float, Any]]) -> str:
+def dots(points: Sequence[tuple[float, Any]]) -> str:
     """Lines of no length with round ends: dots that stay round however the box is stretched."""
     return "".join(f"M{_at(x, y)}h0" for x, y in points)
 
@@ -198,8 +201,7 @@ def scatter(title: str, x: Sequence[Any], y: Sequence[Any], x_label: str, y_labe
     pairs = pairs[:: 1 + len(pairs) // MOST_DOTS]
     xs = axis([a for a, _ in pairs] + [b for _, b in pairs] * diagonal, may_log=False)
     ys = xs if diagonal else axis([b for _, b in pairs], may_log=False)
-    dots = Line(y_label, "cloud", dots=_dots([(xs(a), ys(b)) for a, b in pairs]))
-    lines = [dots]
+    lines = [Line(y_label, "cloud", dots=dots([(xs(a), ys(b)) for a, b in pairs]))]
     if diagonal:
         lines.insert(0, Line(say("equal"), "diagonal", path="M0 1000L1000 0"))
     summary = say("{count} points, {x} against {y}", count=f"{len(pairs):,}", x=x_label, y=y_label)

@@ -10,6 +10,7 @@ from typing import Any
 
 from netwright.core.messages import say
 from netwright.reports.charts import histogram, line_chart, scatter
+from netwright.reports.clouds import cloud_chart
 from netwright.reports.confusion import confusion
 from netwright.reports.curves import Series, series
 from netwright.reports.folder import RunRecord
@@ -64,7 +65,7 @@ def _pictures(item: dict[str, Any], album: Album) -> View | None:
         "pictures": pictures,
         "captions": captions,
         "left_out": len(shown) - len(pictures),
-        "large": len(pictures) <= 4 and all(picture.width > SMALL for picture in pictures),
+        "large": all(p.width > SMALL and (len(pictures) <= 4 or p.width > 3 * p.height) for p in pictures),
     }
 
 
@@ -81,6 +82,10 @@ def _text(item: dict[str, Any], album: Album) -> View | None:
 
 
 def _scatter(item: dict[str, Any], album: Album) -> View | None:
+    if groups := _list(item, "groups"):
+        names = str(item.get("x_label") or ""), str(item.get("y_label") or "")
+        cloud = cloud_chart(str(item.get("title")), _list(item, "x"), _list(item, "y"), groups, *names)
+        return {"chart": cloud} if cloud.lines else None
     x_label, y_label = str(item.get("x_label") or "x"), str(item.get("y_label") or "y")
     labels = f"{x_label} {y_label}".lower()
     diagonal = sum(word in labels for word in COMPARING) >= 2

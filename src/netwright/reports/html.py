@@ -16,6 +16,7 @@ from netwright.core.records import write_text
 from netwright.reports import provenance, sections
 from netwright.reports.exhibits import exhibits
 from netwright.reports.folder import RunRecord, read_run
+from netwright.reports.network import architecture
 from netwright.reports.verdict import judge
 from netwright.reports.words import value_name
 
@@ -56,7 +57,7 @@ def _view(run: RunRecord) -> dict[str, Any]:
         "curves": sections.curves(run),
         "signals": sections.signal_charts(run),
         "exhibits": exhibits(run),
-        "architecture": sections.architecture(run),
+        "architecture": architecture(run),
         "data": provenance.data(run),
         "environment": provenance.environment(run),
         "commands": provenance.commands(run),

@@ -20,7 +20,7 @@ __all__ = ["SPLITS", "Headline", "class_counts", "expected", "headline_of", "mon
 
 SPLITS = ("test", "validation", "train")
 # What is told of a run that monitors its loss.
-TELLING = ("accuracy", "f1", "r2", "rmse", "frechet", "return_mean", "perplexity")
+TELLING = ("accuracy", "recall_at_1", "f1", "r2", "rmse", "frechet", "return_mean", "perplexity")
 
 
 @dataclass

@@ -24,7 +24,8 @@ __all__ = [
     "whole",
 ]
 
-PERCENT = frozenset({"accuracy", "balanced_accuracy", "error_rate", "precision", "recall", "top5"})
+_RECALLS = ("recall", "recall_at_1", "recall_at_5", "recall_at_10")
+PERCENT = frozenset({"accuracy", "balanced_accuracy", "error_rate", "precision", *_RECALLS, "top5"})
 
 
 def as_float(value: Any) -> float | None:

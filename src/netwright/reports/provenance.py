@@ -125,6 +125,9 @@ def _classes(run: RunRecord) -> dict[str, Any] | None:
         count=len(counts),
         **facts,
     )
+    if mapping(run.schema.get("target")).get("kind") == "mask":
+        template = "{count} classes: {most} pixels of the largest, {least} of the smallest, {middle} of the middle one."
+        words = say(template, count=len(counts), **facts)
     equal = ordered[-1][1] == ordered[0][1]
     if equal:
         words = say("{count} classes of {most} examples each.", count=len(counts), most=count(most))

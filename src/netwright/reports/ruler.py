@@ -15,7 +15,9 @@ from netwright.reports.words import value_name
 
 __all__ = ["Ruler", "ruler_of"]
 
-UNIT = frozenset({"accuracy", "auroc", "dice", "error_rate", "f1", "iou", "precision", "r2", "recall", "top5"})
+UNIT = frozenset({"accuracy", "auroc", "dice", "error_rate", "f1", "iou", "precision", "r2", "recall", "top5"}) | {
+    "mean_average_precision", "recall_at_1", "recall_at_10", "recall_at_5",
+}  # fmt: skip
 
 
 @dataclass

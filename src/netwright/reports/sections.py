@@ -1,4 +1,4 @@
-"""The middle of the page: findings, network, figures and curves, each as plain data for the template."""
+"""The middle of the page: findings, figures and curves, each as plain data for the template."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from netwright.reports.charts import Chart, line_chart
 from netwright.reports.curves import Series, Topic, signals, topics
 from netwright.reports.folder import RunRecord, mapping
 from netwright.reports.measured import expected, monitored, results
-from netwright.reports.numbers import as_float, big, bytes_, count, duration, finite, metric, plain, shape, whole
+from netwright.reports.numbers import as_float, big, count, duration, finite, metric, plain
 from netwright.reports.verdict import Verdict
 from netwright.reports.words import metric_name, value_name
 
-__all__ = ["architecture", "best_point", "curves", "figures", "findings", "metrics_table", "signal_charts"]
+__all__ = ["best_point", "curves", "figures", "findings", "metrics_table", "signal_charts"]
 
 SEVERITIES = ("error", "warning", "note")
 MOST_FINDINGS = 60
-MOST_LAYERS = 400
-STRIP = 7
-OPEN_UP_TO = 24  # layers shown without a click
 STYLES = ("c1", "c2", "c3", "c4")
 
 
@@ -181,70 +178,3 @@ def signal_charts(run: RunRecord) -> list[Chart]:
             line_chart(topic.key, metric_name(topic.key), lines, x_label=say("step"), guide=guide, x_range=_steps(run))
         )
     return charts
-
-
-def architecture(run: RunRecord) -> dict[str, Any] | None:
-    raw = run.architecture.get("layers")
-    layers = [row for row in raw if isinstance(row, dict)] if isinstance(raw, list) else []
-    if not layers and not run.architecture.get("parameters"):
-        return None
-    total = as_float(run.architecture.get("parameters")) or sum(finite(row.get("parameters") for row in layers)) or 1.0
-    rows = [_layer(row, total) for row in layers]
-    paths = {str(row.get("path")) for row in layers}
-    inner = {path.rpartition(".")[0] for path in paths if path}
-    for row in rows:
-        row["inner"] = row["path"] in inner
-    leaves = [row for row in rows if not row["inner"] and row["share"] > 0]
-    return {
-        "rows": rows[:MOST_LAYERS],
-        "left_out": max(0, len(rows) - MOST_LAYERS),
-        "open": len(rows) <= OPEN_UP_TO,
-        "strip": _strip(leaves),
-        "facts": _network_facts(run),
-        "notes": [
-            str(run.architecture[name]) for name in ("idea", "when", "paper", "remark") if run.architecture.get(name)
-        ],
-        "field": any(row["field"] != "–" for row in rows),
-    }
-
-
-def _layer(row: dict[str, Any], total: float) -> dict[str, Any]:
-    parameters = as_float(row.get("parameters")) or 0.0
-    path = str(row.get("path") or "")
-    return {
-        "path": path,
-        "depth": min(6, whole(row.get("depth"))),
-        "type": str(row.get("type") or "") + (f" ×{whole(row['calls'])}" if whole(row.get("calls")) > 1 else ""),
-        "output": shape(row.get("output_shape")),
-        "parameters": count(parameters) if parameters else "–",
-        "share": min(1.0, parameters / total),
-        "flops": big(row.get("flops")) if row.get("flops") else "–",
-        "memory": bytes_(row.get("activation_bytes")) if row.get("activation_bytes") else "–",
-        "field": plain(row.get("receptive_field")),
-    }
-
-
-def _strip(leaves: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Where the parameters sit: the largest layers in the order of the network, the others as one piece at the end."""
-    largest = sorted(leaves, key=lambda row: -row["share"])[:STRIP]
-    kept = [row for row in leaves if row in largest]
-    pieces = [{"label": row["path"], "type": row["type"], "share": row["share"]} for row in kept]
-    rest = sum(row["share"] for row in leaves) - sum(row["share"] for row in kept)
-    if rest > 1e-4:
-        pieces.append({"label": say("all others"), "type": "", "share": rest})
-    return pieces if len(pieces) > 1 else []
-
-
-def _network_facts(run: RunRecord) -> list[tuple[str, str]]:
-    known = run.architecture
-    facts = [
-        (say("network"), str(known.get("name") or run.summary.get("model") or "–")),
-        (say("input"), shape(known.get("input_shape"))),
-        (say("output"), shape(known.get("output_shape"))),
-        (say("parameters"), count(known.get("parameters"))),
-        (say("trainable"), count(known.get("trainable_parameters"))),
-        (say("FLOPs per example"), big(known.get("flops"))),
-        (say("activations"), bytes_(known.get("activation_bytes"))),
-        (say("receptive field"), plain(known.get("receptive_field"))),
-    ]
-    return [(name, value) for name, value in facts if value != "–"]

@@ -76,6 +76,10 @@ class Task(ABC):
     def measure(self) -> Measure:
         """A fresh collector for one evaluation."""
 
+    def loss_targets(self, model: nn.Module, batch: Batch) -> Any:
+        """What the loss of a step is given for the targets of a batch; the doctor calls the loss without the task."""
+        return batch.targets
+
     def after_update(self, model: nn.Module, updates: int) -> None:
         """Called after every update of weights (`updates` counts them): targets that follow, weights that are cut."""
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from netwright.blocks.heads import AuxiliaryLogits
 from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
@@ -58,9 +59,14 @@ class Classification(Task):
         self.measure()  # an unknown metric is refused now, not after the first epoch
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
-        """The loss of one batch."""
-        logits = model(batch.inputs)
-        return StepOutput(self._loss(logits, batch.targets), predictions=logits)
+        """The loss of one batch, with that of the heads on middle layers where the network has them."""
+        scores = model(batch.inputs)
+        if not isinstance(scores, AuxiliaryLogits):
+            return StepOutput(self._loss(scores, batch.targets), predictions=scores)
+        loss = self._loss(scores.logits, batch.targets)
+        for aside in scores.auxiliary:
+            loss = loss + scores.weight * self._loss(aside, batch.targets)
+        return StepOutput(loss, predictions=scores.logits)
 
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Loss and logits."""

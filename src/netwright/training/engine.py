@@ -168,10 +168,11 @@ class Engine:
         for name, updater in self.updaters.items():
             phase = state["phases"][name]
             updater.optimizer.load_state_dict(phase["optimizer"])
+            _lay_out(updater.optimizer)
             updater.schedule.load_state(phase["schedule"])
             self._pending[name] = phase["pending"]
             for parameter, gradient in zip(updater.parameters, phase["gradients"] or (), strict=False):
-                parameter.grad = gradient
+                parameter.grad = _laid_like(parameter, gradient) if gradient is not None else None
 
     def _guard(self, what: Watched, value: Tensor, phase: str) -> None:
         """No update may follow from `value` if it is not finite."""
@@ -217,6 +218,23 @@ class Engine:
             "pending": self._pending[name],
             "gradients": [p.grad for p in updater.parameters] if self._pending[name] else None,
         }
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Fused updates walk through memory: what they keep for a weight must lie there as the weight does.
+
+    Checkpoints hold everything contiguous, and the weights of convolutions may be channels-last.
+    """
+    for weight, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                kept[name] = _laid_like(weight, value)
+
+
+def _laid_like(weight: Tensor, value: Tensor) -> Tensor:
+    if value.stride() == weight.stride():
+        return value
+    return torch.empty_like(weight, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:

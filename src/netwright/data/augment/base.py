@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from netwright.core import seeds
+from netwright.core.errors import ConfigError
+from netwright.data.masks import IGNORED
 
-__all__ = ["Draws", "ImageAugmentation", "Mixing", "choose"]
+__all__ = ["Draws", "Geometric", "ImageAugmentation", "Mixing", "Photometric", "choose"]
 
 _STREAMS = 0xA06000  # apart from the streams of other rooms
 _PER_PLACE = 16  # decisions that one augmentation may take for an example
@@ -73,6 +75,45 @@ class ImageAugmentation(ABC):
         """Why pictures of this shape cannot be augmented so; None where they can."""
         return None
 
+    def on_masks(self, masks_BHW: Tensor, draws: Draws) -> Tensor:
+        """The same change of masks, whose `draws` decide as those for the pictures do.
+
+        Shapes: (B, H, W) codes -> the same.
+
+        Raises:
+            ConfigError: it is not known what becomes of a mask.
+        """
+        template = "augment: {name} does not say what becomes of masks; leave it out, or derive it from Geometric"
+        raise ConfigError(template, path="augment", name=type(self).__name__)
+
+
+class Photometric(ImageAugmentation):
+    """A change of values that moves nothing: masks stay as they are."""
+
+    def on_masks(self, masks_BHW: Tensor, draws: Draws) -> Tensor:
+        """The masks themselves."""
+        return masks_BHW
+
+
+class Geometric(ImageAugmentation):
+    """A change of places, the same for pictures and masks."""
+
+    @abstractmethod
+    def move(self, x_BCHW: Tensor, draws: Draws, nearest: bool) -> Tensor:
+        """Move pixels; what comes in from outside is 0, and with `nearest` no new value arises.
+
+        Shapes: (B, C, H, W) floats -> the same; the argument is not changed.
+        """
+
+    def __call__(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+        """Shapes: (B, C, H, W) -> (B, C, H, W)."""
+        return self.move(x_BCHW, draws, nearest=False)
+
+    def on_masks(self, masks_BHW: Tensor, draws: Draws) -> Tensor:
+        """Move the codes; places that come in from outside have no truth."""
+        moved = self.move(masks_BHW[:, None].float() + 1, draws, nearest=True)[:, 0].round() - 1
+        return torch.where(moved < 0, IGNORED, moved).to(masks_BHW.dtype)
+
 
 class Mixing(ABC):
     """A blend of each example with the next of its batch, inputs and targets alike."""
@@ -82,6 +123,13 @@ class Mixing(ABC):
     @abstractmethod
     def __call__(self, x: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Shapes: x (B, ...) floats, targets (B, ...) floats (one-hot for classes) -> both, of the same shapes."""
+
+    def with_masks(self, x_BCHW: Tensor, masks_BHW: Tensor, draws: Draws) -> tuple[Tensor, Tensor] | None:
+        """The same for pictures with masks; None where codes of classes cannot be blended so.
+
+        Shapes: (B, C, H, W) and (B, H, W) -> both.
+        """
+        return None
 
 
 def choose(yes: Tensor, changed: Tensor, kept: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.core import seeds
 from netwright.core.catalogs import Catalog
 from netwright.core.errors import ConfigError, Problem
 from netwright.core.schemas import build, parameters
@@ -22,6 +23,7 @@ __all__ = ["Augment", "build_augment", "catalog"]
 
 _MIXING_PLACE = 128  # streams of mixing lie behind those of the image augmentations
 _CHOICE_PLACE = 255
+_VIEW = 0x71E3  # keeps the chances of a further view apart from those of the first
 
 
 def catalog() -> Catalog:
@@ -35,11 +37,16 @@ class Augment:
 
     Args:
         num_classes: K, where targets are classes and examples are mixed.
+        views: V, differently augmented forms of each picture; a batch then holds the first of all, then the second of
+            all (SimCLR: Chen et al., 2020).
+        masks: whether targets are masks, which move with their pictures.
     """
 
     pictures: tuple[ImageAugmentation, ...] = ()
     mixing: tuple[Mixing, ...] = ()
     num_classes: int | None = None
+    views: int = 1
+    masks: bool = False
 
     @property
     def on_images(self) -> bool:
@@ -52,11 +59,17 @@ class Augment:
     def images(self, x_BCHW: Tensor, index: Tensor, epoch: int, seed: int) -> Tensor:
         """Augment pictures, each a pure function of (seed, epoch, index).
 
-        Shapes: x (B, C, H, W) floats in [0, 1], index (B,) int64 on the same device -> (B, C, H, W) in [0, 1].
+        Shapes: x (B, C, H, W) floats in [0, 1], index (B,) int64 on the same device -> (V * B, C, H, W) in [0, 1].
         """
+        chances = [seed, *(seeds.mix(seed, _VIEW, view) for view in range(1, self.views))]
+        views = [self._view(x_BCHW, index, epoch, chance) for chance in chances]
+        return views[0] if self.views == 1 else torch.cat(views)
+
+    def moved(self, masks_BHW: Tensor, index: Tensor, epoch: int, seed: int) -> Tensor:
+        """Masks after what `images` does to their pictures. Shapes: (B, H, W) codes -> (B, H, W)."""
         for place, augmentation in enumerate(self.pictures):
-            x_BCHW = augmentation(x_BCHW, Draws(seed, epoch, index, place))
-        return x_BCHW
+            masks_BHW = augmentation.on_masks(masks_BHW, Draws(seed, epoch, index, place))
+        return masks_BHW
 
     def mix(self, inputs: Tensor, targets: Tensor, index: Tensor, epoch: int, seed: int) -> tuple[Tensor, Tensor]:
         """Blend examples of the batch; of several ways, each example takes one by chance. Unchanged without mixing.
@@ -65,15 +78,25 @@ class Augment:
         """
         if not self.mixing:
             return inputs, targets
-        shares = self._shares(targets)
-        mixed, mixed_shares = self.mixing[0](inputs, shares, Draws(seed, epoch, index, _MIXING_PLACE))
+        shares = targets if self.masks else self._shares(targets)
+        mixed, mixed_shares = self._blend(self.mixing[0], inputs, shares, Draws(seed, epoch, index, _MIXING_PLACE))
         if len(self.mixing) == 1:
             return mixed, mixed_shares
         choice = Draws(seed, epoch, index, _CHOICE_PLACE).integer(len(self.mixing))
         for k, way in enumerate(self.mixing[1:], start=1):
-            x, y = way(inputs, shares, Draws(seed, epoch, index, _MIXING_PLACE + k))
+            x, y = self._blend(way, inputs, shares, Draws(seed, epoch, index, _MIXING_PLACE + k))
             mixed, mixed_shares = choose(choice == k, x, mixed), choose(choice == k, y, mixed_shares)
         return mixed, mixed_shares
+
+    def _view(self, x_BCHW: Tensor, index: Tensor, epoch: int, seed: int) -> Tensor:
+        for place, augmentation in enumerate(self.pictures):
+            x_BCHW = augmentation(x_BCHW, Draws(seed, epoch, index, place))
+        return x_BCHW
+
+    def _blend(self, way: Mixing, inputs: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        blended = way.with_masks(inputs, targets, draws) if self.masks else way(inputs, targets, draws)
+        assert blended is not None, "build_augment refuses such ways"
+        return blended
 
     def _shares(self, targets: Tensor) -> Tensor:
         if targets.is_floating_point():
@@ -89,6 +112,7 @@ def build_augment(
     *,
     input_shape: tuple[int, ...] | None = None,
     num_classes: int | None = None,
+    masks: bool = False,
     where: str = "augment",
 ) -> Augment:
     """Check the entries of a config's `augment:` list and build them.
@@ -96,6 +120,7 @@ def build_augment(
     Args:
         input_shape: of one example, (C, H, W) for pictures; None skips the checks that need it.
         num_classes: where targets are classes.
+        masks: whether targets are masks.
 
     Raises:
         ConfigError: with every problem of the list.
@@ -106,16 +131,16 @@ def build_augment(
     built, problems = [], []
     for i, spec in enumerate(specs or []):
         try:
-            built.append(_build_one(spec, f"{where}[{i}]", input_shape))
+            built.append(_build_one(spec, f"{where}[{i}]", input_shape, masks))
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError.of(problems)
     pictures = tuple(one for one in built if isinstance(one, ImageAugmentation))
-    return Augment(pictures, tuple(one for one in built if isinstance(one, Mixing)), num_classes)
+    return Augment(pictures, tuple(one for one in built if isinstance(one, Mixing)), num_classes, masks=masks)
 
 
-def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None) -> ImageAugmentation | Mixing:
+def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None, masks: bool) -> ImageAugmentation | Mixing:
     name, values = _parse(spec, where)
     path = f"{where}.{name}"
     factory = _find(name, where)
@@ -129,6 +154,8 @@ def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None) -> Im
         template = "{where} gives a {kind}; expected an ImageAugmentation or a Mixing"
         raise ConfigError(template, path=path, where=path, kind=type(built).__name__)
     _check_fit(built, path, input_shape)
+    if masks:
+        _check_masks(built, path)
     return built
 
 
@@ -167,3 +194,13 @@ def _check_fit(built: ImageAugmentation | Mixing, path: str, input_shape: tuple[
         raise ConfigError(template, path=path, where=path, shape=tuple(input_shape))
     if isinstance(built, ImageAugmentation) and (why := built.misfit((input_shape[0], input_shape[1], input_shape[2]))):
         raise ConfigError("{where}: {why}", path=path, where=path, why=why)
+
+
+def _check_masks(built: ImageAugmentation | Mixing, path: str) -> None:
+    """Whether masks can go with the pictures."""
+    masks, draws = torch.zeros(2, 8, 8, dtype=torch.uint8), Draws(0, 0, torch.arange(2), 0)
+    if isinstance(built, Mixing) and built.with_masks(torch.zeros(2, 1, 8, 8), masks, draws) is None:
+        template = "{where} blends targets, and the classes of a mask cannot be blended; use cutmix, or leave it out"
+        raise ConfigError(template, path=path, where=path)
+    if isinstance(built, ImageAugmentation) and type(built).on_masks is ImageAugmentation.on_masks:
+        built.on_masks(masks, draws)

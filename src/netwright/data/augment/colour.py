@@ -12,7 +12,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.core.schemas import Fraction
-from netwright.data.augment.base import Draws, ImageAugmentation, choose
+from netwright.data.augment.base import Draws, Photometric, choose
 
 __all__ = ["Brightness", "Contrast", "Noise", "Saturation"]
 
@@ -20,7 +20,7 @@ _Amount = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
-class Brightness(ImageAugmentation):
+class Brightness(Photometric):
     """Multiply all values by one factor."""
 
     amount: _Amount = 0.2
@@ -33,7 +33,7 @@ class Brightness(ImageAugmentation):
 
 
 @dataclass(frozen=True)
-class Contrast(ImageAugmentation):
+class Contrast(Photometric):
     """Stretch or shrink the distance of all values to the mean grey of the picture."""
 
     amount: _Amount = 0.2
@@ -47,7 +47,7 @@ class Contrast(ImageAugmentation):
 
 
 @dataclass(frozen=True)
-class Saturation(ImageAugmentation):
+class Saturation(Photometric):
     """Stretch or shrink the distance of each pixel to its own grey; for pictures of three channels."""
 
     amount: _Amount = 0.2
@@ -68,7 +68,7 @@ class Saturation(ImageAugmentation):
 
 
 @dataclass(frozen=True)
-class Noise(ImageAugmentation):
+class Noise(Photometric):
     """Add Gaussian noise of standard deviation `std` (of the range 0 to 1) to every value."""
 
     std: _Amount = 0.05

@@ -1,4 +1,4 @@
-"""Augmentations that move pixels: flip, rotate, crop, resized crop, erase.
+"""Augmentations that move pixels: flip, rotate, crop, resized crop; erase, which covers some and keeps their masks.
 
 Letters: B batch, C channels, H height, W width.
 """
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.core.schemas import Fraction, Size
-from netwright.data.augment.base import Draws, ImageAugmentation, choose
+from netwright.data.augment.base import Draws, Geometric, Photometric, choose
 
 __all__ = ["Crop", "Erase", "Flip", "ResizedCrop", "Rotate"]
 
@@ -23,42 +23,42 @@ _PAD_MODES = {"zero": "constant", "reflect": "reflect", "edge": "replicate"}
 
 
 @dataclass(frozen=True)
-class Flip(ImageAugmentation):
+class Flip(Geometric):
     """Mirror the picture, left to right (`horizontal`) or top to bottom (`vertical`), with probability `p`."""
 
     direction: Literal["horizontal", "vertical"] = "horizontal"
     p: Fraction = 0.5
 
-    def __call__(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+    def move(self, x_BCHW: Tensor, draws: Draws, nearest: bool) -> Tensor:
         """Shapes: (B, C, H, W) -> (B, C, H, W)."""
         return choose(draws.chance(self.p), x_BCHW.flip(3 if self.direction == "horizontal" else 2), x_BCHW)
 
 
 @dataclass(frozen=True)
-class Rotate(ImageAugmentation):
+class Rotate(Geometric):
     """Turn the picture about its centre by up to `degrees` either way; what comes in from outside is black."""
 
     degrees: Annotated[float, Field(gt=0, le=180)] = 10.0
     p: Fraction = 1.0
 
-    def __call__(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+    def move(self, x_BCHW: Tensor, draws: Draws, nearest: bool) -> Tensor:
         """Shapes: (B, C, H, W) -> (B, C, H, W)."""
         yes, angle = draws.chance(self.p), torch.deg2rad(draws.uniform(-self.degrees, self.degrees))
         cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
         aspect = x_BCHW.shape[2] / x_BCHW.shape[3]  # grid coordinates run from -1 to 1 both ways, whatever the shape
         rows = [torch.stack([cosine, -sine * aspect, zero], 1), torch.stack([sine / aspect, cosine, zero], 1)]
-        return choose(yes, _resample(x_BCHW, torch.stack(rows, 1), "zeros"), x_BCHW)
+        return choose(yes, _resample(x_BCHW, torch.stack(rows, 1), "zeros", nearest), x_BCHW)
 
 
 @dataclass(frozen=True)
-class Crop(ImageAugmentation):
+class Crop(Geometric):
     """Add `padding` pixels on every side and cut the old size out at a random place: a shift by up to `padding`."""
 
     padding: Size = 2
     fill: Literal["zero", "reflect", "edge"] = "zero"
     p: Fraction = 1.0
 
-    def __call__(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+    def move(self, x_BCHW: Tensor, draws: Draws, nearest: bool) -> Tensor:
         """Shapes: (B, C, H, W) -> (B, C, H, W)."""
         yes, height, width = draws.chance(self.p), x_BCHW.shape[2], x_BCHW.shape[3]
         places = 2 * self.padding + 1
@@ -76,7 +76,7 @@ class Crop(ImageAugmentation):
 
 
 @dataclass(frozen=True)
-class ResizedCrop(ImageAugmentation):
+class ResizedCrop(Geometric):
     """Cut out a random part and stretch it to the old size (Szegedy et al., "Going deeper with convolutions", 2014).
 
     The part has between `scale` and all of the area, and an aspect ratio between 1/`ratio` and `ratio` (log-uniform).
@@ -88,7 +88,7 @@ class ResizedCrop(ImageAugmentation):
     ratio: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4 / 3
     p: Fraction = 1.0
 
-    def __call__(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+    def move(self, x_BCHW: Tensor, draws: Draws, nearest: bool) -> Tensor:
         """Shapes: (B, C, H, W) -> (B, C, H, W)."""
         yes, height, width = draws.chance(self.p), x_BCHW.shape[2], x_BCHW.shape[3]
         tall, wide = _box(draws, (self.scale, 1.0), self.ratio, height, width)
@@ -96,11 +96,11 @@ class ResizedCrop(ImageAugmentation):
         down, right = (1 - tall) * draws.uniform(-1, 1), (1 - wide) * draws.uniform(-1, 1)
         zero = torch.zeros_like(tall)
         rows = [torch.stack([wide, zero, right], 1), torch.stack([zero, tall, down], 1)]
-        return choose(yes, _resample(x_BCHW, torch.stack(rows, 1), "border"), x_BCHW)
+        return choose(yes, _resample(x_BCHW, torch.stack(rows, 1), "border", nearest), x_BCHW)
 
 
 @dataclass(frozen=True)
-class Erase(ImageAugmentation):
+class Erase(Photometric):
     """Cover a random rectangle with one grey value (Zhong et al., "Random erasing data augmentation", 2017).
 
     Args:
@@ -147,8 +147,10 @@ def _span(length: Tensor, place: Tensor, size: int) -> Tensor:
     return (cells >= first[:, None]) & (cells < (first + length)[:, None])
 
 
-def _resample(x_BCHW: Tensor, theta_B23: Tensor, outside: str) -> Tensor:
-    """Bilinear resampling under an affine map from new to old grid coordinates."""
+def _resample(x_BCHW: Tensor, theta_B23: Tensor, outside: str, nearest: bool) -> Tensor:
+    """Bilinear (or nearest) resampling under an affine map from new to old grid coordinates."""
     grid = F.affine_grid(theta_B23.to(x_BCHW.dtype), list(x_BCHW.shape), align_corners=False)
+    if nearest:
+        return F.grid_sample(x_BCHW, grid, mode="nearest", padding_mode=outside, align_corners=False)
     # Weights of four neighbours may sum to a little more than 1.
     return F.grid_sample(x_BCHW, grid, padding_mode=outside, align_corners=False).clamp_(0.0, 1.0)

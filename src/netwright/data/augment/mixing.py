@@ -46,12 +46,22 @@ class CutMix(Mixing):
 
     def __call__(self, x: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Shapes: x (B, C, H, W), targets (B, ...) floats -> both."""
-        yes, height, width = draws.chance(self.p), x.shape[2], x.shape[3]
+        pasted_BHW = self._rectangle(x, draws)
+        kept = 1.0 - pasted_BHW.float().mean((1, 2))
+        return torch.where(pasted_BHW[:, None], _partner(x), x), _blend(targets, kept)
+
+    def with_masks(self, x_BCHW: Tensor, masks_BHW: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """The rectangle of the mask goes with that of the picture."""
+        pasted_BHW = self._rectangle(x_BCHW, draws)
+        masks = torch.where(pasted_BHW, _partner(masks_BHW), masks_BHW)
+        return torch.where(pasted_BHW[:, None], _partner(x_BCHW), x_BCHW), masks
+
+    def _rectangle(self, x_BCHW: Tensor, draws: Draws) -> Tensor:
+        """Where the next picture is pasted. Shapes: -> (B, H, W) bool."""
+        yes, height, width = draws.chance(self.p), x_BCHW.shape[2], x_BCHW.shape[3]
         side = torch.sqrt(1.0 - draws.beta(self.alpha))  # share of each side that the rectangle has
         rows_BH, columns_BW = (_around(draws.uniform(0, n), side * n, n) for n in (height, width))
-        pasted_BHW = rows_BH[:, :, None] & columns_BW[:, None, :] & yes[:, None, None]
-        kept = 1.0 - pasted_BHW.sum((1, 2)).to(torch.float32) / (height * width)
-        return torch.where(pasted_BHW[:, None], _partner(x), x), _blend(targets, kept)
+        return rows_BH[:, :, None] & columns_BW[:, None, :] & yes[:, None, None]
 
 
 def _partner(x: Tensor) -> Tensor:

@@ -62,8 +62,11 @@ class Resident(OrderedSource):
         self._preprocess, self._seed, self._device = preprocess, seed, torch.device(device)
         self._augment = augment or Augment()
         self._late = self._augment.on_images  # then each batch is prepared by itself, as its pixels change
+        self._masks = dataset.schema.target.kind == "mask"  # kept as bytes, an eighth of what the loss is given
         self._inputs = raw[0].to(self._device) if self._late else _prepare_all(preprocess.inputs, raw[0], self._device)
-        self._targets = _prepare_all(preprocess.targets, raw[1], self._device)
+        self._targets = raw[1].to(self._device)
+        if not self._masks:
+            self._targets = _prepare_all(preprocess.targets, raw[1], self._device)
         self._everything = torch.arange(len(dataset), device=self._device) if self._sequential else None
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -88,6 +91,8 @@ class Resident(OrderedSource):
         if self._late:
             pixels = self._augment.images(self._preprocess.floats(inputs), index, epoch, self._seed)
             inputs = self._preprocess.normalise(pixels)
+        if self._masks:
+            targets = self._preprocess.targets(self._augment.moved(targets, index, epoch, self._seed))
         inputs, targets = self._augment.mix(inputs, targets, index, epoch, self._seed)
         return Batch(inputs, targets, index)
 

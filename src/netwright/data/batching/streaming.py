@@ -106,6 +106,7 @@ class Streaming(OrderedSource):
         self._order = make_order(dataset, batch_size, shuffle, seed, drop_last, weights, per_class)
         self._name, self._preprocess, self._seed = dataset.name, preprocess, seed
         self._augment, self._device = augment or Augment(), torch.device(device)
+        self._masks = dataset.schema.target.kind == "mask"
         self._epoch = _Epoch()
         self._loader = _loader(_Reader(dataset), self._epoch, workers, seed, pin=self._device.type == "cuda")
         # The workers leave signals to us, so at exit they must be asked to end, or multiprocessing would wait for them.
@@ -138,6 +139,8 @@ class Streaming(OrderedSource):
             inputs = self._preprocess.normalise(pixels)
         else:
             inputs = self._preprocess.inputs(inputs)
+        if self._masks:
+            targets = self._augment.moved(targets, index, epoch, self._seed)
         return Batch(*self._augment.mix(inputs, self._preprocess.targets(targets), index, epoch, self._seed), index)
 
 

@@ -18,6 +18,7 @@ from netwright.core.messages import say
 from netwright.data.dataset import BadRow, FileDataset, TensorDataset
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Kind, Schema, Target
+from netwright.data.sources.array_masks import array_masks, made_masks
 from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.targets import MadeTarget, Wanted, class_target, looks_like_classes, make_target, no_target
 
@@ -76,7 +77,8 @@ def load_arrays(
 ) -> Loaded:
     """Inputs and targets as arrays, tensors or lists.
 
-    Shapes: inputs (N, …); bytes (N, H, W), (N, C, H, W) or (N, H, W, C) are pictures. Targets (N,), (N, K), or None.
+    Shapes: inputs (N, …); bytes (N, H, W), (N, C, H, W) or (N, H, W, C) are pictures. Targets (N,), (N, K), or None;
+        for inputs (N, C, H, W) a class code a pixel, (N, H, W) or (N, 1, H, W), is a mask.
 
     Raises:
         DataError: empty, of different lengths, not numbers, one class only, or with NaN in too many examples.
@@ -86,8 +88,13 @@ def load_arrays(
         raise DataError(
             "{name}: no examples, shape {shape}; there is nothing to learn from", name=name, shape=tuple(x.shape)
         )
-    made = no_target(len(x)) if targets is None else _target(targets, target_kind, as_given, len(x))
     kind, x = _kind(x)
+    if targets is None:
+        made = no_target(len(x))
+    elif (masks := array_masks(targets, x.shape, target_kind)) is not None:
+        made = made_masks(masks, name)
+    else:
+        made = _target(targets, target_kind, as_given, len(x))
     reasons = dict(made.bad)
     if x.is_floating_point():
         for row in torch.nonzero(~torch.isfinite(x).reshape(len(x), -1).all(dim=1)).flatten().tolist():
@@ -127,9 +134,11 @@ def load_torch(value: Any, target_kind: Wanted | None = None, bad: Bad | None = 
     if first.numel() * first.element_size() * len(source) <= 2e9:
         return _stacked([_pair(source[row], row) for row in range(len(source))], target_kind, bad)
     targets = torch.stack([_pair(source[row], row)[1] for row in range(len(source))])
-    made = _target(targets, target_kind, True, len(source))
+    masks = array_masks(targets, torch.Size((len(source), *first.shape)), target_kind)
+    name = type(source).__name__
+    made = _target(targets, target_kind, True, len(source)) if masks is None else made_masks(masks, name)
     schema = Schema("array", tuple(first.shape), str(first.dtype).removeprefix("torch."), made.target, as_given=True)
-    dataset = FileDataset(list(range(len(source))), made.values, _Reader(source), schema, type(source).__name__)
+    dataset = FileDataset(list(range(len(source))), made.values, _Reader(source), schema, name)
     return Loaded(dataset, _GIVEN, len(source))
 
 

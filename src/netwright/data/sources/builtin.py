@@ -115,6 +115,16 @@ _CARDS = (
         _SOURCES + "small_tables:load_diabetes",
         "sklearn",
     ),
+    SetCard(
+        "mni152",
+        "image-segmentation",
+        "151 slices",
+        "BSD-3-Clause",
+        "nilearn (netwright[brain])",
+        "grey and white matter of a mean brain; held-out blocks of slices with gaps",
+        _SOURCES + "brain:load",
+        "nilearn",
+    ),
 )
 BUILTIN: dict[str, SetCard] = {card.name: card for card in _CARDS}
 

@@ -8,7 +8,6 @@ import functools
 import os
 import statistics
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +16,10 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError, because
-from netwright.core.messages import say
 from netwright.core.schemas import NonNegative, Size
 from netwright.data.alike import class_codes
 from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
-from netwright.data.pictures import SUFFIXES, read_picture
+from netwright.data.pictures import SUFFIXES, in_parallel, picture_head, read_picture
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Schema, Target
 from netwright.data.sources.loaded import PARTS, Loaded, Origin, official_parts
@@ -73,7 +71,7 @@ def load(
         raise DataError(
             "{path} holds no pictures ({suffixes}); check data.path", path=path, suffixes=", ".join(SUFFIXES[:4])
         )
-    heads = _parallel(_head, [entry.path for entry in entries])
+    heads = in_parallel(picture_head, [entry.path for entry in entries])
     whole = [place for place, head in enumerate(heads) if not isinstance(head, str)]
     shape = _shape([head for head in heads if not isinstance(head, str)], image_size, channels)
     if like is not None and len(like.input_shape) == 3:
@@ -81,7 +79,7 @@ def load(
     resident = len(whole) * shape[0] * shape[1] * shape[2] <= memory_gb * 1e9
     read = functools.partial(read_picture, shape=shape)
     pictures = dict(
-        zip(whole, _parallel(_try(read, keep=resident), [entries[place].path for place in whole]), strict=True)
+        zip(whole, in_parallel(_try(read, keep=resident), [entries[place].path for place in whole]), strict=True)
     )
     good = [place for place in whole if not isinstance(pictures[place], str)]
     reasons = {place: result for place, result in enumerate(heads) if isinstance(result, str)}
@@ -176,19 +174,6 @@ def _shape(
     return channels or (1 if all(grey for _, _, grey in heads) else 3), side, side
 
 
-def _head(path: str) -> tuple[int, int, bool] | str:
-    """Width, height and whether it is grey, without decoding; or what is wrong with the file."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return image.width, image.height, image.mode in ("1", "L", "I;16", "I")
-    except UnidentifiedImageError:
-        return say("empty file") if os.path.getsize(path) == 0 else say("not a picture, or damaged at its beginning")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return because(error)
-
-
 def _try(read: Any, keep: bool) -> Any:
     def attempt(path: str) -> Tensor | str | None:
         try:
@@ -198,9 +183,3 @@ def _try(read: Any, keep: bool) -> Any:
         return picture if keep else None
 
     return attempt
-
-
-def _parallel(work: Any, paths: Sequence[str]) -> list[Any]:
-    """Threads, because decoding lets go of Python's lock."""
-    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 2)) as pool:
-        return list(pool.map(work, paths))

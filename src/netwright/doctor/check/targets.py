@@ -14,6 +14,7 @@ _FROM_SCHEMA = {
     "class": "class",
     "number": "number",
     "multilabel": "multilabel",
+    "mask": "tokens",
     "next-token": "tokens",
     "action": "number",
 }

@@ -21,6 +21,7 @@ from netwright.metrics.architecture.ghost import private_copy
 from netwright.metrics.architecture.meter import Meter
 from netwright.metrics.architecture.node import Call, Shape, main_tensor, tensors_in
 from netwright.metrics.architecture.record import Recorder
+from netwright.metrics.architecture.stages import find_stages
 from netwright.metrics.architecture.table import Architecture, LayerRow
 
 __all__ = ["trace"]
@@ -126,19 +127,21 @@ def _architecture(
     reach, deep = fields(seen.nodes), depths(seen.nodes)
     widest = [max(field.reach) for field in reach.values() if field.seen]
     shapes = tuple(_one(tuple(tensor.shape), size) for tensor in tensors_in(batch))
+    rows, flops, made_bytes = _rows(net, seen, reach, size), meter.flops // size, meter.bytes // size
     return Architecture(
         name=type(net).__name__,
         input_shape=shapes[0] if len(shapes) == 1 else shapes,
         output_shape=_one(tuple(made.shape), size) if made is not None else (),
-        layers=_rows(net, seen, reach, size),
+        layers=rows,
         parameters=sum(parameter.numel() for parameter in net.parameters()),
         trainable_parameters=sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad),
-        flops=meter.flops // size,
-        activation_bytes=meter.bytes // size,
+        flops=flops,
+        activation_bytes=made_bytes,
         receptive_field=int(max(widest)) if widest else None,
         weighted_depth=max(deep.values(), default=0),
         method="real" if remark else "meta",
         remark=remark,
+        stages=find_stages(net, rows, seen, (flops, made_bytes)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Kinds of layers for any signal: linear, flatten, reshape, dropout, norms and activations."""
+"""Kinds of layers for any signal: linear, flatten, reshape, dropout, DropPath, norms and activations."""
 
 import math
 from collections.abc import Callable
@@ -7,12 +7,15 @@ from typing import Literal
 from torch import nn
 
 from netwright.blocks.activations import activation as named_activation
+from netwright.blocks.drop_path import DropPath
 from netwright.blocks.norms import norm as named_norm
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import NonNegative, Positive, Probability, Size
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal, as_map
 
-__all__ = ["dropout", "elu", "flatten", "leaky_relu", "linear", "norm", "output_only", "plain", "reshape"]
+__all__ = [
+    "drop_path", "dropout", "elu", "flatten", "leaky_relu", "linear", "norm", "output_only", "plain", "reshape",
+]  # fmt: skip
 
 
 def linear(signal: Signal, linear: Size | None = None, bias: bool = True, num_classes: Size | None = None) -> Layer:
@@ -57,6 +60,11 @@ def reshape(signal: Signal, reshape: list[Size]) -> Layer:
 def dropout(signal: Signal, dropout: Probability = 0.5) -> Layer:
     """Set a `dropout` part of the numbers to zero in training (Srivastava et al., 2014)."""
     return nn.Dropout(dropout), signal
+
+
+def drop_path(signal: Signal, drop_path: Probability = 0.1) -> Layer:
+    """Leave out what a residual branch adds for a `drop_path` part of the examples, in training; its last layer."""
+    return DropPath(drop_path), signal
 
 
 def norm(

@@ -19,6 +19,7 @@ KINDS: Mapping[str, Callable[..., Layer]] = {
     "attention": sequence.attention,
     "conv": spatial.conv,
     "depthwise-conv": spatial.depthwise_conv,
+    "drop-path": general.drop_path,
     "dropout": general.dropout,
     "elu": general.elu,
     "embedding": sequence.embedding,

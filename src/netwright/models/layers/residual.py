@@ -1,31 +1,15 @@
-"""The residual join of hand-made networks: a branch's output plus its input (He et al., 2016)."""
+"""The residual join of hand-made networks: which projection brings the input to the shape of the branch's output."""
 
 import math
 
-from torch import Tensor, nn
+from torch import nn
 
 from netwright.blocks.init import scaled_init
+from netwright.blocks.residual import Residual
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal
 from netwright.models.layers.spatial import conv
 
-__all__ = ["Residual", "join"]
-
-
-class Residual(nn.Module):
-    """skip(x) + branch(x), where skip is the identity or, when the shape changes, a projection.
-
-    Shapes:
-        [B, *S] -> [B, *S']
-    """
-
-    def __init__(self, branch: nn.Module, skip: nn.Module) -> None:
-        super().__init__()
-        self.branch = branch
-        self.skip = skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.skip(x) + self.branch(x)
-        return out
+__all__ = ["join"]
 
 
 def join(before: Signal, branch: nn.Module, after: Signal) -> Layer:
@@ -35,7 +19,7 @@ def join(before: Signal, branch: nn.Module, after: Signal) -> Layer:
         LayerMisfitError: no projection brings the input to the branch's shape.
     """
     if before.shape == after.shape:
-        return Residual(branch, nn.Identity()), after
+        return Residual(branch), after
     layout = "map" if before.layout == "raw" and after.layout == "map" else before.layout
     if layout == after.layout and layout in ("flat", "sequence") and before.shape[:-1] == after.shape[:-1]:
         linear = nn.Linear(before.shape[-1], after.shape[-1])

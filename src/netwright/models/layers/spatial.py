@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from netwright.blocks import separable
 from netwright.core.messages import say
 from netwright.core.schemas import Count, Size
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal, as_map, as_sequence
@@ -20,6 +21,7 @@ __all__ = [
 
 Sizes = Size | list[Size]
 Padding = Count | list[Count] | Literal["same"]
+Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | str, tuple[int, ...]]
 
 _CONV: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED: dict[int, Callable[..., nn.Module]] = {
@@ -45,18 +47,10 @@ def conv(
         [B, C, *S] -> [B, conv, *S']
     """
     before, signal = as_map(signal, "conv")
-    channels, space = signal.shape[0], signal.shape[1:]
-    dims = len(space)
-    after = Signal((conv, *space), "map")
-    _check_groups(groups, channels, conv, after)
-    kernels, strides, dilations = (_each(sizes, dims, after) for sizes in (kernel, stride, dilation))
-    spans = tuple(d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True))
-    paddings = tuple((span - 1) // 2 for span in spans) if padding == "same" else _each(padding, dims, after)
-    same = padding == "same" and set(strides) == {1}  # torch pads an even kernel unevenly by itself
-    layer = _CONV[dims](channels, conv, kernels, strides, "same" if same else paddings, dilations, groups, bias)
-    if not same:
-        space = _sizes_after(space, spans, strides, paddings, kernels, after)
-    return _in_row(before, layer), Signal((conv, *space), "map")
+    channels, dims = signal.shape[0], len(signal.shape) - 1
+    _check_groups(groups, channels, conv, Signal((conv, *signal.shape[1:]), "map"))
+    window, after = _window(signal, conv, kernel, stride, padding, dilation)
+    return _in_row(before, _CONV[dims](channels, conv, *window, groups, bias)), after
 
 
 def depthwise_conv(
@@ -74,10 +68,10 @@ def separable_conv(
     bias: bool = True,
 ) -> Layer:  # fmt: skip
     """A depthwise convolution, then a 1x1 convolution to `separable_conv` channels."""
-    _, wide = as_map(signal, "separable-conv")
-    depthwise, middle = conv(signal, wide.shape[0], kernel, stride, padding, 1, wide.shape[0], False)
-    pointwise, after = conv(middle, separable_conv, 1, 1, 0, 1, 1, bias)
-    return nn.Sequential(depthwise, pointwise), after
+    before, signal = as_map(signal, "separable-conv")
+    (kernels, strides, paddings, _), after = _window(signal, separable_conv, kernel, stride, padding, 1)
+    layer = separable.separable_conv(signal.shape[0], separable_conv, kernels, strides, paddings, bias)
+    return _in_row(before, layer), after
 
 
 def transposed_conv(
@@ -179,6 +173,21 @@ def _each(sizes: int | list[int], dims: int, then: Signal) -> tuple[int, ...]:
             then, got=len(sizes), dims=dims,
         )  # fmt: skip
     return tuple(sizes)
+
+
+def _window(
+    signal: Signal, channels: int, kernel: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
+) -> tuple[Window, Signal]:
+    """A convolution's kernel, stride, padding and dilation, a number a dimension, and the map that it makes."""
+    space = signal.shape[1:]
+    after = Signal((channels, *space), "map")
+    kernels, strides, dilations = (_each(sizes, len(space), after) for sizes in (kernel, stride, dilation))
+    spans = tuple(d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True))
+    if padding == "same" and set(strides) == {1}:  # torch pads an even kernel unevenly by itself
+        return (kernels, strides, "same", dilations), after
+    paddings = tuple((span - 1) // 2 for span in spans) if padding == "same" else _each(padding, len(space), after)
+    space = _sizes_after(space, spans, strides, paddings, kernels, after)
+    return (kernels, strides, paddings, dilations), Signal((channels, *space), "map")
 
 
 def _check_groups(groups: int, channels: int, out_channels: int, then: Signal) -> None:

@@ -23,7 +23,8 @@ from netwright.models.layers.signal import Layer, LayerMisfitError, Signal
 __all__ = ["LayerStack"]
 
 _WEIGHTED = ("conv", "depthwise-conv", "linear", "separable-conv", "transposed-conv")
-_SCALE_FREE = ("dropout", "norm", "pool")  # may stand between a weighted layer and the activation it starts weights for
+# These may stand between a weighted layer and the activation that its weights start scaled for.
+_SCALE_FREE = ("drop-path", "dropout", "norm", "pool")
 
 Built = list[tuple[str, nn.Module]]  # the kind and the module of each entry
 

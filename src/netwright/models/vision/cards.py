@@ -7,6 +7,53 @@ from netwright.models.card import ModelCard
 
 __all__ = ["CARDS"]
 
+_ALEXNET = ModelCard(
+    target="netwright.models.vision.alexnet:AlexNet",
+    family="vision",
+    kin="alexnet",
+    tasks=("image-classification",),
+    summary="five convolutions and three dense layers with dropout, as one tower; torchvision's layout",
+    parameters=61_100_840,
+    input=(3, 224, 224),
+    gmacs=0.714,
+    paper="Krizhevsky et al., 2012, ImageNet classification with deep convolutional neural networks",
+    idea="Large filters with a large stride see edges and colours, and smaller ones on pooled maps see parts of "
+    "things. ReLUs keep the gradient alive through eight layers, and dropout keeps the wide dense layers from learning "
+    "by heart.",
+    when="Teaching, comparisons, and quick first layers on large images; a ResNet for more accuracy with fewer "
+    "weights.",
+    layouts="netwright.models.weights.alexnet:LAYOUTS",
+)
+_VGG = ModelCard(
+    target="netwright.models.vision.vgg:VGG",
+    family="vision",
+    kin="vgg",
+    tasks=("image-classification",),
+    summary="blocks of 3x3 convolutions of any depths and widths, each ending in a pooling; VGG 16 by default",
+    parameters=138_357_544,
+    input=(3, 224, 224),
+    gmacs=15.47,
+    paper="Simonyan and Zisserman, 2014, Very deep convolutional networks for large-scale image recognition",
+    idea="Nothing but 3x3 convolutions: two in a row see as much as one of 5x5 with fewer weights and one more "
+    "nonlinearity. Each block halves the map and widens it, so depth grows by repeating one simple part.",
+    when="A plain trunk whose maps are easy to read (style, perceptual losses), and small images with reduced widths; "
+    "its dense layers are heavy, so a ResNet where memory counts.",
+    layouts="netwright.models.weights.vgg:LAYOUTS",
+)
+_NIN = ModelCard(
+    target="netwright.models.vision.nin:NiN",
+    family="vision",
+    kin="nin",
+    tasks=("image-classification",),
+    summary="convolutions with 1x1 convolutions on them and one map a class, no fully connected layer",
+    parameters=7_595_176,
+    input=(3, 224, 224),
+    paper="Lin et al., 2013, Network in network",
+    idea="1x1 convolutions make a small dense network that works at every place of the map. The last layer gives one "
+    "map a class, and its mean is the score, so no dense layer is there to overfit.",
+    when="Few weights and images of any size; stem: small for images under some 64 pixels. A network with batch norm "
+    "learns faster.",
+)
 _MOBILENET_V3 = ModelCard(
     target="netwright.models.vision.mobilenet_v3:mobilenet_v3_large",
     family="vision",
@@ -335,5 +382,117 @@ CARDS: Mapping[str, ModelCard] = {
         parameters=87_768_224,
         gmacs=15.431,
         aliases=("swin_base", "swin_base_patch4_window7_224"),
+    ),
+    "alexnet": _ALEXNET,
+    "alexnet_classroom": replace(
+        _ALEXNET,
+        target="netwright.models.vision.alexnet:alexnet_classroom",
+        summary="the one-channel AlexNet of textbooks: 1x224x224, 96 filters of 11x11, 6400-4096-4096-10",
+        parameters=46_764_746,
+        input=(1, 224, 224),
+        gmacs=None,
+        layouts="",
+    ),
+    "vgg": _VGG,
+    "vgg11": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg11",
+        summary="VGG 11 (table 1, A): 8 convolutions and 3 dense layers",
+        parameters=132_863_336,
+        gmacs=7.609,
+    ),
+    "vgg11_bn": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg11_bn",
+        summary="VGG 11 (table 1, A): 8 convolutions and 3 dense layers, with batch norm",
+        parameters=132_868_840,
+        gmacs=7.609,
+    ),
+    "vgg13": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg13",
+        summary="VGG 13 (table 1, B): 10 convolutions and 3 dense layers",
+        parameters=133_047_848,
+        gmacs=11.308,
+    ),
+    "vgg13_bn": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg13_bn",
+        summary="VGG 13 (table 1, B): 10 convolutions and 3 dense layers, with batch norm",
+        parameters=133_053_736,
+        gmacs=11.308,
+    ),
+    "vgg16": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg16",
+        summary="VGG 16 (table 1, D): 13 convolutions and 3 dense layers",
+        parameters=138_357_544,
+        gmacs=15.47,
+    ),
+    "vgg16_bn": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg16_bn",
+        summary="VGG 16 (table 1, D): 13 convolutions and 3 dense layers, with batch norm",
+        parameters=138_365_992,
+        gmacs=15.47,
+    ),
+    "vgg19": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg19",
+        summary="VGG 19 (table 1, E): 16 convolutions and 3 dense layers",
+        parameters=143_667_240,
+        gmacs=19.632,
+    ),
+    "vgg19_bn": replace(
+        _VGG,
+        target="netwright.models.vision.vgg:vgg19_bn",
+        summary="VGG 19 (table 1, E): 16 convolutions and 3 dense layers, with batch norm",
+        parameters=143_678_248,
+        gmacs=19.632,
+    ),
+    "nin": _NIN,
+    "nin_cifar": replace(
+        _NIN,
+        target="netwright.models.vision.nin:nin_cifar",
+        summary="the paper's network for 3x32x32 pictures: three NiN blocks from 5x5 filters",
+        parameters=966_986,
+        input=(3, 32, 32),
+    ),
+    "nin_classroom": replace(
+        _NIN,
+        target="netwright.models.vision.nin:nin_classroom",
+        summary="the one-channel NiN of textbooks: 1x224x224, four NiN blocks, the last as wide as the classes",
+        parameters=1_992_166,
+        input=(1, 224, 224),
+    ),
+    "googlenet": ModelCard(
+        target="netwright.models.vision.googlenet:GoogLeNet",
+        family="vision",
+        kin="googlenet",
+        tasks=("image-classification",),
+        summary="nine Inception blocks with batch norm; auxiliary heads in training where wanted; torchvision's layout",
+        parameters=6_624_904,
+        input=(3, 224, 224),
+        gmacs=1.498,
+        paper="Szegedy et al., 2014, Going deeper with convolutions",
+        idea="Each block looks at a map through filters of several sizes at once and joins what they see. 1x1 "
+        "convolutions before the costly filters keep the channels few, so 22 layers have a tenth of AlexNet's weights.",
+        when="Few weights and multiplications for its accuracy, and things of several sizes in one image; a ResNet is "
+        "simpler to change. torchvision's weights want pixels scaled to -1..1.",
+        layouts="netwright.models.weights.googlenet:LAYOUTS",
+        aliases=("inception_v1",),
+    ),
+    "unet": ModelCard(
+        target="netwright.models.vision.unet:UNet",
+        family="vision",
+        kin="unet",
+        tasks=("image-segmentation",),
+        summary="a class for each pixel: four levels down and up with joins across; any width, depth and size",
+        parameters=31_030_658,
+        input=(1, 256, 256),
+        paper="Ronneberger et al., 2015, U-Net: convolutional networks for biomedical image segmentation",
+        idea="The way down sees ever larger parts of the image on ever coarser maps, and the way up brings that back "
+        "to every pixel. Maps of the way down are put beside those of the way up, so that borders stay sharp.",
+        when="Segmentation of any images, from some dozen annotated ones on; width: 16 with norm: batch on a CPU.",
     ),
 }

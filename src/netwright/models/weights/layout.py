@@ -37,7 +37,8 @@ def renamed(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Ten
     """Each name rewritten by every rule (regular expression, replacement), in order."""
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
+        ours = name
         for pattern, replacement in rules:
-            name = re.sub(pattern, replacement, name)
-        found[name] = tensor
+            ours = re.sub(pattern, replacement, ours)
+        found[ours] = tensor
     return found

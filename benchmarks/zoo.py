@@ -1,0 +1,102 @@
+"""Our networks against torchvision's and timm's own modules; prints the table and writes docs/bench-zoo.md.
+
+Each measurement is a fresh process, rounds go over all networks in turn, and figures are ratios of medians within one
+run (`zoo_contenders.py` says what is run). Two questions: is our module slower than theirs with all else equal, and
+what does our engine gain on it? Run it on a machine that does nothing else.
+"""
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "bench-zoo.md"
+sys.path.insert(0, str(HERE))
+
+import fresh  # noqa: E402
+import zoo_contenders  # noqa: E402
+
+MOST, LEAST = 1.02, 2.0  # our time / theirs with all else equal; their time / our engine's on convolutions with bf16
+Found = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def main() -> int:
+    """Measure, print, write; 1 when a mark was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=zoo_contenders.ROWS, default=list(zoo_contenders.ROWS))
+    parser.add_argument("--dry", action="store_true", help="print only; leave docs/bench-zoo.md as it is")
+    chosen = parser.parse_args()
+    found: Found = {name: {"equal": [], "engine": []} for name in chosen.only}
+    for turn in range(chosen.rounds):
+        for name in fresh.turns(chosen.only, turn):
+            for way in fresh.turns(("equal", "engine"), turn):
+                found[name][way].append(fresh.measured("zoo_contenders.py", way, name))
+            print(f"round {turn + 1} of {chosen.rounds}: {name}", file=sys.stderr)
+    rows = [_row(name, found[name]) for name in chosen.only]
+    page = _page(rows, found, chosen.rounds)
+    print(page)
+    if not chosen.dry:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page, "utf-8")
+    return int(any(row["missed"] for row in rows))
+
+
+def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Their median, our module's part of it, and how often our engine goes into it; for a step and for a pass."""
+    row: dict[str, Any] = {"name": name, "missed": []}
+    bf16 = found["engine"][0]["precision"] == "bf16"
+    for what in ("train", "infer"):
+        theirs = statistics.median(one[what]["theirs"] for one in found["equal"])
+        ratio = statistics.median(one[what]["ours"] / one[what]["theirs"] for one in found["equal"])
+        gain = theirs / statistics.median(one[what]["ours"] for one in found["engine"])
+        row[what] = (theirs, ratio, gain)
+        if ratio > MOST:
+            row["missed"].append(f"{name}, {what}: {ratio:.3f} of their time with all else equal (at most {MOST})")
+        if bf16 and zoo_contenders.ROWS[name].convolutional and gain < LEAST:
+            row["missed"].append(f"{name}, {what}: {gain:.2f} times as fast by the engine (at least {LEAST:g})")
+    return row
+
+
+def _page(rows: list[dict[str, Any]], found: Found, rounds: int) -> str:
+    about = (
+        f"Written by `make bench`: {rounds} rounds, a fresh process for each measurement, medians over steps of a "
+        "fixed batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module "
+        "and theirs take turns step by step in one process, under the usual loop (float32, contiguous, `Adam()`); our "
+        f"time as a part of theirs, at most {MOST}. *Engine*: ours as `netwright train` runs it (bf16 and "
+        "channels-last where the CPU has bf16, fused Adam, kept memory); how many times as fast as theirs under the "
+        f"usual loop, at least {LEAST:g} on convolution networks."
+    )
+    lines = [
+        "| network | against | batch, pixels | step: theirs | equal | engine | inference: theirs | equal | engine |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+        *(_line(row, found[row["name"]]["engine"][0]["precision"]) for row in rows),
+    ]
+    missed = [f"- missed: {text}" for row in rows for text in row["missed"]] or ["All marks reached."]
+    parts = [
+        "# Our networks against others",
+        "",
+        about,
+        "",
+        f"Measured on: {fresh.machine()}.",
+        "",
+        *lines,
+        "",
+        *missed,
+    ]
+    return "\n".join([*parts, ""])
+
+
+def _line(row: dict[str, Any], precision: str) -> str:
+    sizes = zoo_contenders.ROWS[row["name"]]
+    cells = [f"`{row['name']}`", sizes.reference, f"{sizes.batch}, {sizes.side}"]
+    for what in ("train", "infer"):
+        theirs, ratio, gain = row[what]
+        cells += [f"{theirs * 1e3:.1f} ms", f"{ratio:.3f}", f"{gain:.2f}× ({precision})"]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

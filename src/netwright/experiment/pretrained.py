@@ -1,0 +1,180 @@
+"""Fine-tuning from a config: `model: {name: resnet50, weights: resnet50.pth, freeze: backbone}`.
+
+Any network of the catalog takes these settings beside its own arguments. The file decides the sizes, the data how many
+classes the fresh head has, and what is frozen stays bit for bit as it was. The network's recipe in `model/config.json`
+names every argument, so that a run outlives the file it began with.
+"""
+
+import difflib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from netwright import models
+from netwright.core import schemas
+from netwright.core.errors import ConfigError, Problem
+from netwright.core.messages import say
+from netwright.data import Preprocessor, Schema
+from netwright.data.normalising import ImagePreprocessor
+from netwright.data.section import resolve
+from netwright.models.weights.loading import IMAGENET, Pretrained, pretrained
+from netwright.models.weights.reading import Normalisation
+from netwright.optim.freezing import freeze
+from netwright.optim.naming import Names
+
+__all__ = [
+    "FineTuning", "anchored_model", "check_fine_tuning", "expected", "frozen", "normalised", "split_model",
+    "start_from",
+]  # fmt: skip
+
+log = logging.getLogger("netwright")
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Settings of the `model:` section of any network in the catalog.
+
+    Args:
+        weights: a `.pth` or `.safetensors` file, a Hugging Face folder, or a run of ours; see `nw.load_pretrained`. A
+            relative path starts from the working folder, else from the config's.
+        freeze: `backbone` (all but the head), or a list of names of parts and patterns, which do not train; batch norm
+            and dropout in frozen parts stay in evaluation mode.
+        normalise: `weights` gives pictures the mean and deviation that the weights were trained with: what stands in
+            the folder beside them, else ImageNet's for a reference project's. That is what the first filters expect,
+            and frozen parts see nothing unusual. `imagenet` says so for a file that does not tell; `data` fits both
+            on the training part, as without weights: for pictures far from photographs.
+    """
+
+    weights: str | None = None
+    freeze: str | list[str] | None = None
+    normalise: Literal["weights", "imagenet", "data"] = "weights"
+
+    @property
+    def frozen_names(self) -> list[str]:
+        """The names in `freeze`."""
+        return [self.freeze] if isinstance(self.freeze, str) else list(self.freeze or ())
+
+
+def split_model(name: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], FineTuning]:
+    """A section's arguments of the network, and its settings around them; a network's own argument goes first.
+
+    Raises:
+        ConfigError: settings that do not fit.
+    """
+    own, around = _apart(name, values)
+    return own, schemas.build(FineTuning, around, "model")
+
+
+def check_fine_tuning(section: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The section without its settings for fine-tuning, and what is wrong with these before anything is read."""
+    own, around = _apart(section.get("name"), section)
+    try:
+        settings = schemas.build(FineTuning, around, "model")
+    except ConfigError as error:
+        return own, error.problems
+    if settings.weights is None or _exists(settings.weights, folder):
+        return own, []
+    template = "model.weights={path!r} does not exist; give a .pth or .safetensors file, or a folder with one"
+    return own, [Problem("model.weights", say(template, path=settings.weights[:200]))]
+
+
+def start_from(
+    name: str, values: Mapping[str, Any], settings: FineTuning, sizes: Mapping[str, Any], folder: Path
+) -> Pretrained:
+    """The network of a section with `weights`, in training mode, with a head for the data.
+
+    Raises:
+        CheckpointError: weights that cannot be read, or that do not fit the network or the data.
+    """
+    assert settings.weights is not None
+    path = resolve(settings.weights, folder)
+    made = pretrained(name, path, values, sizes)
+    template = "{model} starts from {file} ({source})"
+    log.info(say(template, model=made.name, file=path, source=made.source))
+    if made.fresh_head:
+        log.info(say("its head is new, for {count} classes", count=made.arguments.get("num_classes", "?")))
+    made.network.train()
+    return made
+
+
+def frozen(network: nn.Module, settings: FineTuning) -> nn.Module:
+    """The network with the parts frozen that the section names.
+
+    Raises:
+        ConfigError: a name that fits no parameter, or nothing is left to train.
+    """
+    names = settings.frozen_names
+    if not names:
+        return network
+    problems = Names(network).problems("model.freeze", names)
+    if problems:
+        raise ConfigError.of(problems)
+    freeze(network, names)
+    weights = list(network.parameters())
+    trained = sum(weight.numel() for weight in weights if weight.requires_grad)
+    if not trained:
+        template = "model.freeze={names} leaves nothing to train; freeze less, such as backbone"
+        raise ConfigError(template, path="model.freeze", names=", ".join(names))
+    total = sum(weight.numel() for weight in weights)
+    log.info(say("{trained:,} of {total:,} parameters train, the others are frozen", trained=trained, total=total))
+    return network
+
+
+def expected(settings: FineTuning, made: Pretrained) -> Normalisation | None:
+    """The mean and deviation that pictures are to have, as far as `normalise` and the weights say."""
+    if settings.normalise == "imagenet":
+        return IMAGENET
+    return made.normalisation if settings.normalise == "weights" else None
+
+
+def normalised(schema: Schema, seen: Normalisation | None, fit: Callable[[], Preprocessor]) -> Preprocessor:
+    """The preprocessing that pretrained weights expect of pictures; `fit` gives that of the data where none is known.
+
+    Grey pictures get the means over the channels. Arrays of floats are taken as given.
+    """
+    if seen is None or schema.kind != "image" or (schema.as_given and schema.input_dtype != "uint8"):
+        return fit()
+    channels = schema.input_shape[0]
+    mean, std = seen
+    if channels == 1:
+        mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
+    if len(mean) != channels or len(std) != channels or not all(value > 0 for value in std):
+        return fit()
+    return ImagePreprocessor(schema, list(mean), list(std))
+
+
+def anchored_model(section: Any, folder: Path) -> Any:
+    """The section with an absolute path of its weights: a run's own config means the same from any folder."""
+    if not isinstance(section, Mapping) or not isinstance(section.get("weights"), str | os.PathLike):
+        return section
+    return {**section, "weights": os.path.abspath(resolve(section["weights"], folder))}
+
+
+def _apart(name: object, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The network's own arguments, and the settings around them; of an unknown network nothing is its own."""
+    known = isinstance(name, str) and (name in models.catalog() or ":" in name)
+    try:
+        inner = schemas.parameters(models.catalog().load(str(name))) if known else {}
+    except ConfigError:  # told by the check of the name
+        inner = {}
+    outer = [field.name for field in fields(FineTuning) if field.name not in inner]
+    own, around = {}, {}
+    for key, value in values.items():
+        near = [key] if not inner or key in ("name", *inner) else difflib.get_close_matches(key, [*inner, *outer], n=1)
+        if key in outer or near[:1] in [[name] for name in outer]:  # `weight` too: what is told of it names `weights`
+            around[key] = os.fspath(value) if isinstance(value, os.PathLike) else value
+        else:
+            own[key] = value
+    return own, around
+
+
+def _exists(path: str, folder: Path) -> bool:
+    try:
+        return bool(path.strip()) and resolve(path, folder).exists()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False

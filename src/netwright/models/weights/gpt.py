@@ -1,0 +1,83 @@
+"""GPT-2's checkpoints as transformers writes them, with or without the language-model head, old and new.
+
+Its projections are stored as [in, out] (a 1x1 convolution in the original), so they are transposed; the head is the
+embedding itself and is left out. The masks that old files carry are no weights.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from netwright.core.errors import CheckpointError
+from netwright.models.weights.layout import Layout, Tensors, renamed
+
+__all__ = ["LAYOUTS"]
+
+_HEAD_WIDTH = 64  # of every published GPT-2; the tensors do not tell
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu-tanh",
+    "gelu_pytorch_tanh": "gelu-tanh",
+    "relu": "relu",
+    "silu": "silu",
+}
+_ONLY = {  # settings of config.json that would change the numbers, with the one value that our network computes
+    "add_cross_attention": False, "scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True,
+}  # fmt: skip
+_RULES = (
+    (r"^wte\.", "tokens."),
+    (r"^wpe\.", "positions."),
+    (r"^ln_f\.", "norm."),
+    (r"^h\.", "blocks."),
+    (r"\.ln_1\.", ".attention_norm."),
+    (r"\.ln_2\.", ".feed_forward_norm."),
+    (r"\.attn\.c_attn\.", ".attention.query_key_value."),
+    (r"\.attn\.c_proj\.", ".attention.project."),
+    (r"\.mlp\.c_fc\.", ".feed_forward.expand."),
+    (r"\.mlp\.c_proj\.", ".feed_forward.project."),
+)
+
+
+def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
+    names = _bare(tensors)
+    return "gpt" if {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"} <= names.keys() else None
+
+
+def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
+    for setting, value in _ONLY.items():
+        if config.get(setting, value) != value:
+            template = "config.json says {setting}={got}, which gpt cannot do; give weights with {setting}={value}"
+            raise CheckpointError(template, setting=setting, got=config[setting], value=value)
+    bare = _bare(tensors)
+    (vocab_size, hidden_size), context = bare["wte.weight"].shape, bare["wpe.weight"].shape[0]
+    sizes = {
+        "vocab_size": vocab_size, "context": context, "hidden_size": hidden_size,
+        "num_layers": len({name.split(".")[1] for name in bare if name.startswith("h.")}),
+        "num_heads": config.get("n_head", max(1, hidden_size // _HEAD_WIDTH)),
+    }  # fmt: skip
+    dropout, activation = config.get("resid_pdrop"), config.get("activation_function")
+    sizes |= {"dropout": float(dropout)} if dropout is not None else {}
+    return sizes | ({"activation": _ACTIVATIONS.get(activation, activation)} if activation is not None else {})
+
+
+def _rename(tensors: Tensors) -> dict[str, Tensor]:
+    bare = _bare(tensors)
+    head = bare.get("lm_head.weight")
+    if head is not None and torch.equal(head, bare["wte.weight"]):
+        del bare["lm_head.weight"]  # tied, as ours is; an untied one stays and is refused by name
+    turned = {name: tensor.t() if re.search(r"\.c_\w+\.weight$", name) else tensor for name, tensor in bare.items()}
+    return renamed(turned, _RULES)
+
+
+def _bare(tensors: Tensors) -> dict[str, Tensor]:
+    """Without the prefix of the network inside the network with a head, and without masks."""
+    return {
+        name.removeprefix("transformer."): tensor for name, tensor in tensors.items()
+        if not re.search(r"\.attn\.(masked_)?bias$", name)
+    }  # fmt: skip
+
+
+LAYOUTS: tuple[Layout, ...] = (Layout("transformers", _identify, _sizes, _rename),)

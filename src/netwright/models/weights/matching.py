@@ -1,0 +1,209 @@
+"""Whose weights these are, and whether each of them has its place in a network of ours.
+
+A checkpoint is recognised by asking the layouts of the network it is to be loaded into; when none of them knows it, all
+layouts of the catalog are asked, so that the message can say what it looks like instead.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netwright.core import schemas
+from netwright.core.catalogs import load_target
+from netwright.core.errors import CheckpointError, NetwrightError, because
+from netwright.core.messages import say
+from netwright.models.card import ModelCard
+from netwright.models.catalog import MODELS, card, catalog
+from netwright.models.weights.layout import Layout
+from netwright.models.weights.reading import Checkpoint
+
+__all__ = ["OURS", "Found", "has_head", "load_exactly", "recognise"]
+
+OURS = "netwright"
+_SHOWN = 240  # characters of names in each part of a message
+_STRANGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)  # of a spoilt file
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint that was recognised: the network it is of, its arguments, and the tensors under our names."""
+
+    name: str
+    source: str
+    arguments: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
+    """What `file` holds, when that is a `name` (or of its kin, where `name` is the kin's own name).
+
+    Args:
+        given: arguments that are known without the file; they decide what a file under our own names says nothing of.
+
+    Raises:
+        CheckpointError: another network's weights (says which they look like), or nobody's.
+    """
+    if isinstance(file.config.get("model"), Mapping) and "format" in file.config:
+        return _of_a_run(name, file, file.config["model"])
+    wanted = card(name)
+    native = Found(name, OURS, {**given, **_told(name, file)}, file.tensors)
+    own = _own_names(native)
+    if own == file.tensors.keys():
+        return native
+    for layout in _layouts(wanted):
+        found = _asked(layout, file)
+        if found is not None and _is_a(found, name):
+            return _read(found, layout, file)
+    if 2 * len(own & file.tensors.keys()) > max(len(own), 1):
+        return native
+    looks = next(_looks(file), None)
+    if looks is not None:
+        raise _other(name, file, *looks)
+    template = (
+        "{file} holds the weights of no network known here ({count} tensors, such as {names}); "
+        "check the file, or give the sizes it was made with"
+    )
+    raise CheckpointError(template, file=file.path, count=len(file.tensors), names=_few(list(file.tensors)[:4]))
+
+
+def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head: bool = False) -> None:
+    """Load every tensor into its place.
+
+    Args:
+        spare_head: a file without a head will do; the network's fresh one stays.
+
+    Raises:
+        CheckpointError: with all that is missing, unexpected or of another shape.
+    """
+    wanted, tensors = network.state_dict(), dict(found.tensors)
+    for name, first in _tied(wanted).items():
+        if name not in tensors and first in tensors:
+            tensors[name] = tensors[first]
+    headless = spare_head and not has_head(tensors)
+    missing = [name for name in wanted if name not in tensors and not _is_optional(name, headless)]
+    spare: tuple[str, ...] = getattr(network, "spare_weights", ())  # beginnings of names that it may do without
+    unexpected = [name for name in tensors if name not in wanted and not name.startswith(spare)]
+    shapes = [
+        say("{name} is {got}, not {wanted}", name=name, got=tuple(tensors[name].shape), wanted=tuple(tensor.shape))
+        for name, tensor in wanted.items() if name in tensors and tensors[name].shape != tensor.shape
+    ]  # fmt: skip
+    if missing or unexpected or shapes:
+        raise CheckpointError(
+            "{file} does not fit {name}:{missing}{unexpected}{shapes} check the file and the arguments",
+            file=file.path, name=found.name,
+            missing=say(" {count} missing ({names});", count=len(missing), names=_few(missing)) if missing else "",
+            unexpected=say(" {count} unexpected ({names});", count=len(unexpected), names=_few(unexpected))
+            if unexpected else "",
+            shapes=say(" {count} of another shape ({names});", count=len(shapes), names=_few(shapes))
+            if shapes else "",
+        )  # fmt: skip
+    network.load_state_dict(tensors, strict=False)
+
+
+def has_head(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a last layer is among the tensors."""
+    return any(name.startswith("head.") for name in tensors)
+
+
+def _is_optional(name: str, headless: bool) -> bool:
+    """Batch norm's counter of batches came with PyTorch 0.4.1; older files go without."""
+    return name.endswith(".num_batches_tracked") or (headless and name.startswith("head."))
+
+
+def _is_a(found: str, name: str) -> bool:
+    """Whether weights of a `found` may be loaded as a `name`: the same network, or one of the kin of that name."""
+    return found == name or (found in MODELS and MODELS[found].kin == name)
+
+
+def _layouts(entry: ModelCard) -> tuple[Layout, ...]:
+    layouts: tuple[Layout, ...] = load_target(entry.layouts) if entry.layouts else ()
+    return layouts
+
+
+def _asked(layout: Layout, file: Checkpoint) -> str | None:
+    """What a layout takes the file for; a file that makes it stumble is none of its own."""
+    try:
+        return layout.identify(file.tensors, file.config)
+    except _STRANGE:
+        return None
+
+
+def _read(name: str, layout: Layout, file: Checkpoint) -> Found:
+    try:
+        return Found(name, layout.source, layout.sizes(file.tensors, file.config), layout.rename(file.tensors))
+    except NetwrightError:
+        raise
+    except _STRANGE as error:
+        template = "{file} looks like a {found} ({source}), and is not whole: {reason}; fetch it again"
+        reason = because(error)
+        raise CheckpointError(template, file=file.path, found=name, source=layout.source, reason=reason) from error
+
+
+def _looks(file: Checkpoint) -> Iterator[tuple[str, str]]:
+    """Networks of the catalog, with their project, that the file may be of."""
+    for target in dict.fromkeys(entry.layouts for entry in MODELS.values() if entry.layouts):
+        for layout in load_target(target):
+            if (found := _asked(layout, file)) is not None:
+                yield found, layout.source
+
+
+def _other(name: str, file: Checkpoint, looks: str, source: str) -> CheckpointError:
+    template = (
+        "{file} is not of a {name}: this file looks like a {looks} ({source}); "
+        "load it as load_pretrained({looks!r}, …), or set model.name: {looks}"
+    )
+    return CheckpointError(template, file=file.path, name=name, looks=looks, source=source)
+
+
+def _of_a_run(name: str, file: Checkpoint, recipe: Mapping[str, Any]) -> Found:
+    """A model folder of ours says itself what it holds."""
+    holds, arguments = recipe.get("name"), recipe.get("arguments")
+    if not isinstance(holds, str) or not isinstance(arguments, dict) or holds not in catalog():
+        template = "{file} holds a network of your own making; open it with nw.load, or give it to nw.fit"
+        raise CheckpointError(template, file=file.path)
+    if not _is_a(holds, name):
+        raise _other(name, file, holds, OURS)
+    return Found(holds, OURS, dict(arguments), file.tensors)
+
+
+def _own_names(native: Found) -> set[str]:
+    """Names of our own network's weights, without making any; none where that cannot be had."""
+    try:
+        with torch.device("meta"):
+            return set(schemas.build(catalog().load(native.name), native.arguments, "model").state_dict())
+    except (NetwrightError, *_STRANGE):  # a constructor that looks at its weights, or needs sizes that nobody gave
+        return set()
+
+
+def _told(name: str, file: Checkpoint) -> dict[str, Any]:
+    """What a file under our own names tells of the sizes: classes from the head, channels from the first filters."""
+    head, filters = file.tensors.get("head.weight"), next((t for t in file.tensors.values() if t.dim() == 4), None)
+    told = {
+        "num_classes": head.shape[0] if head is not None and head.dim() else 0,
+        "in_channels": filters.shape[1] if filters is not None else 0,
+    }
+    known = schemas.parameters(catalog().load(name))
+    return {size: value for size, value in told.items() if size in known and value}
+
+
+def _tied(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names that lead to a tensor which has another name already: a file need hold it only once."""
+    first: dict[tuple[int, ...], str] = {}
+    tied = {}
+    for name, tensor in tensors.items():
+        place = (tensor.data_ptr(), tensor.storage_offset(), *tensor.shape)
+        if tensor.numel() and first.setdefault(place, name) != name:
+            tied[name] = first[place]
+    return tied
+
+
+def _few(names: list[str]) -> str:
+    """As many names as a line bears, and how many more there are."""
+    shown = len(names)
+    while shown > 1 and len(", ".join(names[:shown])) > _SHOWN:
+        shown -= 1
+    more = say(", … {count} more", count=len(names) - shown) if shown < len(names) else ""
+    return ", ".join(names[:shown]) + more

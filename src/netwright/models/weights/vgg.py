@@ -1,0 +1,91 @@
+"""VGG's weights as torchvision stores them: `features.N` in one row through all blocks, `classifier.N` dense layers.
+
+Neighbours in the row that are farther apart than convolution, norm and ReLU have a pooling between them, and with it
+the border of two blocks.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from netwright.models.weights.layout import Layout, Tensors, renamed
+
+__all__ = ["LAYOUTS"]
+
+_NAMES: Mapping[tuple[int, ...], str] = {
+    (1, 1, 2, 2, 2): "vgg11", (2, 2, 2, 2, 2): "vgg13", (2, 2, 3, 3, 3): "vgg16", (2, 2, 4, 4, 4): "vgg19",
+}  # fmt: skip
+_WIDTHS = (64, 128, 256, 512, 512)
+_USUAL = {"in_channels": 3, "num_classes": 1000, "hidden": (4096, 4096), "pool_size": 7}
+
+
+def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
+    convs = _places(tensors, "features", 4)
+    if not convs or convs[0] != 0 or not _places(tensors, "classifier", 2):
+        return None
+    if any(tuple(tensors[f"features.{place}.weight"].shape[2:]) != (3, 3) for place in convs):
+        return None
+    blocks = _blocks(tensors)
+    if _widths(tensors, blocks) != _WIDTHS:
+        return "vgg"
+    name = _NAMES.get(tuple(map(len, blocks)))
+    return "vgg" if name is None else f"{name}_bn" if _has_norm(tensors) else name
+
+
+def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
+    blocks, dense = _blocks(tensors), _places(tensors, "classifier", 2)
+    widths = _widths(tensors, blocks)
+    first = tensors[f"classifier.{dense[0]}.weight"]
+    found = {
+        "in_channels": tensors["features.0.weight"].shape[1],
+        "num_classes": len(tensors[f"classifier.{dense[-1]}.weight"]),
+        "hidden": tuple(len(tensors[f"classifier.{place}.weight"]) for place in dense[:-1]),
+        "pool_size": math.isqrt(first.shape[1] // widths[-1]),
+    }
+    sizes = {name: size for name, size in found.items() if size != _USUAL[name]}
+    if _identify(tensors, config) == "vgg":
+        norm = "batch" if _has_norm(tensors) else "none"
+        sizes |= {"depths": tuple(map(len, blocks)), "widths": widths, "norm": norm}
+    return sizes
+
+
+def _rename(tensors: Tensors) -> dict[str, Tensor]:
+    rules = []
+    for block, places in enumerate(_blocks(tensors)):
+        for number, place in enumerate(places, start=1):
+            rules.append((rf"^features\.{place}\.", f"blocks.{block}.conv{number}."))
+            rules.append((rf"^features\.{place + 1}\.", f"blocks.{block}.norm{number}."))
+    *dense, head = _places(tensors, "classifier", 2)
+    rules += [(rf"^classifier\.{place}\.", f"dense.linear{number}.") for number, place in enumerate(dense, start=1)]
+    return renamed(tensors, [*rules, (rf"^classifier\.{head}\.", "head.")])
+
+
+def _blocks(tensors: Tensors) -> list[list[int]]:
+    """N of the convolutions, a list for each block."""
+    step = 3 if _has_norm(tensors) else 2
+    blocks: list[list[int]] = []
+    for place in _places(tensors, "features", 4):
+        if not blocks or place - blocks[-1][-1] > step:
+            blocks.append([])
+        blocks[-1].append(place)
+    return blocks
+
+
+def _widths(tensors: Tensors, blocks: list[list[int]]) -> tuple[int, ...]:
+    return tuple(len(tensors[f"features.{places[0]}.weight"]) for places in blocks)
+
+
+def _has_norm(tensors: Tensors) -> bool:
+    return "features.1.running_mean" in tensors
+
+
+def _places(tensors: Tensors, part: str, dims: int) -> list[int]:
+    """N of the layers of a part whose weights have so many dimensions, in order."""
+    found = (re.fullmatch(rf"{part}\.(\d+)\.weight", name) for name, value in tensors.items() if value.dim() == dims)
+    return sorted(int(match[1]) for match in found if match)
+
+
+LAYOUTS: tuple[Layout, ...] = (Layout("torchvision", _identify, _sizes, _rename),)
