@@ -15,7 +15,7 @@ help:
 	@echo "make demo      train LeNet-5 on the bundled Fashion-MNIST and write its report"
 	@echo "make test      the tests; test-all adds the slow ones"
 	@echo "make lint      ruff and mypy"
-	@echo "make gallery   run every example and write docs/gallery.md"
+	@echo "make gallery   run every example (or NAMES=...) and write docs/gallery.md"
 	@echo "make zoo       measure and draw every network and write docs/zoo.md"
 	@echo "make bench     measure our loop and networks against others; docs/bench.md, docs/bench-zoo.md"
 	@echo "make clean     remove .venv, caches and build outputs (not runs/)"
@@ -34,7 +34,7 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/mypy
 
 gallery: $(VENV)/.ready
-	$(BIN)/python tools/gallery.py
+	$(BIN)/python tools/gallery.py $(NAMES)
 
 zoo: $(VENV)/.ready
 	$(BIN)/python tools/zoo.py

@@ -56,6 +56,12 @@ def _gpt(time: int, **more: Any) -> Case:
     return Case("gpt", arguments | more, (time,), (time, 11), (time, 12), "tokens", new_head=lambda n: (time, n))
 
 
+def _bert(task: str, output: tuple[int, ...], new_head: tuple[int, ...] = (), **more: Any) -> Case:
+    sizes = {"vocab_size": 11, "context": 8, "num_layers": 2, "num_heads": 3, "hidden_size": 12, "inner_size": 16}
+    head = lambda classes: (*new_head, classes)  # noqa: E731
+    return Case("bert", sizes | {"task": task} | more, (7,), output, (7, 12), "tokens", new_head=head)
+
+
 def _resnet(size: int, **more: Any) -> Case:
     width = more["width"] * 2 ** (len(more["depths"]) - 1) * (4 if more.get("block") == "bottleneck" else 1)
     arguments = {"num_classes": 4, **more}
@@ -113,6 +119,11 @@ CASES = {
     "gpt": _gpt(8),
     "gpt-one-token": _gpt(1),
     "gpt-sinusoidal": _gpt(5, positions="sinusoidal", activation="relu", num_heads=3),
+    "bert": _bert("classification", (4,), num_classes=4),
+    "bert-masked": _bert("masked-language-modeling", (7, 11), (7,)),
+    "bert-span": _bert("question-answering", (2, 7), (7,)),
+    "bert-embedding": _bert("embedding", (12,)),
+    "bert-mean": _bert("embedding", (5,), num_classes=5),
     "gan": Case(
         "gan", {"image_shape": (1, 4, 5), "noise_size": 6, "generator_hidden": [8], "discriminator_hidden": [9, 7]},
         (6,), (), (7,), feature_input=(1, 4, 5),

@@ -267,10 +267,10 @@ def test_csv_with_an_official_test_file(tmp_path: Path) -> None:
 def test_text_files_folders_fields_and_official_parts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one two three\n" * 50)
     (tmp_path / "b.txt").write_text("café\n" * 50, encoding="utf-8")
-    assert load_data(tmp_path / "a.txt").schema.sizes() == {"vocab_size": len(set("one two three\n")) + 1}
+    assert load_data(tmp_path / "a.txt").schema.sizes() == {"vocab_size": len(set("one two three\n")) + 7}
     assert sum(load_data(tmp_path).split["sizes"].values()) == 14 * 50 + 5 * 50 + 1
     both = load_data({"path": str(tmp_path / "a.txt"), "test_path": str(tmp_path / "b.txt")})
-    assert both.split["sizes"]["test"] == 250 and both.schema.vocab_size == len(set("one two three\n")) + 1
+    assert both.split["sizes"]["test"] == 250 and both.schema.vocab_size == len(set("one two three\n")) + 7
     (tmp_path / "c.jsonl").write_text("\n".join(json.dumps({"body": f"line {n}"}) for n in range(30)))
     assert load_data({"path": str(tmp_path / "c.jsonl"), "text": "body"}).schema.default_task() == "language-modeling"
 

@@ -127,7 +127,7 @@ SET = [
     given("train.epochs=many", r"train\.epochs='many' does not fit; expected a valid integer"),
     given("train.epochs=", r"train\.epochs=None does not fit; expected a valid integer"),
     given("train=5", r"train=5 does not fit; expected a section"),
-    given("model.name=lenet", r"model.*lenet.*did you mean lenet5\?"),
+    given("model.name=lenet6", r"model.*lenet6.*did you mean lenet5\?"),
     given("model=!x y", r"--set model=!x y: the value is not valid YAML"),
     given("data=", r"data is missing; add it"),
 ]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from netwright.blocks.attention import KeyValueCache
+from netwright.blocks.generation import left_padded
 from netwright.core.errors import ConfigError
 from netwright.models import build
 from netwright.models.language.gpt import GPT
@@ -85,6 +86,43 @@ def test_generation_stops_at_the_end_token(tokens_BT: Tensor) -> None:
         assert (out[row, 3 + end :] == eos).all()
     alone = net.generate(tokens_BT[:1, :3], 9, temperature=0, eos=eos)
     assert alone.shape[1] <= 5
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("how", [{"temperature": 0}, {"num_beams": 3, "eos": 5}, {"temperature": 0, "eos": 2}])
+def test_prompts_of_several_lengths_are_written_on_as_if_alone(positions: str, how: dict[str, int]) -> None:
+    net = small(positions=positions)
+    prompts = [torch.tensor([3, 1, 4, 1, 5]), torch.tensor([9]), torch.tensor([2, 6, 5])]
+    tokens_BT, mask_BT = left_padded(prompts, padding=7)
+    together = net.generate(tokens_BT, 7, mask_BT=mask_BT, **how)[:, 5:]
+    for row, prompt in zip(together, prompts, strict=True):
+        alone = net.generate(prompt[None], 7, **how)[0, len(prompt) :]
+        assert torch.equal(row[: len(alone)], alone) and bool((row[len(alone) :] == alone[-1]).all())
+
+
+def test_padding_before_the_tokens_is_not_seen(tokens_BT: Tensor) -> None:
+    net = small()
+    mask_BT = torch.arange(12)[None] >= torch.tensor([[4], [0]])
+    hidden = net.features(tokens_BT, mask_BS=mask_BT)
+    torch.testing.assert_close(hidden[:1, 4:], net.features(tokens_BT[:1, 4:]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(hidden[1:], net.features(tokens_BT[1:]), rtol=1e-4, atol=1e-5)
+
+
+def test_beams_rank_texts_by_the_uncached_network(tokens_BT: Tensor) -> None:
+    """With beams enough it is the likeliest of all texts, past the end of the context too."""
+    net, prompt = small(vocab_size=3, context=3), tokens_BT[:, :2] % 3
+    texts = torch.cartesian_prod(*[torch.arange(3)] * 4)
+    for row in prompt:
+        tokens = torch.cat((row.expand(81, 2), texts), dim=1)
+        seen = [
+            tokens[:, :2],
+            tokens[:, :3],
+            tokens[:, 3:4],
+            tokens[:, 3:5],
+        ]  # a full window goes on from its later half
+        total = sum(net(part)[:, -1].log_softmax(-1).gather(1, tokens[:, [2 + n]])[:, 0] for n, part in enumerate(seen))
+        assert isinstance(total, Tensor)
+        assert torch.equal(net.generate(row[None], 4, num_beams=81)[0, 2:], texts[total.argmax()])
 
 
 def test_generation_leaves_mode_and_gradients_alone(tokens_BT: Tensor) -> None:

@@ -33,6 +33,12 @@ MAPS = {  # layers and the shape they make of [2, 9] / [2, 9, 8] / [2, 9, 8, 7],
         [(2, 9), (2, 9, 8), (2, 9, 8, 7)],
     ),
     "residual": ([{"residual": [{"conv": 2, "padding": "same"}]}], [(2, 9), (2, 9, 8), (2, 9, 8, 7)]),
+    "dense": ([{"dense": [{"conv": 3, "padding": "same"}, "relu"]}], [(5, 9), (5, 9, 8), (5, 9, 8, 7)]),
+    "branches": (
+        [{"branches": [[{"conv": 3, "kernel": 1}], [{"pool": "max", "kernel": 3, "stride": 1, "padding": 1}]]}],
+        [(5, 9), (5, 9, 8), (5, 9, 8, 7)],
+    ),
+    "squeeze-excite": ([{"squeeze-excite": 2}], [(2, 9), (2, 9, 8), (2, 9, 8, 7)]),
     "residual-projected": (
         [{"residual": [{"conv": 6, "padding": "same", "stride": 2}, "norm"]}], [(6, 5), (6, 5, 4), (6, 5, 4, 4)]
     ),
@@ -62,6 +68,7 @@ SEQUENCES = {
     ),
     "conv-rnn": ([{"embedding": 6}, {"conv": 5}, {"rnn": 4}], (7,), (4,)),
     "softmax": ([{"embedding": 6}, "flatten", {"linear": 3}, "softmax"], (7,), (3,)),
+    "dense-sequence": ([{"embedding": 6}, {"dense": [{"linear": 3}]}], (7,), (7, 9)),
     "residual-flat": ([{"embedding": 6}, "flatten", {"residual": [{"linear": 5}, "relu"]}], (7,), (5,)),
 }  # fmt: skip
 
@@ -192,6 +199,11 @@ MISTAKES: dict[str, tuple[list[Any], tuple[int, ...], list[str]]] = {
     "branch": ([{"residual": [{"conv": 8}]}], (3, 9, 9), ["turns a 3x9x9 feature map into a 8x7x7 feature map"]),
     "inside": ([{"residual": ["relu", "nrm"]}], (3, 9, 9), ["model.layers[0].residual[1]: no layer is called 'nrm'"]),
     "residual": ([{"residual": 3}], (3, 9, 9), ["model.layers[0].residual=3 is not a list of layers"]),
+    "side-by-side": (
+        [{"branches": [[{"conv": 2}], ["relu"]]}], (3, 9, 9), ["2x7x7 feature map, 3x9x9 feature map cannot stand side"]
+    ),
+    "one-branch": ([{"branches": [["relu"]]}], (3, 9, 9), ["is not a list of two or more lists of layers"]),
+    "patches": ([{"patches": 16}], (3, 9, 9), ["patches=16 is larger than the 3x9x9 feature map; use at most 9"]),
     "dropout": ([{"lstm": 4, "dropout": 0.1}], (3, 9), ["dropout=0.1 works between layers and there is one"]),
     "padding": ([{"pool": "max", "padding": 2}], (1, 9, 9), ["padding=2 is more than half of kernel=2; use at most 1"]),
     "empty": ([], (4,), ["model.layers=[] is not a list of layers"]),
@@ -223,3 +235,19 @@ def test_a_meta_build_costs_no_memory() -> None:
     with torch.device("meta"):
         net = LayerStack(["flatten", {"linear": 200_000}, "relu", {"linear": 200_000}], (1, 28, 28))
     assert sum(weight.numel() for weight in net.parameters()) > 10**10
+
+
+def test_branches_of_flat_features_stand_side_by_side() -> None:
+    net = LayerStack([{"branches": [[{"linear": 4}], ["relu"]]}], (7,))
+    x = torch.randn(2, 7)
+    assert torch.equal(net(x)[:, 4:], x.relu()) and net.output_shape == (11,)
+
+
+def test_patches_are_a_sequence_for_attention() -> None:
+    net = LayerStack([{"patches": 4, "width": 6}, {"attention": 3}, "global-pool"], (2, 9, 8))
+    assert net(torch.randn(3, 2, 9, 8)).shape == (3, 6)
+    one = LayerStack([{"patches": 4, "width": 6}], (2, 9, 8)).eval()
+    x = torch.randn(1, 2, 9, 8)
+    moved = x.clone()
+    moved[..., 8:, :] += 1  # the ninth row fills no square
+    assert torch.equal(one(x), one(moved))

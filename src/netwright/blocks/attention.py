@@ -20,6 +20,7 @@ __all__ = [
     "attend",
     "attend_by_products",
     "check_heads",
+    "future_bias",
     "join_bias",
     "mask_bias",
 ]
@@ -42,10 +43,11 @@ def check_heads(num_heads: int, hidden_size: int) -> None:
 def mask_bias(mask_BS: Tensor, dtype: torch.dtype) -> Tensor:
     """Turn a mask of keys (True where there is something to look at) into what is added to the scores: [B, 1, 1, S].
 
-    The most negative number rather than minus infinity: a row with nothing to look at then stays finite.
+    Half of the most negative number rather than minus infinity: a row with nothing to look at then stays finite, and
+    so does the sum with a score.
     """
     bias = torch.zeros(mask_BS.shape, dtype=dtype, device=mask_BS.device)
-    return bias.masked_fill(~mask_BS, torch.finfo(dtype).min)[:, None, None, :]
+    return bias.masked_fill(~mask_BS, torch.finfo(dtype).min / 2)[:, None, None, :]
 
 
 def join_bias(bias: Tensor | None, mask_BS: Tensor | None, dtype: torch.dtype) -> Tensor | None:
@@ -53,8 +55,7 @@ def join_bias(bias: Tensor | None, mask_BS: Tensor | None, dtype: torch.dtype) -
     if bias is None:
         return None if mask_BS is None else mask_bias(mask_BS, dtype)
     bias = bias.to(dtype)
-    # Put in place of the bias, not added to it: the sum with a negative bias would be minus infinity.
-    return bias if mask_BS is None else bias.masked_fill(~mask_BS[:, None, None, :], torch.finfo(dtype).min)
+    return bias if mask_BS is None else bias.masked_fill(~mask_BS[:, None, None, :], torch.finfo(dtype).min / 2)
 
 
 def attend(
@@ -75,7 +76,7 @@ def attend(
         return attend_by_products(query_BHTE, key_BHSE, value_BHSE, bias, causal, dropout, scale)
     times = query_BHTE.shape[2], key_BHSE.shape[2]
     if causal and (bias is not None or times[0] != times[1]):
-        future = _future(times[0], times[1], query_BHTE)
+        future = future_bias(times[0], times[1], query_BHTE)
         bias = future if bias is None else bias.to(query_BHTE.dtype) + future
         causal = False
     return F.scaled_dot_product_attention(
@@ -96,11 +97,11 @@ def attend_by_products(
         if bias is not None:
             scores = scores + bias.to(scores.dtype)
         if causal and query.shape[-2] > 1:
-            scores = scores + _future(query.shape[-2], key.shape[-2], query)
+            scores = scores + future_bias(query.shape[-2], key.shape[-2], query)
         return torch.matmul(F.dropout(scores.softmax(-1), dropout), value)
 
 
-def _future(queries: int, keys: int, like: Tensor) -> Tensor:
+def future_bias(queries: int, keys: int, like: Tensor) -> Tensor:
     """[T, S]: minus infinity where key s comes after query t, zero elsewhere; the last query stands at the last key."""
     hidden = torch.full((queries, keys), -math.inf, dtype=like.dtype, device=like.device)
     return hidden.triu(1 + keys - queries)
@@ -131,15 +132,15 @@ class KeyValueCache:
         assert self._keys is not None and self._values is not None, "nothing has been appended"
         return self._keys[:, :, : self.length], self._values[:, :, : self.length]
 
-    def reorder(self, index_B: Tensor) -> None:
-        """Put row index_B[i] in place of row i; the index may repeat rows, leave rows out, and be of another length."""
+    def reorder(self, rows_N: Tensor) -> None:
+        """Let row n be a copy of the row rows_N[n]; there may be more rows than before, or fewer."""
         if self._keys is not None and self._values is not None:
-            self._keys, self._values = self._picked(self._keys, index_B), self._picked(self._values, index_B)
+            self._keys, self._values = self._picked(self._keys, rows_N), self._picked(self._values, rows_N)
 
-    def _picked(self, room: Tensor, index_B: Tensor) -> Tensor:
+    def _picked(self, room: Tensor, rows_N: Tensor) -> Tensor:
         """The rows in a room of the same size; only what is filled is copied."""
-        fresh = room.new_empty(len(index_B), *room.shape[1:])
-        fresh[:, :, : self.length] = room[:, :, : self.length].index_select(0, index_B)
+        fresh = room.new_empty(len(rows_N), *room.shape[1:])
+        fresh[:, :, : self.length] = room[:, :, : self.length].index_select(0, rows_N)
         return fresh
 
 

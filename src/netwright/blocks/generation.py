@@ -5,23 +5,23 @@ scores the one that follows. What it keeps between steps (caches, hidden states,
 None before the first step, and from then on an object whose `reorder(rows_N)` makes row n a copy of the old row
 rows_N[n], in place. A prompt is thus read once, however many beams grow from it.
 
-Beam search ranks a text Y by log P(Y) / lp(Y), lp(Y) = ((5 + |Y|) / 6)^length_penalty (Wu et al., 2016, "Google's
-neural machine translation system", without its coverage term), where |Y| counts the new tokens, an end token too.
-``B`` batch, ``T`` time, ``V`` vocabulary, ``K`` beams, ``C`` candidates, ``N`` rows.
+``B`` batch, ``T`` time, ``S`` source's time, ``D`` width, ``V`` vocabulary, ``N`` rows.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from netwright.blocks.sampling import check_sampling, penalise_repetition, sample_tokens
+from netwright.blocks.beams import BeamSearch
+from netwright.blocks.sampling import Seen, check_sampling, sample_tokens
 from netwright.core.errors import ConfigError
 
-__all__ = ["DecoderState", "OnToken", "Reorderable", "Step", "generate_tokens", "left_padded", "writing"]
+__all__ = ["DecoderState", "OnToken", "Reorderable", "Step", "Writing", "generate_tokens", "left_padded", "writing"]
 
 
 class Reorderable(Protocol):
@@ -34,13 +34,29 @@ class Reorderable(Protocol):
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 OnToken = Callable[[Tensor], object]
+Cache = TypeVar("Cache", bound=Reorderable)
+
+
+class Writing(TypedDict, total=False):
+    """The settings of `generate_tokens` that a network's `generate` hands on; their meaning stands there."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float
+    num_beams: int
+    length_penalty: float
+    eos: int | None
+    stop: Collection[int]
+    generator: torch.Generator | None
+    on_token: OnToken | None
 
 
 @dataclass
-class DecoderState:
+class DecoderState(Generic[Cache]):
     """What an encoder-decoder keeps: the encoder's memory, where it holds something, and a cache for each layer."""
 
-    caches: Sequence[Reorderable]
+    caches: Sequence[Cache]
     memory_BSD: Tensor
     source_mask_BS: Tensor | None = None
 
@@ -117,68 +133,65 @@ def generate_tokens(
     """
     check_sampling(temperature, top_k, top_p, repetition_penalty)
     _check_prompt(start_BT, mask_BT)
-    _check_beams(num_beams, temperature, top_k, top_p, max_new_tokens)
+    _check_search(max_new_tokens, num_beams, temperature, top_k, top_p)
     if max_new_tokens == 0:
         return start_BT
-    ends = torch.tensor(sorted({*stop} | ({eos} if eos is not None else set())), device=start_BT.device)
+    ends = torch.tensor(sorted({*stop} | ({eos} if eos is not None else set())), dtype=torch.int64).to(start_BT.device)
     logits_BV, state = step(start_BT, None)
-    seen_BV = _seen(start_BT, mask_BT, logits_BV.shape[1]) if repetition_penalty != 1 else None
+    seen = Seen(repetition_penalty, start_BT, mask_BT, logits_BV.shape[1])
+    if num_beams == 1:
+        draw = partial(sample_tokens, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+        return torch.cat((start_BT, *_drawn(step, logits_BV, state, seen, draw, ends, max_new_tokens, on_token)), dim=1)
+    new_BT = BeamSearch(num_beams, length_penalty, ends, max_new_tokens).run(step, logits_BV, state, seen)
+    if on_token is not None:
+        for next_B in new_BT.unbind(1):
+            on_token(next_B)
+    return torch.cat((start_BT, new_BT), dim=1)
 
-    def scores(logits_BV: Tensor, seen_BV: Tensor | None) -> Tensor:
-        return logits_BV if seen_BV is None else penalise_repetition(logits_BV, seen_BV, repetition_penalty)
 
-    if num_beams > 1:
-        search = _Beams(num_beams, length_penalty, ends, max_new_tokens)
-        new_BT = search.run(step, logits_BV, state, seen_BV, scores)
-        for next_B in new_BT.unbind(1) if on_token is not None else ():
-            on_token(next_B)  # type: ignore[misc]
-        return torch.cat((start_BT, new_BT), dim=1)
-    done_B = torch.zeros(len(start_BT), dtype=torch.bool, device=start_BT.device)
-    written = [start_BT]
+def _drawn(
+    step: Step, logits_BV: Tensor, state: Any, seen: Seen, draw: Callable[[Tensor], Tensor], ends: Tensor,
+    max_new_tokens: int, on_token: OnToken | None,
+) -> Iterator[Tensor]:  # fmt: skip
+    """The new tokens one after the other, [B, 1] each; the state belongs to the tokens before `logits_BV`'s."""
+    done_B = torch.zeros(len(logits_BV), dtype=torch.bool, device=logits_BV.device)
+    last_B = torch.zeros_like(done_B, dtype=torch.int64)
     for left in range(max_new_tokens - 1, -1, -1):
-        next_B = sample_tokens(scores(logits_BV, seen_BV), temperature, top_k, top_p, generator)
+        next_B = draw(seen.penalised(logits_BV))
         if len(ends):
-            next_B = torch.where(done_B, written[-1][:, -1], next_B)
+            next_B = torch.where(done_B, last_B, next_B)
             done_B |= torch.isin(next_B, ends)
-        written.append(next_B[:, None])
-        told = on_token is not None and on_token(next_B)
-        if told or not left or (len(ends) and bool(done_B.all())):
-            break
-        if seen_BV is not None:
-            seen_BV.scatter_(1, next_B[:, None], True)
+        yield next_B[:, None]
+        told_to_end = on_token is not None and on_token(next_B)
+        if told_to_end or not left or (len(ends) and bool(done_B.all())):
+            return
+        seen.add(next_B)
         logits_BV, state = step(next_B[:, None], state)
-    return torch.cat(written, dim=1)
+        last_B = next_B
 
 
-class _Beams:
-    """Beam search: of every row the K likeliest beginnings are kept, and the best text that has ended.
+def _check_prompt(tokens_BT: Tensor, mask_BT: Tensor | None) -> None:
+    if tokens_BT.dim() != 2 or tokens_BT.shape[1] == 0:
+        got = list(tokens_BT.shape)
+        raise ConfigError("generate needs a prompt of shape [B, T] with one token or more, got {got}", got=got)
+    if mask_BT is not None and mask_BT.shape != tokens_BT.shape:
+        got, expected = list(mask_BT.shape), list(tokens_BT.shape)
+        raise ConfigError(
+            "the prompt's mask has shape {got}; expected the tokens' {expected}", got=got, expected=expected
+        )
+    if mask_BT is not None and not bool((mask_BT[:, -1] & (mask_BT.long().diff(dim=1) >= 0).all(dim=1)).all()):
+        raise ConfigError("prompts of one batch must end together; pad them on the left, where the mask is False")
 
-    An end counts when it is among the K likeliest continuations. A row is done only when no beginning that is left can
-    still overtake its best text, so that with beams enough this is an exhaustive search.
-    """
 
-    def __init__(self, num_beams: int, length_penalty: float, ends: Tensor, longest: int) -> None:
-        self.beams, self.alpha, self.ends, self.longest = num_beams, length_penalty, ends, longest
-
-    def run(
-        self, step: Step, logits_BV: Tensor, state: Any, seen_BV: Tensor | None,
-        scores: Callable[[Tensor, Tensor | None], Tensor],
-    ) -> Tensor:  # fmt: skip
-        """The best new tokens of each row, [B, new]; `logits_BV` and `state` come from the prompt."""
-        batch, device = len(logits_BV), logits_BV.device
-        rows_N = torch.arange(batch, device=device).repeat_interleave(self.beams)
-        self._begin(batch, device)
-        for length in range(1, self.longest + 1):
-            state.reorder(rows_N)
-            logits_NV = logits_BV[rows_N] if length == 1 else logits_BV
-            seen_NV = None if seen_BV is None else seen_BV[rows_N]
-            rows_N, next_N = self._grow(scores(logits_NV, seen_NV).float().log_softmax(-1), length)
-            if length == self.longest or (len(self.ends) and self._is_done(length)):
-                break
-            # The rows chosen now are those of the step before; it is reordered first, and then reads the new tokens.
-            state.reorder(rows_N)
-            seen_BV = None if seen_NV is None else seen_NV[rows_N].scatter(1, next_N[:, None], True)
-            logits_BV, state = step(next_N[:, None], state)
-            rows_N = torch.arange(batch * self.beams, device=device)
-        self._judge(self.alive_BK / self._penalty(length), self.tokens_BKT)
-        return self._filled()
+def _check_search(
+    max_new_tokens: int, num_beams: int, temperature: float, top_k: int | None, top_p: float | None
+) -> None:
+    if max_new_tokens < 0:
+        raise ConfigError("max_new_tokens={value} is not 0 or more", value=max_new_tokens)
+    if num_beams < 1:
+        raise ConfigError("num_beams={value} searches nothing; use 1 or more", value=num_beams)
+    if num_beams > 1 and (temperature not in (0, 1) or top_k is not None or top_p is not None):
+        raise ConfigError(
+            "num_beams={value} searches for the likeliest text and draws nothing; leave out temperature, top_k, top_p",
+            value=num_beams,
+        )

@@ -171,8 +171,10 @@ def suggest(name: object, names: Iterable[str]) -> str:
     return say("; known: {names}", names=few(known)) if known else ""
 
 
-def few(names: Sequence[str], most: int = 20) -> str:
-    """The names in a row, of a long list the first ones and how many more there are."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return say("{names} and {count} more", names=", ".join(names[:most]), count=len(names) - most)
+def few(names: Sequence[str], room: int = 120) -> str:
+    """The names in a row; of a long list those that fit into `room` characters, and how many more there are."""
+    kept = len(names)
+    while kept > 1 and len(", ".join(names[:kept])) > room:
+        kept -= 1
+    shown = ", ".join(names[:kept])
+    return shown if kept == len(names) else say("{names} and {count} more", names=shown, count=len(names) - kept)

@@ -19,7 +19,7 @@ from netwright.data.schema import Column, Schema, Target
 from netwright.data.sources.loaded import Loaded, Origin, official_parts
 from netwright.data.table import RawTable, check_columns
 
-__all__ = ["class_codes", "recoded", "table_like"]
+__all__ = ["class_codes", "recoded", "table_like", "target_values"]
 
 
 def table_like(table: RawTable, name: str, origin: Origin, schema: Schema, bad: Bad | None = None) -> Loaded:
@@ -35,7 +35,7 @@ def table_like(table: RawTable, name: str, origin: Origin, schema: Schema, bad: 
         raise DataError("{source} has no rows; there is nothing to measure on", source=table.source)
     reasons: dict[int, str] = {}
     inputs = torch.stack([_feature(table, column, reasons) for column in features], dim=1).float()
-    values = _targets(table, schema.target, reasons)
+    values = target_values(table, schema.target, reasons)
     problems = [*table.problems, *(BadRow(table.place(row), reasons[row]) for row in sorted(reasons))]
     total = len(table) + len(table.problems)
     settle(problems, total, bad, table.source)
@@ -93,7 +93,9 @@ def _read(table: RawTable, column: Column, reasons: dict[int, str]) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _targets(table: RawTable, target: Target, reasons: dict[int, str]) -> Tensor:
+def target_values(table: RawTable, target: Target, reasons: dict[int, str]) -> Tensor:
+    """The targets of new rows by the codes of training; why a row has none goes into `reasons`. Shapes: -> (N,) or (N, K).
+    """
     if target.kind not in ("class", "number", "multilabel"):
         return torch.zeros(len(table), 0)
     if target.kind != "class":

@@ -10,6 +10,7 @@ from torch import Tensor
 from netwright.core.errors import DataError
 from netwright.data.dataset import BadRow, Dataset, PairedFiles, TensorDataset
 from netwright.data.masks import IGNORED, code_counts
+from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.data.seal import SealedDataset, seal
 from netwright.data.sources.loaded import PARTS, Loaded, Origin
@@ -125,8 +126,7 @@ def _settled(loaded: Loaded, train: Tensor) -> Dataset:
     if dataset.schema.kind == "table":
         return fit_columns(loaded, train)
     if dataset.schema.kind == "text":
-        stream = dataset.tensors()
-        assert stream is not None
-        vocabulary = len(stream[0][train].unique()) + 1  # and one code for characters never seen
-        return dataset.with_schema(replace(dataset.schema, vocab_size=vocabulary))
+        tokenizer = Preprocessor.fit(dataset.subset(train)).tokenizer
+        assert tokenizer is not None
+        return dataset.with_schema(replace(dataset.schema, vocab_size=len(tokenizer)))
     return dataset

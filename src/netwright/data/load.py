@@ -19,12 +19,14 @@ from netwright.data.dataset import Dataset, TensorDataset
 from netwright.data.policy import Bad, missing_file
 from netwright.data.schema import Schema
 from netwright.data.section import PATHS, builtin, check_path, environment_options, resolve, source_of
-from netwright.data.sources import arrays, frames
-from netwright.data.sources.builtin import BUILTIN, load_builtin
+from netwright.data.sources import arrays, documents, frames, series
+from netwright.data.sources.builtin import BUILTIN, load_builtin, with_tokens
+from netwright.data.sources.delimited import TABLE_SUFFIXES
 from netwright.data.sources.joined import join_loaded
 from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.split import split_rule
 from netwright.data.targets import Wanted
+from netwright.data.texts import TextDataset
 
 __all__ = ["load_data", "load_like"]
 
@@ -95,6 +97,9 @@ def load_like(spec: Any, schema: Schema, *, base: Path | None = None) -> Dataset
     if isinstance(dataset, TensorDataset):
         targets = recoded(dataset.targets, got.target, schema.target, loaded.origin.source)
         dataset = TensorDataset(dataset.inputs, targets, schema, dataset.name, dataset.problems)
+    if isinstance(dataset, TextDataset):
+        dataset = dataset.with_schema(schema)
+        dataset.targets = recoded(dataset.targets, got.target, schema.target, loaded.origin.source)
     return dataset.subset(loaded.official["test"]) if "test" in loaded.official else dataset
 
 
@@ -127,7 +132,7 @@ def _named(name: str, given: Mapping[str, Any], base: Path | None) -> Loaded:
 def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
     if "name" in spec:
         values = arguments(builtin, spec, "data")
-        return load_builtin(values["name"])
+        return with_tokens(load_builtin(values["name"], window=values.get("window"), horizon=values.get("horizon")), values.get("tokens"))
     if "x" in spec or "frame" in spec:
         source: Callable[..., Loaded] = _arrays if "x" in spec else _frame
         values = arguments(source, spec, "data", given)
@@ -140,7 +145,9 @@ def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) 
 
 def _file(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
     path = resolve(spec["path"], base)
-    source = source_of(path, spec)
+    spec = _placed_tokens(_as_documents(path, spec, given.get("like")), base)
+    like = given.get("like")
+    source = series.load if like is not None and like.kind == "series" else source_of(path, spec)
     bound = {name: value for name, value in given.items() if name in parameters(source)}
     values = arguments(source, spec, "data", bound)
     if not path.exists():
@@ -151,6 +158,26 @@ def _file(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> 
     return source(**values)
 
 
+def _as_documents(path: Path, spec: dict[str, Any], like: Schema | None) -> dict[str, Any]:
+    """New rows for a network of texts are read from the columns that its training read, unless others are named."""
+    if like is None or like.kind != "text" or not like.columns or path.suffix.lower() not in TABLE_SUFFIXES:
+        return spec
+    names = {"text": like.columns[0].name}
+    names |= {"context": like.columns[1].name} if len(like.columns) > 1 else {}
+    roles = {"text": "target_text", "span": "answer"}
+    target: Any = list(like.target.names)
+    if target:
+        names[roles.get(like.target.kind, "target")] = target if len(target) > 1 else target[0]
+    return names | spec
+
+
+def _placed_tokens(spec: dict[str, Any], base: Path | None) -> dict[str, Any]:
+    tokens = spec.get("tokens")
+    if not isinstance(tokens, Mapping) or not isinstance(tokens.get("path"), str):
+        return spec
+    return spec | {"tokens": {**tokens, "path": str(resolve(tokens["path"], base))}}
+
+
 def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
     kind = given.get("target_kind")
     if isinstance(spec, Dataset):
@@ -159,6 +186,8 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
     if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
         if frames.frame_columns(spec[0]) is not None:
             return _frame_and_series(spec[0], spec[1], {key: value for key, value in given.items() if key != "target"})
+        if _are_texts(spec[0]):
+            return documents.of_texts([str(text) for text in spec[0]], spec[1], kind)
         return arrays.load_arrays(spec[0], spec[1], target_kind=kind)
     if frames.frame_columns(spec) is not None:
         return frames.load_frame(spec, **given)
@@ -170,6 +199,12 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         "data of type {kind} are not known; give a name, a path, arrays (x, y), a table, a Dataset or a DataLoader"
     )
     raise ConfigError(template, path="data", kind=type(spec).__name__)
+
+
+def _are_texts(values: Any) -> bool:
+    return not isinstance(values, str | Mapping) and hasattr(values, "__getitem__") and (
+        len(values) > 0 and all(isinstance(value, str) for value in (values[0], values[len(values) - 1]))
+    )  # fmt: skip
 
 
 def _frame_and_series(frame: Any, targets: Any, given: Mapping[str, Any]) -> Loaded:

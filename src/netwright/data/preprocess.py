@@ -6,7 +6,7 @@ training share every later step. Letters: B batch, C channels, F columns, W feat
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,7 @@ from netwright.data.dataset import Dataset
 from netwright.data.schema import Schema
 
 if TYPE_CHECKING:
-    from netwright.data.tokens import CharTokenizer
+    from netwright.data.tokenizing.base import Tokenizer
 
 __all__ = ["Preprocessor", "deviation"]
 
@@ -30,7 +30,7 @@ class Preprocessor(ABC):
     """
 
     kind: str
-    tokenizer: "CharTokenizer | None" = None
+    tokenizer: "Tokenizer | None" = None
 
     def __init__(
         self, schema: Schema, target_mean: list[float] | None = None, target_std: list[float] | None = None
@@ -114,6 +114,10 @@ class Preprocessor(ABC):
     def raw(self, x: Any) -> Tensor:
         """One input of a user's as a raw example, without a batch dimension."""
 
+    def batch(self, inputs: Sequence[Any]) -> Tensor | tuple[Tensor, ...]:
+        """Inputs of a user's, ready for the network: its argument, or all of them. Shapes: N inputs -> (N, …) each."""
+        return self.inputs(torch.stack([self.raw(x) for x in inputs]))
+
     def _constant(self, name: str, values: Any, like: Tensor) -> Tensor:
         """Fitted numbers in the device and precision of a batch, made once."""
         dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
@@ -126,9 +130,11 @@ class Preprocessor(ABC):
 def _kinds() -> dict[str, type[Preprocessor]]:
     from netwright.data.encoding import TablePreprocessor
     from netwright.data.normalising import ArrayPreprocessor, ImagePreprocessor
-    from netwright.data.tokens import TextPreprocessor
+    from netwright.data.series_scaling import SeriesPreprocessor
+    from netwright.data.textual import TextPreprocessor
 
-    return {made.kind: made for made in (ImagePreprocessor, TablePreprocessor, TextPreprocessor, ArrayPreprocessor)}
+    known = (ImagePreprocessor, TablePreprocessor, TextPreprocessor, ArrayPreprocessor, SeriesPreprocessor)
+    return {made.kind: made for made in known}
 
 
 def deviation(values: Tensor) -> Tensor:

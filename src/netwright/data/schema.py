@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
+from netwright.data.tokenizing.settings import TokenSettings
 
 __all__ = ["Column", "ColumnKind", "Kind", "Schema", "Target", "TargetKind"]
 
-Kind = Literal["image", "table", "text", "array", "environment"]
-TargetKind = Literal["class", "number", "multilabel", "next-token", "none", "action", "mask"]
+Kind = Literal["image", "table", "text", "array", "environment", "series"]
+TargetKind = Literal[
+    "class", "number", "multilabel", "next-token", "none", "action", "mask", "text", "span", "forecast"
+]  # fmt: skip
 ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 
 
@@ -23,16 +26,22 @@ ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 class Target:
     """What is to be predicted: `classes` in the order of their codes, or the `names` of numbers or labels.
 
-    A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count.
+    A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count. A "text" is to be
+    written (sequence to sequence), a "span" to be found in a second text (questions). A "forecast"
+    is the next `horizon` values of each of `names`; after `season` steps the series is like itself again.
     """
 
     kind: TargetKind
     classes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    horizon: int = 1
+    season: int = 1
 
     @property
     def outputs(self) -> int | None:
         """Output units that fit this target; None where something else decides (a vocabulary, an environment)."""
+        if self.kind == "forecast":
+            return self.horizon * len(self.names)
         if self.kind in ("class", "mask"):
             return len(self.classes)
         return max(1, len(self.names)) if self.kind in ("number", "multilabel") else None
@@ -72,7 +81,7 @@ class Schema:
 
     `input_shape` is that of one example as the network sees it: (C, H, W) pictures, (F,) tables after encoding, ()
     tokens of text, anything for arrays. `input_dtype` is that of the raw tensors. `as_given`: floats handed over in
-    Python go to the network unchanged, because the user's own code prepared them.
+    Python go to the network unchanged, because the user's own code prepared them. `tokens`: how texts become tokens.
     """
 
     kind: Kind
@@ -82,6 +91,7 @@ class Schema:
     columns: tuple[Column, ...] = ()
     vocab_size: int | None = None
     as_given: bool = False
+    tokens: TokenSettings | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -91,6 +101,8 @@ class Schema:
     def sizes(self) -> dict[str, Any]:
         """The sizes that the data decide, under the names that networks' constructors use."""
         sizes: dict[str, Any] = {}
+        if self.kind == "series":
+            sizes = {"in_channels": self.input_shape[1], "horizon": self.target.horizon}
         if len(self.input_shape) == 3:
             channels, height, width = self.input_shape
             sizes |= {"in_channels": channels, "image_shape": self.input_shape}
@@ -121,7 +133,9 @@ class Schema:
         """
         kinds = {
             "mask": "image-segmentation", "multilabel": "multilabel-classification",
-            "next-token": "language-modeling", "number": "regression",
+            "next-token": "language-modeling", "number": "regression", "span": "question-answering",
+            "forecast": "forecasting",
+            "text": "sequence-to-sequence",
         }  # fmt: skip
         if self.target.kind in kinds:
             return kinds[self.target.kind]
@@ -147,11 +161,14 @@ class Schema:
         target = _known(Target, values["target"])
         given = {name: value for name, value in values.items() if name in {field.name for field in fields(cls)}}
         given["input_shape"] = tuple(values["input_shape"])
-        given["target"] = Target(target["kind"], tuple(target.get("classes", ())), tuple(target.get("names", ())))
+        words = {name: tuple(target.get(name, ())) for name in ("classes", "names")}
+        given["target"] = Target(**{**target, **words})
         columns = [_known(Column, column) for column in values.get("columns", ())]
         given["columns"] = tuple(
             Column(**column | {"categories": tuple(column.get("categories", ()))}) for column in columns
         )
+        tokens = values.get("tokens")
+        given["tokens"] = None if tokens is None else TokenSettings(**_known(TokenSettings, tokens))
         return cls(**given)
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from netwright.core.errors import ConfigError, DataError, Problem, suggest
-from netwright.core.schemas import arguments
+from netwright.core.schemas import Size, arguments
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import missing_file
-from netwright.data.sources import arrays, delimited, image_folder, mask_folder, text
+from netwright.data.sources import arrays, delimited, documents, image_folder, mask_folder, series, text, text_folder
 from netwright.data.sources.builtin import BUILTIN
 from netwright.data.sources.loaded import Loaded
 from netwright.data.split import split_rule
+from netwright.data.tokenizing.settings import token_settings
 
 __all__ = [
     "PATHS", "anchored", "builtin", "check_path", "check_section", "environment_options", "resolve", "source_of",
@@ -31,7 +32,7 @@ def check_section(spec: Any, base: Path | None = None) -> None:
     if not isinstance(spec, Mapping):
         return
     problems: list[Problem] = []
-    for check in (_check_split, _check_source):
+    for check in (_check_split, _check_tokens, _check_source):
         try:
             check(spec, base)
         except ConfigError as error:
@@ -45,6 +46,11 @@ def check_section(spec: Any, base: Path | None = None) -> None:
 def _check_split(spec: Mapping[str, Any], base: Path | None) -> None:
     if isinstance(spec.get("split"), Mapping):
         split_rule(**arguments(split_rule, spec["split"], "data.split"))
+
+
+def _check_tokens(spec: Mapping[str, Any], base: Path | None) -> None:
+    if isinstance(spec.get("tokens"), Mapping):
+        token_settings(spec["tokens"])
 
 
 def _check_source(spec: Mapping[str, Any], base: Path | None) -> None:
@@ -69,8 +75,10 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         return mask_folder.load
     if path.is_dir() or (not suffix and not path.exists()):
         return _folder_source(path)
-    if suffix in (".jsonl", ".ndjson") and "text" in spec:
-        return text.load_field
+    if suffix in delimited.TABLE_SUFFIXES and "text" in spec:
+        return documents.load
+    if suffix in delimited.TABLE_SUFFIXES and {"window", "horizon"} & spec.keys():
+        return series.load
     if suffix in delimited.TABLE_SUFFIXES:
         return delimited.load
     if suffix in _TEXT:
@@ -87,13 +95,15 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
 
 
 def _folder_source(folder: Path) -> Callable[..., Loaded]:
-    """A folder is one of pictures, unless it holds text files and no picture."""
+    """A folder is one of pictures, unless it holds text files and no picture; those are of classes, or one text."""
     texts = False
     for _, _, files in os.walk(folder, followlinks=True):
         if any(file.lower().endswith(SUFFIXES) for file in files):
             return image_folder.load
         texts = texts or any(file.lower().endswith(".txt") for file in files)
-    return text.load if texts else image_folder.load
+    if not texts:
+        return image_folder.load
+    return text_folder.load if text_folder.has_classes(folder) else text.load
 
 
 def resolve(path: str | os.PathLike[str], base: Path | None) -> Path:
@@ -109,7 +119,10 @@ def anchored(spec: Any, base: Path | None) -> Any:
     if isinstance(spec, str):
         return spec if spec in BUILTIN or not spec.strip() else _whole(spec, base)
     if isinstance(spec, Mapping):
-        return {**spec, **{name: _whole(spec[name], base) for name in PATHS if isinstance(spec.get(name), str)}}
+        whole = {name: _whole(spec[name], base) for name in PATHS if isinstance(spec.get(name), str)}
+        if isinstance(tokens := spec.get("tokens"), Mapping) and isinstance(tokens.get("path"), str):
+            whole["tokens"] = {**tokens, "path": _whole(tokens["path"], base)}
+        return {**spec, **whole}
     return spec
 
 
@@ -156,5 +169,13 @@ def environment_options(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, arguments(ReplayOptions, rest, "data")
 
 
-def builtin(name: str, split: dict[str, Any] | None = None) -> None:
-    """The section of a built-in set: its name, and how to split what has no official split."""
+def builtin(
+    name: str,
+    split: dict[str, Any] | None = None,
+    tokens: dict[str, Any] | None = None,
+    window: Size | None = None,
+    horizon: Size | None = None,
+) -> None:
+    """The section of a built-in set: its name, how to split what has no official split, how texts become tokens, and of
+    a time series how many rows the network looks back on and forecasts.
+    """

@@ -19,7 +19,9 @@ from netwright.core.schemas import Count, Probability, Size
 from netwright.core.seeds import generator
 from netwright.data.dataset import Dataset, FileDataset, PairedFiles
 from netwright.data.policy import nearest
+from netwright.data.series import SeriesDataset, cut_in_time
 from netwright.data.sources.loaded import Loaded
+from netwright.data.texts import TextDataset
 
 __all__ = ["By", "Split", "SplitRule", "apart", "content_hash", "split_rows", "split_rule"]
 
@@ -127,6 +129,12 @@ def content_hash(dataset: Dataset) -> str:
     elif tensors is None and isinstance(dataset, PairedFiles):
         digest.update("\n".join(str(item) for item in dataset.items).encode())
         tensors = (torch.empty(0), dataset.pixels)
+    elif isinstance(dataset, SeriesDataset):
+        tensors = (dataset.rows[dataset.covered()], dataset.starts)
+    elif isinstance(dataset, TextDataset):
+        for text in (*dataset.texts, *(dataset.second or ())):
+            digest.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
+        tensors = (torch.empty(0), dataset.targets)
     for part in tensors or ():
         digest.update(part.contiguous().numpy().view("uint8").data if part.numel() else b"")
     return digest.hexdigest()
@@ -137,8 +145,13 @@ Cut = Callable[[Tensor, Mapping[str, float]], dict[str, Tensor]]
 
 def _cutter(loaded: Loaded, rule: SplitRule) -> tuple[str, Cut]:
     dataset = loaded.dataset
-    if dataset.schema.kind == "text":
+    if dataset.schema.target.kind == "next-token" and not (rule.by and isinstance(dataset, TextDataset)):
         return say("contiguous blocks"), lambda pool, shares: _blocks(loaded, pool, shares)
+    if isinstance(dataset, SeriesDataset):
+        if rule.by not in (None, "time"):
+            template = "data.split.by={by} would put rows beside the test's into training; a series is split by time"
+            raise ConfigError(template, path="data.split.by", by=rule.by)
+        return say("time"), lambda pool, shares: cut_in_time(dataset, pool, shares)
     classes = dataset.schema.target.kind == "class" and dataset.labels().ndim == 1
     by = rule.by or ("stratified" if classes else "random")
     if by == "stratified":
@@ -259,7 +272,9 @@ def _timed(keys: Tensor, pool: Tensor, shares: Mapping[str, float]) -> dict[str,
 
 def _blocks(loaded: Loaded, pool: Tensor, shares: Mapping[str, float]) -> dict[str, Tensor]:
     stream = loaded.dataset.tensors()
-    assert stream is not None
+    if stream is None:  # documents: none is cut
+        ends = [round(len(pool) * (1 - sum(shares.values()))), round(len(pool) * (1 - shares["test"]))]
+        return {"train": pool[: ends[0]], "validation": pool[ends[0] : ends[1]], "test": pool[ends[1] :]}
     characters = stream[0][pool]
     total = len(characters)
     train_end = _line_end(characters, round(total * (1 - shares["validation"] - shares["test"])))

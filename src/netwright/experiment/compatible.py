@@ -19,8 +19,12 @@ _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size
 _TARGETS = {
     "action": "an environment", "class": "classes", "multilabel": "several labels an example", "next-token": "text",
     "mask": "masks", "none": "no target", "number": "numbers",
+    "forecast": "a time series",
 }  # fmt: skip
-_KINDS = {"array": "arrays", "environment": "an environment", "image": "pictures", "table": "a table", "text": "a text"}
+_KINDS = {
+    "array": "arrays", "environment": "an environment", "image": "pictures", "series": "a time series",
+    "table": "a table", "text": "a text",
+}  # fmt: skip
 
 
 # Tasks that train the networks of others: these are what their cards say they are for.
@@ -83,11 +87,11 @@ def check_sizes(name: str, sizes: Mapping[str, Any], task: str | None) -> None:
     lacking = _lacking(name, sizes)
     if not lacking:
         return
-    fitting = [
-        other for other, card in models.MODELS.items()
-        if fits(card, task) and not _lacking(other, sizes)
-    ]  # fmt: skip
-    do = say("use {names}, or model.layers", names=few(fitting, 8)) if fitting else say("use model.layers")
+    kins: dict[str, str] = {}  # the smallest network of each, the small ones first
+    for other, card in sorted(models.MODELS.items(), key=lambda item: item[1].parameters or 0):
+        if fits(card, task) and not _lacking(other, sizes):
+            kins.setdefault(card.kin, other)
+    do = say("use {names}, or model.layers", names=few([*kins.values()], 60)) if kins else say("use model.layers")
     template = "model {name} is for other data: nothing here decides its {lacking}; {do}"
     raise ConfigError(template, path="model", name=name, lacking=", ".join(lacking), do=do)
 

@@ -88,20 +88,20 @@ def _by_section(section: Mapping[str, Any], input_shape: Sequence[int] | None) -
     sizes = _sizes(shape) if input_shape is not None else {}
     arguments = schemas.arguments(factory, values, "model", sizes)
     title = "layers" if layers else models.catalog().canonical(str(name)) or str(name)
-    known = _measured(partial(construct, factory, arguments, title), _example(card.input_kind, shape))
+    known = _measured(partial(construct, factory, arguments, title), _examples(card.input_kind, shape))
     return titled(known, title)
 
 
-def _measured(build: Callable[[], nn.Module], example: Tensor) -> Architecture:
+def _measured(build: Callable[[], nn.Module], examples: Sequence[Tensor]) -> Architecture:
     """Built without memory and without drawing weights, where the constructor allows it: a ViT-L takes no longer."""
     try:
         with torch.device("meta"):
-            known = trace(build(), example)
+            known = trace(build(), *examples)
         if known.method == "meta":
             return known
     except Exception:  # it wants values; the real one succeeds, or says what is wrong
         pass
-    return trace(build(), example)
+    return trace(build(), *examples)
 
 
 def _sizes(shape: tuple[int, ...]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _by_config(source: Source, input_shape: Sequence[int] | None, overrides: Seq
     card = models.MODELS.get(recipe["name"], _UNKNOWN)
     shape = tuple(input_shape or schema.input_shape) or (int(getattr(net, "context", 1)),)
     shape = (int(getattr(net, "noise_size", 1)),) if card.input_kind == "noise" else shape
-    return titled(trace(net, _example(card.input_kind, shape)), recipe["name"])
+    return titled(trace(net, *_examples(card.input_kind, shape)), recipe["name"])
 
 
 def titled(known: Architecture, name: str) -> Architecture:
@@ -143,5 +143,6 @@ def titled(known: Architecture, name: str) -> Architecture:
     return replace(known, name=name, idea=card.idea, paper=card.paper, when=card.when)
 
 
-def _example(kind: str, shape: tuple[int, ...]) -> Tensor:
-    return torch.zeros(1, *shape, dtype=torch.int64 if kind == "tokens" else torch.float32)
+def _examples(kind: str, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
+    example = torch.zeros(1, *shape, dtype=torch.int64 if kind in ("tokens", "token-pairs") else torch.float32)
+    return (example, example) if kind == "token-pairs" else (example,)

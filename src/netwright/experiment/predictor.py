@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright import models
 from netwright.core import schemas
@@ -21,6 +22,7 @@ from netwright.tasks import TASKS, Task
 __all__ = ["Predictor", "load"]
 
 _BATCH = 256
+_TEXTS = 64  # inputs of a batch that is filled up to its longest
 _MASK_PIXELS = 2**19  # of a batch whose answer is a class for every pixel: such networks keep large maps
 
 
@@ -89,13 +91,25 @@ class Predictor:
     @torch.inference_mode()
     def outputs(self, inputs: Any) -> Tensor:
         """The network's raw outputs for the inputs. Shapes: N inputs -> (N, …)."""
-        raw = [self._raw(x) for x in self._each(inputs)]
+        several = self._each(inputs)
+        if self.schema.kind == "text" and self.preprocess is not None:
+            return self._of_texts(several, self.preprocess)
+        raw = [self._raw(x) for x in several]
         parts = []
         size = max(1, min(_BATCH, _MASK_PIXELS // raw[0].numel())) if self.schema.target.kind == "mask" else _BATCH
         for first in range(0, len(raw), size):
             batch = torch.stack(raw[first : first + size])
             parts.append(self.network(self.preprocess.inputs(batch) if self.preprocess else batch.float()))
         return torch.cat(parts)
+
+    def _of_texts(self, texts: Sequence[Any], preprocess: Preprocessor) -> Tensor:
+        """Texts are filled up to the longest of their batch; places that a batch lacks can never be the answer."""
+        parts = []
+        for first in range(0, len(texts), _TEXTS):
+            arguments = preprocess.batch(texts[first : first + _TEXTS])
+            parts.append(self.network(*arguments) if isinstance(arguments, tuple) else self.network(arguments))
+        places = max(part.shape[-1] for part in parts)
+        return torch.cat([F.pad(part, (0, places - part.shape[-1]), value=-torch.inf) for part in parts])
 
     def generate(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> str:
         """The prompt and what the network writes after it.

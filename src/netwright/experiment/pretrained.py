@@ -97,7 +97,8 @@ def start_from(
     template = "{model} starts from {file} ({source})"
     log.info(say(template, model=made.name, file=path, source=made.source))
     if made.fresh_head:
-        log.info(say("its head is new, for {count} classes", count=made.arguments.get("num_classes", "?")))
+        count = made.arguments.get("num_classes")
+        log.info(say("its head is new, for {count} classes", count=count) if count else say("its head is new"))
     made.network.train()
     return made
 

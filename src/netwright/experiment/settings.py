@@ -25,13 +25,15 @@ class EarlyStopSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """`train:`. `steps` ends a run before its epochs do; `workers` above 0 reads files in that many processes;
+    """`train:`. `steps` ends a run before its epochs do; `batch_tokens` fills batches of texts up to that many tokens,
+    padding included, instead of a number of examples; `workers` above 0 reads files in that many processes;
     `per_class` makes batches of that many examples of each of their classes.
     """
 
     epochs: Size = 10
     steps: Size | None = None
     batch_size: Size = 128
+    batch_tokens: Size | None = None
     accumulate: Size = 1
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: str = "auto"

@@ -12,7 +12,10 @@ from netwright.core import schemas
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Dataset, Preprocessor
 from netwright.data.augment import Augment
-from netwright.data.batching import BatchSource, Resident, Streaming, Windows
+from netwright.data.batching import BatchSource, Bucketed, Resident, SeriesWindows, Streaming, Windows
+from netwright.data.series import SeriesDataset
+from netwright.data.texts import TextDataset
+from netwright.data.textual import TextPreprocessor, stream_of
 from netwright.experiment.settings import TrainSettings
 
 __all__ = ["SourceMaker"]
@@ -49,6 +52,10 @@ class SourceMaker:
         if bundle.schema.target.kind == "next-token":
             return Windows(self._tokens(bundle.train), context=self._context(), **common)
         assert self.preprocess is not None
+        if isinstance(bundle.train, TextDataset):
+            return self._bucketed(bundle.train, augment=self.augment, **common)
+        if isinstance(bundle.train, SeriesDataset):
+            return SeriesWindows(bundle.train, self.preprocess, **common)
         common["per_class"] = settings.per_class
         if bundle.train.tensors() is None:
             return Streaming(bundle.train, self.preprocess, augment=self.augment, workers=settings.workers, **common)
@@ -75,6 +82,10 @@ class SourceMaker:
         if self.bundle.schema.target.kind == "mask":  # a network that answers for every pixel keeps large maps
             size = self.settings.batch_size
         assert self.preprocess is not None
+        if isinstance(dataset, TextDataset):
+            return self._bucketed(dataset, batch_size=self.settings.batch_size, shuffle=False, device=self.device)
+        if isinstance(dataset, SeriesDataset):
+            return SeriesWindows(dataset, self.preprocess, batch_size=size, shuffle=False, device=self.device)
         if dataset.tensors() is None:
             workers = self.settings.workers
             return Streaming(
@@ -82,14 +93,19 @@ class SourceMaker:
             )
         return Resident(dataset, self.preprocess, batch_size=size, shuffle=False, device=self.device)
 
+    def _bucketed(self, dataset: TextDataset, **options: Any) -> BatchSource:
+        """Documents by their lengths, none longer than the network takes."""
+        assert isinstance(self.preprocess, TextPreprocessor)
+        longest = getattr(self.model, "context", None)
+        budget = self.settings.batch_tokens
+        return Bucketed(dataset, self.preprocess, batch_tokens=budget, longest=longest, **options)
+
     def _context(self) -> int:
         return int(getattr(self.model, "context", _CONTEXT))
 
     def _tokens(self, dataset: Dataset) -> torch.Tensor:
-        both = dataset.tensors()
-        if both is None or self.preprocess is None:
-            raise ConfigError("{name} cannot be read as one text", path="data", name=dataset.name)
-        return self.preprocess.inputs(both[0])
+        assert self.preprocess is not None
+        return stream_of(dataset, self.preprocess)
 
     def _replay(self) -> BatchSource:
         from netwright.data.environments import ReplayOptions, ReplaySource

@@ -48,7 +48,9 @@ METRICS: Mapping[str, MetricCard] = {
     "f1": MetricCard(f"{_HOME}:f1", "max", _LABELS, states="macro"),
     "frechet": MetricCard("netwright.metrics.frechet:frechet_distance", "min", ("generation",), "raw"),
     "iou": MetricCard(f"{_HOME}:iou", "max", ("segmentation",)),
+    "last_mase": MetricCard("netwright.metrics.forecast:ForecastErrors", "min", ("forecasting",), "raw"),
     "mae": MetricCard(f"{_HOME}:mae", "min", ("regression",), "values"),
+    "mase": MetricCard("netwright.metrics.forecast:ForecastErrors", "min", ("forecasting",), "raw"),
     "mean_average_precision": MetricCard("netwright.metrics.neighbours:Neighbours", "max", ("retrieval",), "raw"),
     "mse": MetricCard(f"{_HOME}:mse", "min", ("regression",), "values"),
     "perplexity": MetricCard("netwright.metrics.running:Surprise", "min", ("language",), "raw"),
@@ -61,6 +63,7 @@ METRICS: Mapping[str, MetricCard] = {
     "return_mean": MetricCard("netwright.metrics.running:Returns", "max", ("acting",), "raw"),
     "return_std": MetricCard("netwright.metrics.running:Returns", "min", ("acting",), "raw"),
     "rmse": MetricCard(f"{_HOME}:rmse", "min", ("regression",), "values"),
+    "seasonal_mase": MetricCard("netwright.metrics.forecast:ForecastErrors", "min", ("forecasting",), "raw"),
     "top5": MetricCard(f"{_HOME}:accuracy", "max", ("multiclass",), "labels-of-five"),
 }
 

@@ -1,6 +1,6 @@
 """Figures of tasks whose predictions are no scores of classes: of language models, and of agents.
 
-Letters: B windows or episodes.
+Letters: N tokens, B episodes, V vocabulary.
 """
 
 import math
@@ -12,29 +12,41 @@ __all__ = ["Returns", "Surprise"]
 
 
 class Surprise:
-    """Perplexity and bits a token, from the mean negative log-likelihood of each window: no scores are kept.
+    """Perplexity and bits, a token and a byte, from the negative log-likelihoods of all tokens: no scores are kept.
 
-    bits: name of the figure in bits, `bits_per_char` where a token is a character and `bits_per_token` otherwise.
+    A byte of UTF-8 is the same for every tokenizer, a token is not: only figures a byte compare.
+
+    Args:
+        bits: name of the figure in bits a token, `bits_per_char` where a token is a character.
+        bytes_V: how many bytes each code stands for; without it there is no `bits_per_byte`.
     """
 
-    def __init__(self, bits: str) -> None:
-        self._bits = bits
+    def __init__(self, bits: str = "bits_per_token", bytes_V: Tensor | None = None) -> None:
+        self._bits, self._bytes_V = bits, bytes_V
         self.reset()
 
     def reset(self) -> None:
         """Forget all batches."""
         self._total: Tensor | float = 0.0
-        self._windows = 0
+        self._bytes: Tensor | int = 0
+        self._tokens = 0
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
-        """Take in nats a token of each window (B,)."""
+        """Take in the nats of each token that counts (N,), and all targets, those that do not count below 0."""
         self._total = self._total + predictions.double().sum()
-        self._windows += len(predictions)
+        self._tokens += len(predictions)
+        if self._bytes_V is not None:
+            self._bytes_V = self._bytes_V.to(targets.device)
+            self._bytes = self._bytes + self._bytes_V[targets.clamp_min(0)][targets >= 0].sum()
 
     def compute(self) -> dict[str, float]:
-        """The figures; windows are equally long, so their mean is the mean over tokens."""
-        nats = float(self._total) / self._windows if self._windows else float("nan")
-        return {"perplexity": math.exp(min(nats, 700.0)), self._bits: nats / math.log(2)}
+        """The figures; NaN where there was no token."""
+        nats = float(self._total) / self._tokens if self._tokens else float("nan")
+        figures = {"perplexity": math.exp(min(nats, 700.0)), self._bits: nats / math.log(2)}
+        if self._bytes_V is not None:
+            count = int(self._bytes)
+            figures["bits_per_byte"] = float(self._total) / math.log(2) / count if count else float("nan")
+        return figures
 
 
 class Returns:

@@ -109,6 +109,20 @@ def _curve(item: dict[str, Any], album: Album) -> View | None:
     return {"chart": line_chart("", str(item.get("title")), [(line, label, "c1")], x_label=x_label, y_label=label)}
 
 
+def _curves(item: dict[str, Any], album: Album) -> View | None:
+    """Several lines over one axis, each with its own places: forecasts beside the truth."""
+    drawn = []
+    for number, line in enumerate(_list(item, "lines")[:4], start=1):
+        rows = [{"step": x, "y": y} for x, y in zip(_list(line, "x"), _list(line, "y"), strict=False)]
+        values = series(str(line.get("name") or number), rows, "y")
+        values.lost_from = None
+        drawn += [(values, values.name, f"c{number}")] if values.known else []
+    if not drawn:
+        return None
+    x_label, y_label = str(item.get("x_label") or ""), str(item.get("y_label") or "")
+    return {"chart": line_chart("", str(item.get("title")), drawn, x_label=x_label, y_label=y_label)}
+
+
 def _table(item: dict[str, Any], album: Album) -> View | None:
     rows = _list(item, "rows")
     columns = [str(name) for name in _list(item, "columns")]
@@ -135,6 +149,7 @@ def _list(item: dict[str, Any], key: str) -> list[Any]:
 _KINDS: dict[str, Callable[[dict[str, Any], Album], View | None]] = {
     "confusion": _confusion,
     "curve": _curve,
+    "curves": _curves,
     "histogram": _histogram,
     "pictures": _pictures,
     "scatter": _scatter,

@@ -5,6 +5,7 @@ from netwright.core.catalogs import Catalog
 __all__ = ["TASKS"]
 
 _TABLE = {
+    "forecasting": "netwright.tasks.forecasting:Forecasting",
     "gan": "netwright.tasks.gan:AdversarialGeneration",
     "image-classification": "netwright.tasks.classification:Classification",
     "image-segmentation": "netwright.tasks.segmentation:Segmentation",

@@ -4,6 +4,7 @@ Letters: B batch, C channels, H height, W width, K classes.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from netwright.core import seeds
 from netwright.core.errors import ConfigError
 from netwright.data.masks import IGNORED
 
-__all__ = ["Draws", "Geometric", "ImageAugmentation", "Mixing", "Photometric", "choose"]
+__all__ = ["Draws", "Geometric", "ImageAugmentation", "Mixing", "Photometric", "TextAugmentation", "choose"]
 
 _STREAMS = 0xA06000  # apart from the streams of other rooms
 _PER_PLACE = 16  # decisions that one augmentation may take for an example
@@ -130,6 +131,18 @@ class Mixing(ABC):
         Shapes: (B, C, H, W) and (B, H, W) -> both.
         """
         return None
+
+
+class TextAugmentation(ABC):
+    """A change of texts that keeps their targets, decided for each example on its own."""
+
+    @abstractmethod
+    def __call__(self, texts: Sequence[str], chances: Sequence[int]) -> list[str]:
+        """Change texts.
+
+        Args:
+            chances: a seed an example, from which alone its change follows.
+        """
 
 
 def choose(yes: Tensor, changed: Tensor, kept: Tensor) -> Tensor:

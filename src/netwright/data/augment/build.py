@@ -16,14 +16,17 @@ from netwright.core import seeds
 from netwright.core.catalogs import Catalog
 from netwright.core.errors import ConfigError, Problem
 from netwright.core.schemas import build, parameters
-from netwright.data.augment.base import Draws, ImageAugmentation, Mixing, choose
+from netwright.data.augment.base import Draws, ImageAugmentation, Mixing, TextAugmentation, choose
 from netwright.data.catalog import AUGMENTATIONS
 
 __all__ = ["Augment", "build_augment", "catalog"]
 
 _MIXING_PLACE = 128  # streams of mixing lie behind those of the image augmentations
 _CHOICE_PLACE = 255
+_TEXTS = 0x7E97  # keeps the chances of texts apart from everybody else's
 _VIEW = 0x71E3  # keeps the chances of a further view apart from those of the first
+
+Change = ImageAugmentation | Mixing | TextAugmentation
 
 
 def catalog() -> Catalog:
@@ -47,6 +50,7 @@ class Augment:
     num_classes: int | None = None
     views: int = 1
     masks: bool = False
+    texts: tuple[TextAugmentation, ...] = ()
 
     @property
     def on_images(self) -> bool:
@@ -54,7 +58,7 @@ class Augment:
         return bool(self.pictures)
 
     def __bool__(self) -> bool:
-        return bool(self.pictures or self.mixing)
+        return bool(self.pictures or self.mixing or self.texts)
 
     def images(self, x_BCHW: Tensor, index: Tensor, epoch: int, seed: int) -> Tensor:
         """Augment pictures, each a pure function of (seed, epoch, index).
@@ -70,6 +74,12 @@ class Augment:
         for place, augmentation in enumerate(self.pictures):
             masks_BHW = augmentation.on_masks(masks_BHW, Draws(seed, epoch, index, place))
         return masks_BHW
+
+    def worded(self, texts: list[str], index: Tensor, epoch: int, seed: int) -> list[str]:
+        """Augment texts, each a pure function of (seed, epoch, index). Shapes: index (B,) int64."""
+        for place, augmentation in enumerate(self.texts):
+            texts = augmentation(texts, [seeds.mix(seed, epoch, i, place, _TEXTS) for i in index.tolist()])
+        return texts
 
     def mix(self, inputs: Tensor, targets: Tensor, index: Tensor, epoch: int, seed: int) -> tuple[Tensor, Tensor]:
         """Blend examples of the batch; of several ways, each example takes one by chance. Unchanged without mixing.
@@ -137,10 +147,12 @@ def build_augment(
     if problems:
         raise ConfigError.of(problems)
     pictures = tuple(one for one in built if isinstance(one, ImageAugmentation))
-    return Augment(pictures, tuple(one for one in built if isinstance(one, Mixing)), num_classes, masks=masks)
+    texts = tuple(one for one in built if isinstance(one, TextAugmentation))
+    mixing = tuple(one for one in built if isinstance(one, Mixing))
+    return Augment(pictures, mixing, num_classes, masks=masks, texts=texts)
 
 
-def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None, masks: bool) -> ImageAugmentation | Mixing:
+def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None, masks: bool) -> Change:
     name, values = _parse(spec, where)
     path = f"{where}.{name}"
     factory = _find(name, where)
@@ -150,7 +162,7 @@ def _build_one(spec: Any, where: str, input_shape: tuple[int, ...] | None, masks
         built = build(factory, values, path)
     except ConfigError as error:
         raise ConfigError.of(_placed(problem, path) for problem in error.problems) from None
-    if not isinstance(built, ImageAugmentation | Mixing):
+    if not isinstance(built, Change):
         template = "{where} gives a {kind}; expected an ImageAugmentation or a Mixing"
         raise ConfigError(template, path=path, where=path, kind=type(built).__name__)
     _check_fit(built, path, input_shape)
@@ -185,9 +197,15 @@ def _placed(problem: Problem, path: str) -> Problem:
     return problem if problem.path else Problem(path, f"{path}: {problem.message}")
 
 
-def _check_fit(built: ImageAugmentation | Mixing, path: str, input_shape: tuple[int, ...] | None) -> None:
+def _check_fit(built: Change, path: str, input_shape: tuple[int, ...] | None) -> None:
     if input_shape is None:
         return
+    if isinstance(built, TextAugmentation) and input_shape:
+        template = "{where} is for texts, and an example here has shape {shape}; leave it out"
+        raise ConfigError(template, path=path, where=path, shape=tuple(input_shape))
+    if isinstance(built, Mixing) and not input_shape:
+        template = "{where} blends inputs, and texts cannot be blended; leave it out"
+        raise ConfigError(template, path=path, where=path)
     pictures = isinstance(built, ImageAugmentation) or built.needs_images
     if pictures and len(input_shape) != 3:
         template = "{where} is for pictures, and an example here has shape {shape}; leave it out"
@@ -196,7 +214,7 @@ def _check_fit(built: ImageAugmentation | Mixing, path: str, input_shape: tuple[
         raise ConfigError("{where}: {why}", path=path, where=path, why=why)
 
 
-def _check_masks(built: ImageAugmentation | Mixing, path: str) -> None:
+def _check_masks(built: Change, path: str) -> None:
     """Whether masks can go with the pictures."""
     masks, draws = torch.zeros(2, 8, 8, dtype=torch.uint8), Draws(0, 0, torch.arange(2), 0)
     if isinstance(built, Mixing) and built.with_masks(torch.zeros(2, 1, 8, 8), masks, draws) is None:

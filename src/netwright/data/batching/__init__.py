@@ -2,8 +2,10 @@
 
 from netwright.data.batching.balanced import Balanced
 from netwright.data.batching.resident import Resident
+from netwright.data.batching.bucketed import Bucketed
+from netwright.data.batching.series_windows import SeriesWindows
 from netwright.data.batching.source import Batch, BatchSource, Order
 from netwright.data.batching.streaming import Streaming
 from netwright.data.batching.windows import Windows
 
-__all__ = ["Balanced", "Batch", "BatchSource", "Order", "Resident", "Streaming", "Windows"]
+__all__ = ["Balanced", "Batch", "BatchSource", "Bucketed", "Order", "Resident", "SeriesWindows", "Streaming", "Windows"]

@@ -1,15 +1,18 @@
 """The built-in sets: a literal table of what they are, and where their loaders stand."""
 
 import importlib.util
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netwright.core.catalogs import load_target
 from netwright.core.errors import ConfigError, suggest
+from netwright.core.schemas import parameters
 from netwright.data.sources.loaded import Loaded
+from netwright.data.tokenizing.settings import token_settings
 
-__all__ = ["BUILTIN", "SetCard", "fetch", "list_data", "load_builtin"]
+__all__ = ["BUILTIN", "SetCard", "fetch", "list_data", "load_builtin", "with_tokens"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,16 @@ _CARDS = (
         _SOURCES + "brain:load",
         "nilearn",
     ),
+    SetCard(
+        "sea-temperature",
+        "forecasting",
+        "19,226 half hours",
+        "free to use (NERACOOS)",
+        "bokeh_sampledata (pip install --no-deps)",
+        "surface temperature of the sea off Maine, 13 months; a day ahead from three",
+        _SOURCES + "series:load_sea_temperature",
+        "bokeh_sampledata",
+    ),
 )
 BUILTIN: dict[str, SetCard] = {card.name: card for card in _CARDS}
 
@@ -134,15 +147,39 @@ def list_data() -> list[dict[str, Any]]:
     return [card.to_dict() for card in BUILTIN.values()]
 
 
-def load_builtin(name: str) -> Loaded:
+def load_builtin(name: str, **options: Any) -> Loaded:
     """Load a set by name.
 
+    Args:
+        options: window and horizon of a time series; None is the set's own.
+
     Raises:
-        ConfigError: no such set.
+        ConfigError: no such set, or one that has no such option.
         MissingExtra: the library it comes with is not installed.
     """
-    loaded: Loaded = load_target(_card(name).target)()
+    source = load_target(_card(name).target)
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given.keys() - parameters(source).keys():
+        template = "data.{option} is for time series, and {name} is none; leave it out"
+        raise ConfigError(template, path=f"data.{option}", option=option, name=name)
+    loaded: Loaded = source(**given)
     return loaded
+
+
+def with_tokens(loaded: Loaded, tokens: Mapping[str, Any] | None) -> Loaded:
+    """The same set with other tokens than its own.
+
+    Raises:
+        ConfigError: it holds no text.
+    """
+    if tokens is None:
+        return loaded
+    schema = loaded.dataset.schema
+    if schema.kind != "text":
+        template = "data.tokens is for texts, and {name} holds none; leave it out"
+        raise ConfigError(template, path="data.tokens", name=loaded.dataset.name)
+    kind = schema.tokens.kind if schema.tokens is not None else "bpe"
+    return replace(loaded, dataset=loaded.dataset.with_schema(replace(schema, tokens=token_settings(tokens, kind))))
 
 
 def fetch(name: str) -> Path | None:

@@ -5,7 +5,7 @@ CSV is read by Python's own reader, because only a reader that we watch can say 
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from netwright.data.alike import table_like
 from netwright.data.dataset import BadRow
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Schema
-from netwright.data.sources.loaded import PARTS, Loaded, Origin
+from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.table import RawTable, join, load_table
 from netwright.data.targets import Wanted
 
-__all__ = ["TABLE_SUFFIXES", "load", "read_lines"]
+__all__ = ["TABLE_SUFFIXES", "load", "read_lines", "read_parts"]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
@@ -52,18 +52,24 @@ def load(
     Raises:
         DataError: see `table.load_table`; also missing, empty or undecodable files.
     """
-    paths = dict(zip(PARTS, (path, validation_path, test_path), strict=True))
-    tables = {
-        code: _read(Path(file), delimiter, encoding, bad)
-        for code, file in enumerate(paths.values())
-        if file is not None
-    }
-    table = join(tables) if len(tables) > 1 else tables[0]
+    table = read_parts((path, validation_path, test_path), delimiter=delimiter, encoding=encoding, bad=bad)
     if like is not None:
         return table_like(table, Path(path).name, Origin(path), like, bad)
     return load_table(
         table, Path(path).name, Origin(path), target=target, target_kind=target_kind, ignore=ignore or (), bad=bad
     )
+
+
+def read_parts(
+    paths: Sequence[str | None], *, delimiter: str | None = None, encoding: str = "utf-8", bad: Bad | None = None
+) -> RawTable:
+    """The rows of one file, or of the files of an official split, in the order of `PARTS`; None where there is none.
+
+    Raises:
+        DataError: missing, empty or undecodable files, or files with different columns.
+    """
+    tables = {code: read_table(Path(file), delimiter, encoding, bad) for code, file in enumerate(paths) if file is not None}
+    return join(tables) if len(tables) > 1 else tables[0]
 
 
 def read_lines(path: Path, encoding: str) -> tuple[list[str], list[BadRow]]:
@@ -117,7 +123,12 @@ def _bytes(path: Path) -> bytes:
     return content
 
 
-def _read(path: Path, delimiter: str | None, encoding: str, bad: Bad | None) -> RawTable:
+def read_table(path: Path, delimiter: str | None, encoding: str, bad: Bad | None) -> RawTable:
+    """The columns of a file as they stand there; lines that cannot be read are among its problems.
+
+    Raises:
+        DataError: see `load`.
+    """
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
         return _parquet(path)

@@ -1,26 +1,24 @@
-"""Plain text for language models of characters: a file, a folder of `.txt` files, or one field of JSON lines.
+"""Plain text for language models: a file, or a folder of `.txt` files.
 
 A text is one long stream of characters; its lines are what can be bad (not UTF-8). Windows are cut later, in batching.
 """
 
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from netwright.core.errors import DataError
-from netwright.core.messages import say
 from netwright.data.dataset import BadRow, TensorDataset
-from netwright.data.policy import Bad, nearest, settle
+from netwright.data.policy import Bad, settle
 from netwright.data.schema import Schema, Target
 from netwright.data.sources.delimited import read_lines
 from netwright.data.sources.loaded import PARTS, Loaded, Origin
+from netwright.data.tokenizing.characters import code_points
+from netwright.data.tokenizing.settings import token_settings
 
-__all__ = ["code_points", "load", "load_field", "load_glosses", "of_string"]
+__all__ = ["load", "load_glosses", "of_string"]
 
 _GLOSSES = Path(__file__).parents[1] / "bundled" / "glosses.txt.gz"
 
@@ -31,12 +29,14 @@ def load(
     encoding: str = "utf-8",
     validation_path: str | None = None,
     test_path: str | None = None,
+    tokens: dict[str, Any] | None = None,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
 ) -> Loaded:
     """A text file, or all `.txt` files of a folder in the order of their names.
 
     Args:
+        tokens: see `TokenSettings`.
         validation_path, test_path: files of an official split; otherwise contiguous blocks are cut off the end.
 
     Raises:
@@ -48,38 +48,7 @@ def load(
             parts[name], found, count = _read(Path(file), encoding)
             problems, total = problems + found, total + count
     settle(problems, total, bad, path)
-    return _loaded(parts, Path(path).name, Origin(path), problems)
-
-
-def load_field(
-    path: str,
-    text: str,
-    encoding: str = "utf-8",
-    bad: Bad | None = None,
-    split: dict[str, Any] | None = None,
-) -> Loaded:
-    """One field of every object of a JSON-lines file, a line each.
-
-    Args:
-        text: name of the field.
-    """
-    lines, problems = read_lines(Path(path), encoding)
-    seen = {problem.place for problem in problems}
-    texts, names = [], dict[str, None]()
-    for number, line in enumerate(lines, start=1):
-        place = f"{path}:{number}"
-        if not line.strip() or place in seen:
-            continue
-        row = _object(line)
-        names.update(dict.fromkeys(row))
-        if isinstance(row.get(text), str):
-            texts.append(row[text])
-        else:
-            problems.append(BadRow(place, say("no text in field {field!r}", field=text)))
-    if not texts and names and text not in names:
-        raise DataError("{source} has no column {name!r}{near}", source=path, name=text, near=nearest(text, names))
-    settle(problems, len(texts) + len(problems), bad, path)
-    return _loaded({"train": "\n".join(texts) + "\n"}, Path(path).name, Origin(path), problems)
+    return _loaded(parts, Path(path).name, Origin(path), problems, tokens)
 
 
 def load_glosses() -> Loaded:
@@ -93,21 +62,6 @@ def of_string(content: str, name: str = "text") -> Loaded:
     return _loaded({"train": content}, name, Origin("given in Python"), [])
 
 
-def code_points(content: str) -> Tensor:
-    """The characters of a text as numbers. Shapes: -> (T,) int64."""
-    return torch.from_numpy(
-        np.frombuffer(content.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
-    )
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return {}
-    return row if isinstance(row, dict) else {}
-
-
 def _read(path: Path, encoding: str) -> tuple[str, list[BadRow], int]:
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     texts, problems, total = list[str](), list[BadRow](), 0
@@ -119,7 +73,7 @@ def _read(path: Path, encoding: str) -> tuple[str, list[BadRow], int]:
     return "\n".join(texts), problems, total
 
 
-def _loaded(parts: dict[str, str], name: str, origin: Origin, problems: list[BadRow]) -> Loaded:
+def _loaded(parts: dict[str, str], name: str, origin: Origin, problems: list[BadRow], tokens: dict[str, Any] | None = None) -> Loaded:
     streams = {part: code_points(content) for part, content in parts.items()}
     stream = torch.cat(list(streams.values()))
     if len(stream) < 2:
@@ -128,6 +82,6 @@ def _loaded(parts: dict[str, str], name: str, origin: Origin, problems: list[Bad
     for part, piece in streams.items():
         official[part] = torch.arange(start, start + len(piece))
         start += len(piece)
-    schema = Schema("text", (), "int64", Target("next-token"))
+    schema = Schema("text", (), "int64", Target("next-token"), tokens=token_settings(tokens, "characters"))
     dataset = TensorDataset(stream, torch.empty(0, dtype=torch.int64), schema, name, problems)
     return Loaded(dataset, origin, len(stream), problems, official if len(official) > 1 else {})

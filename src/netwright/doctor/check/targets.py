@@ -13,6 +13,7 @@ _QUICK = 5_000_000  # numbers, beyond which rows are sampled
 _FROM_SCHEMA = {
     "class": "class",
     "number": "number",
+    "forecast": "number",
     "multilabel": "multilabel",
     "mask": "tokens",
     "next-token": "tokens",

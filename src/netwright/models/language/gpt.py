@@ -6,7 +6,8 @@ start smaller the deeper the network. ``B`` batch, ``T`` time, ``D`` width, ``V`
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ from torch.nn import functional as F
 from netwright.blocks.activations import ActivationName
 from netwright.blocks.attention import KeyValueCache, SelfAttention, check_heads
 from netwright.blocks.feedforward import FeedForward
+from netwright.blocks.generation import Writing, generate_tokens, writing
 from netwright.blocks.positions import LearnedPositions, SinusoidalPositions
-from netwright.blocks.sampling import check_sampling, sample_tokens
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size
 
@@ -39,8 +40,8 @@ class GPTBlock(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(hidden_size)
         self.feed_forward = FeedForward(hidden_size, 4 * hidden_size, activation, dropout)
 
-    def forward(self, x_BTD: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), cache=cache)
+    def forward(self, x_BTD: Tensor, cache: KeyValueCache | None = None, mask_BS: Tensor | None = None) -> Tensor:
+        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), mask_BS, cache)
         out: Tensor = x_BTD + self.feed_forward(self.feed_forward_norm(x_BTD))
         return out
 
@@ -100,8 +101,13 @@ class GPT(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
 
-    def features(self, tokens_BT: Tensor, caches: Sequence[KeyValueCache] | None = None) -> Tensor:
-        """Hidden states after the last norm, [B, T, D]; with `caches` (one a block) the tokens follow those cached."""
+    def features(
+        self, tokens_BT: Tensor, caches: Sequence[KeyValueCache] | None = None, mask_BS: Tensor | None = None
+    ) -> Tensor:
+        """Hidden states after the last norm, [B, T, D]; with `caches` (one a block) the tokens follow those cached.
+
+        mask_BS: True where there is a token, for those cached too: padding is not looked at and takes no position.
+        """
         start = caches[0].length if caches else 0
         time = tokens_BT.shape[1]
         if start + time > self.context:
@@ -109,11 +115,19 @@ class GPT(nn.Module):
                 "{got} tokens are more than model.context={context}; use shorter windows, or a larger context",
                 got=start + time, context=self.context,
             )  # fmt: skip
-        x_BTD = self.dropout(self.tokens(tokens_BT) + self.positions(time, start))
+        x_BTD = self.dropout(self.tokens(tokens_BT) + self._places(time, start, mask_BS))
         for index, block in enumerate(self.blocks):
-            x_BTD = block(x_BTD, caches[index] if caches else None)
+            x_BTD = block(x_BTD, caches[index] if caches else None, mask_BS)
         out: Tensor = self.norm(x_BTD)
         return out
+
+    def _places(self, time: int, start: int, mask_BS: Tensor | None) -> Tensor:
+        """The positions' vectors, [T, D], or [B, T, D] where rows begin at different places."""
+        if mask_BS is None:
+            vectors: Tensor = self.positions(time, start)
+            return vectors
+        place_BS = (mask_BS.long().cumsum(dim=1) - 1).clamp(min=0)
+        return F.embedding(place_BS[:, -time:], self.positions.weight)
 
     def forward(self, tokens_BT: Tensor) -> Tensor:
         """Scores of the token that follows each place, [B, T, V]."""
@@ -131,51 +145,62 @@ class GPT(nn.Module):
         nn.init.normal_(head.weight, std=_INIT_STD)
         self.head = head
 
-    @torch.no_grad()
     def generate(
-        self,
-        tokens_BT: Tensor,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        eos: int | None = None,
-        generator: torch.Generator | None = None,
+        self, tokens_BT: Tensor, max_new_tokens: int, *, mask_BT: Tensor | None = None, **how: Unpack[Writing]
     ) -> Tensor:
         """Continue each row by up to `max_new_tokens` tokens; gives prompt and continuation together.
 
-        Rows that have drawn `eos` are filled up with it; it ends when all have. Each step costs one token's work: keys
-        and values are cached. When `context` is full, the later half of the window is read again, the rest forgotten.
+        Each step costs one token's work: keys and values are cached. When `context` is full, the later half of the
+        window is read again, the rest forgotten. Settings: those of `blocks.generation.generate_tokens`.
+
+        Args:
+            mask_BT: prompts of several lengths are padded on the left; True where there is a token.
 
         Raises:
-            ConfigError: no prompt, or sampling settings that mean nothing.
+            ConfigError: no prompt, a prompt padded on the right, or settings that mean nothing.
         """
-        check_sampling(temperature, top_k, top_p)
-        if tokens_BT.dim() != 2 or tokens_BT.shape[1] == 0:
-            got = list(tokens_BT.shape)
-            raise ConfigError("generate needs a prompt of shape [B, T] with one token or more, got {got}", got=got)
-        mode, done_B = self.training, torch.zeros(len(tokens_BT), dtype=torch.bool, device=tokens_BT.device)
-        self.eval()
-        try:
-            caches: list[KeyValueCache] = []
-            for _ in range(max_new_tokens):
-                next_B = sample_tokens(self._next_scores(tokens_BT, caches), temperature, top_k, top_p, generator)
-                if eos is not None:
-                    next_B = torch.where(done_B, eos, next_B)
-                    done_B |= next_B == eos
-                tokens_BT = torch.cat((tokens_BT, next_B[:, None]), dim=1)
-                if eos is not None and bool(done_B.all()):
-                    break
-        finally:
-            self.train(mode)
-        return tokens_BT
 
-    def _next_scores(self, tokens_BT: Tensor, caches: list[KeyValueCache]) -> Tensor:
-        """[B, V]; reads only the newest token when `caches` hold the others, and refills them when they are full."""
-        if caches and caches[0].length < self.context:
-            fresh_BT = tokens_BT[:, -1:]
-        else:
-            kept = max(1, self.context // 2) if caches else self.context
-            fresh_BT = tokens_BT[:, -kept:]
-            caches[:] = [KeyValueCache(self.context) for _ in self.blocks]
-        return self._scores(self.features(fresh_BT, caches)[:, -1:])[:, 0]
+        def step(new_BT: Tensor, window: _Window | None) -> tuple[Tensor, _Window]:
+            if window is None:
+                window = _Window(min(self.context, new_BT.shape[1] + max_new_tokens), new_BT, mask_BT)
+            else:
+                window.add(new_BT)
+            return self._next_scores(window), window
+
+        with writing(self):
+            return generate_tokens(step, tokens_BT, max_new_tokens, mask_BT=mask_BT, **how)
+
+    def _next_scores(self, window: "_Window") -> Tensor:
+        """[B, V]; reads only the newest token when the caches hold the others, and refills them when they are full."""
+        fresh = 1
+        if not window.caches or window.caches[0].length == self.context:
+            fresh = max(1, self.context // 2) if window.caches else self.context
+            window.keep(fresh)
+            window.caches = [KeyValueCache(window.room) for _ in self.blocks]
+        hidden_BTD = self.features(window.tokens_BT[:, -fresh:], window.caches, window.mask_BT)
+        return self._scores(hidden_BTD[:, -1:])[:, 0]
+
+
+@dataclass
+class _Window:
+    """The tokens that the network looks back on while it writes, and the blocks' caches, each with room for `room`."""
+
+    room: int
+    tokens_BT: Tensor
+    mask_BT: Tensor | None
+    caches: list[KeyValueCache] = field(default_factory=list)
+
+    def add(self, new_BT: Tensor) -> None:
+        self.tokens_BT = torch.cat((self.tokens_BT, new_BT), dim=1)
+        if self.mask_BT is not None:
+            self.mask_BT = torch.cat((self.mask_BT, torch.ones_like(new_BT, dtype=torch.bool)), dim=1)
+
+    def keep(self, newest: int) -> None:
+        self.tokens_BT = self.tokens_BT[:, -newest:]
+        self.mask_BT = None if self.mask_BT is None else self.mask_BT[:, -newest:]
+
+    def reorder(self, rows_N: Tensor) -> None:
+        self.tokens_BT = self.tokens_BT[rows_N]
+        self.mask_BT = None if self.mask_BT is None else self.mask_BT[rows_N]
+        for cache in self.caches:
+            cache.reorder(rows_N)

@@ -10,21 +10,21 @@ from netwright.core.schemas import arguments, parameters
 from netwright.models.layers.kinds import KINDS
 from netwright.models.layers.signal import Signal
 
-__all__ = ["RESIDUAL", "Entry", "option_name", "read_entries"]
+__all__ = ["BRANCHES", "DENSE", "JOINS", "RESIDUAL", "Entry", "option_name", "read_entries"]
 
-RESIDUAL = "residual"
+RESIDUAL, DENSE, BRANCHES = JOINS = ("residual", "dense", "branches")
 _BOUND = {"signal", "num_classes"}  # parameters that a list of layers does not set
 _ANYTHING = Signal((1, 1), "raw")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One layer as written: its kind, its options by parameter name, its place, and, for a residual, its branch."""
+    """One layer as written: its kind, its options by parameter name, its place, and, for a join, its branches."""
 
     kind: str
     options: Mapping[str, Any]
     place: str
-    branch: tuple["Entry", ...] = ()
+    branches: tuple[tuple["Entry", ...], ...] = ()
 
 
 def read_entries(layers: object, place: str, problems: list[Problem]) -> tuple[Entry | None, ...]:
@@ -52,15 +52,15 @@ def _read(written: object, place: str, problems: list[Problem]) -> Entry | None:
     kind = _kind_of(keys, list(written), place, problems)
     if kind is None:
         return None
-    if kind == RESIDUAL:
-        return _read_residual(dict(zip(keys, written.values(), strict=True)), place, problems)
+    if kind in JOINS:
+        return _read_join(kind, dict(zip(keys, written.values(), strict=True)), place, problems)
     options = {option_name(key): value for key, value in zip(keys, written.values(), strict=True)}
     return _checked(Entry(kind, options, f"{place}.{kind}"), place, problems)
 
 
 def _kind_of(keys: list[str], written: list[object], place: str, problems: list[Problem]) -> str | None:
     """The one key that names a kind and takes all the others as its options; the order of the keys means nothing."""
-    known = [*KINDS, RESIDUAL]
+    known = [*KINDS, *JOINS]
     kinds = [key for key in keys if key in known]
     if not kinds:
         near = suggest(keys[0], known)
@@ -75,20 +75,28 @@ def _kind_of(keys: list[str], written: list[object], place: str, problems: list[
 
 
 def _options(kind: str) -> list[str]:
-    if kind == RESIDUAL:
+    if kind in JOINS:
         return []
     return [name.replace("_", "-") for name in parameters(KINDS[kind]) if name not in _BOUND]
 
 
-def _read_residual(values: dict[str, object], place: str, problems: list[Problem]) -> Entry | None:
+def _read_join(kind: str, values: dict[str, object], place: str, problems: list[Problem]) -> Entry | None:
+    """A residual or dense join of one list of layers, or `branches` of several."""
     for other in values:
-        if other != RESIDUAL:
-            _add(problems, place, "{place}.{name} is not a setting of residual, which takes only a list", name=other)
-    before = len(problems)
-    branch = read_entries(values[RESIDUAL], f"{place}.{RESIDUAL}", problems)
+        if other != kind:
+            message = "{place}.{name} is not a setting of {kind}, which takes only a list"
+            _add(problems, place, message, name=other, kind=kind)
+    before, within, written = len(problems), f"{place}.{kind}", values[kind]
+    if kind != BRANCHES:
+        read = [read_entries(written, within, problems)]
+    elif isinstance(written, Sequence) and not isinstance(written, str) and len(written) > 1:
+        read = [read_entries(branch, f"{within}[{index}]", problems) for index, branch in enumerate(written)]
+    else:
+        _add(problems, within, "{place}={got!r} is not a list of two or more lists of layers", got=written)
+        return None
     if len(problems) > before:
         return None
-    return Entry(RESIDUAL, {}, f"{place}.{RESIDUAL}", tuple(entry for entry in branch if entry is not None))
+    return Entry(kind, {}, within, tuple(tuple(entry for entry in branch if entry is not None) for branch in read))
 
 
 def _checked(entry: Entry, place: str, problems: list[Problem]) -> Entry | None:

@@ -1,8 +1,8 @@
 """The table of layer kinds: the name in a list of layers -> the function that checks its options and builds it.
 
 A kind's options are its function's parameters after `signal`, and the one that carries the kind's own name is what
-stands beside it: `{conv: 32, kernel: 3}` is `conv(signal, conv=32, kernel=3)`. `residual` belongs to the stack, because
-what it holds is a list of layers again.
+stands beside it: `{conv: 32, kernel: 3}` is `conv(signal, conv=32, kernel=3)`. The joins (`residual`, `dense`,
+`branches`) belong to the stack, because what they hold are lists of layers again.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,6 +36,7 @@ KINDS: Mapping[str, Callable[..., Layer]] = {
     "lstm": sequence.lstm,
     "mish": general.plain("mish"),
     "norm": general.norm,
+    "patches": spatial.patches,
     "pool": spatial.pool,
     "relu": general.plain("relu"),
     "relu6": general.plain("relu6"),
@@ -47,6 +48,7 @@ KINDS: Mapping[str, Callable[..., Layer]] = {
     "silu": general.plain("silu"),
     "softmax": general.output_only(nn.Softmax),
     "softplus": general.plain("softplus"),
+    "squeeze-excite": spatial.squeeze_excite,
     "tanh": general.plain("tanh"),
     "transposed-conv": spatial.transposed_conv,
     "upsample": spatial.upsample,

@@ -10,13 +10,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from netwright.blocks import separable
+from netwright.blocks.patches import PatchEmbedding
+from netwright.blocks.squeeze_excite import SqueezeExcite
 from netwright.core.messages import say
 from netwright.core.schemas import Count, Size
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal, as_map, as_sequence
 
 __all__ = [
-    "MeanOverTime", "adaptive_pool", "conv", "depthwise_conv", "global_pool", "pool", "separable_conv",
-    "transposed_conv", "upsample",
+    "MeanOverTime", "adaptive_pool", "conv", "depthwise_conv", "global_pool", "patches", "pool", "separable_conv",
+    "squeeze_excite", "transposed_conv", "upsample",
 ]  # fmt: skip
 
 Sizes = Size | list[Size]
@@ -146,6 +148,35 @@ def upsample(signal: Signal, upsample: Size = 2, mode: Literal["nearest", "linea
     modes = {1: "linear", 2: "bilinear", 3: "trilinear"}
     layer = nn.Upsample(scale_factor=upsample, mode="nearest" if mode == "nearest" else modes[len(space)])
     return _in_row(before, layer), Signal((signal.shape[0], *(n * upsample for n in space)), "map")
+
+
+def squeeze_excite(signal: Signal, squeeze_excite: Size = 16) -> Layer:
+    """Scale every channel by a gate that has seen the whole map, with 1 / `squeeze_excite` of the channels between.
+
+    Hu, Shen and Sun, 2018.
+    """
+    before, signal = as_map(signal, "squeeze-excite")
+    channels = signal.shape[0]
+    return _in_row(before, SqueezeExcite(channels, max(1, channels // squeeze_excite))), Signal(signal.shape, "map")
+
+
+def patches(signal: Signal, patches: Size = 4, width: Size = 64) -> Layer:
+    """The map cut into squares of `patches` cells a side, each a vector of `width` numbers: a sequence for attention.
+
+    Dosovitskiy et al., 2021. Cells that fill no square are not seen; positions are not told.
+
+    Shapes:
+        [B, C, H, W] -> [B, (H // patches) (W // patches), width]
+    """
+    if signal.layout != "map" or len(signal.shape) != 3:
+        template = "patches need a map of height and width, got {signal}; put patches first"
+        raise LayerMisfitError(template, Signal((1, width), "sequence"), signal=signal)
+    rows, columns = (n // patches for n in signal.shape[1:])
+    after = Signal((max(1, rows * columns), width), "sequence")
+    if not rows * columns:
+        template = "patches={patches} is larger than the {signal}; use at most {most}"
+        raise LayerMisfitError(template, after, patches=patches, signal=signal, most=min(signal.shape[1:]))
+    return nn.Sequential(PatchEmbedding(signal.shape[0], width, patches), nn.Flatten(1, 2)), after
 
 
 class MeanOverTime(nn.Module):

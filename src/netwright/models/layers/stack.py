@@ -15,9 +15,9 @@ from netwright.blocks.init import scaled_init
 from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
 from netwright.core.schemas import Size, arguments
-from netwright.models.layers.entries import RESIDUAL, Entry, read_entries
+from netwright.models.layers.entries import JOINS, RESIDUAL, Entry, read_entries
+from netwright.models.layers.joins import add, concatenate
 from netwright.models.layers.kinds import KINDS, OUTPUT_KINDS
-from netwright.models.layers.residual import join
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal
 
 __all__ = ["LayerStack"]
@@ -33,9 +33,10 @@ class LayerStack(nn.Module):
     """The layers of a list, in order; `layers[i]` of the module is entry i of the list.
 
     layers: names (`relu`) and mappings (`{conv: 32, kernel: 3}`); `{residual: [...]}` adds its input to its branch's
-    output. A bare `linear` takes `num_classes` units; a bias that the next norm would remove is left out. Weights start
-    scaled for the activation that follows them. An empty `input_shape` is a stream of tokens, read in windows of
-    `context`; a bare `linear` is then one score a token of the vocabulary.
+    output, `{dense: [...]}` puts the two side by side, and `{branches: [[...], [...]]}` the outputs of several. A bare
+    `linear` takes `num_classes` units; a bias that the next norm would remove is left out. Weights start scaled for the
+    activation that follows them. An empty `input_shape` is a stream of tokens, read in windows of `context`; a bare
+    `linear` is then one score a token of the vocabulary.
 
     Shapes:
         [B, *input_shape] -> [B, *output_shape]; features: what the last linear or convolution layer is given
@@ -157,16 +158,20 @@ class _Builder:
         return built, signal
 
     def _layer(self, entry: Entry, following: Entry | None, signal: Signal) -> Layer:
-        if entry.kind == RESIDUAL:
-            inner, after = self.lay(entry.branch, signal)
-            if after is None:
-                raise LayerMisfitError("the branch cannot be built")
-            return join(signal, nn.Sequential(*(module for _, module in inner)), after)
+        if entry.kind in JOINS:
+            branches = [self._branch(branch, signal) for branch in entry.branches]
+            return add(signal, *branches[0]) if entry.kind == RESIDUAL else concatenate(entry.kind, signal, branches)
         bound: dict[str, Any] = {"signal": signal, **self.sizes}
         if entry.kind in _WEIGHTED and _cancels_bias(following, signal):
             bound["bias"] = False
         module, after = KINDS[entry.kind](**arguments(KINDS[entry.kind], entry.options, entry.place, bound))
         return module, after
+
+    def _branch(self, entries: Sequence[Entry], signal: Signal) -> Layer:
+        built, after = self.lay(entries, signal)
+        if after is None:
+            raise LayerMisfitError("the branch cannot be built")
+        return nn.Sequential(*(module for _, module in built)), after
 
     def _add(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))

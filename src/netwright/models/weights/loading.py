@@ -5,6 +5,7 @@ as in fine-tuning (Yosinski et al., 2014, "How transferable are features in deep
 """
 
 import itertools
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +18,12 @@ from netwright.core import schemas
 from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.messages import say
 from netwright.models.catalog import card, catalog
-from netwright.models.weights.matching import OURS, Found, has_head, load_exactly, recognise
+from netwright.models.weights.matching import OURS, Found, load_exactly, recognise
 from netwright.models.weights.reading import Checkpoint, Normalisation, read_checkpoint
 
 __all__ = ["IMAGENET", "Pretrained", "load_pretrained", "pretrained"]
+
+log = logging.getLogger("netwright")
 
 # Mean and deviation of ImageNet's colours, which nearly all published weights expect; the others want -1 to 1.
 IMAGENET: Normalisation = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -28,6 +31,7 @@ _HALF: Normalisation = ([0.5] * 3, [0.5] * 3)
 _OTHERS = {("googlenet", "torchvision"), ("mobilenet_v1", "timm"), ("vit", "transformers")}  # (kin, source)
 _COLOURS = 3
 _REPLACED = ("image_size", "in_channels", "num_classes")  # sizes that fine-tuning may change
+_CLASSLESS = ("masked-language-modeling", "question-answering")  # heads of BERT that no number of classes concerns
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ def load_pretrained(name: str, path: str | os.PathLike[str] | None = None, **ove
             project's own (torchvision, timm, transformers), or ours. Nothing in it is run.
         overrides: arguments of the network. The file decides the sizes, so what remains is the likes of `dropout`;
             `num_classes`: another number than the file's puts a fresh head on the pretrained rest; `image_size`, for
-            which a ViT's positions are interpolated; and `in_channels=1` for weights of colour pictures: the first
-            filters are summed over the colours, and see a grey picture as they saw three equal channels.
+            which a ViT's positions are interpolated; `task`: another of BERT's heads than the file's, which starts
+            fresh; and `in_channels=1` for weights of colour pictures: the first filters are summed over the colours,
+            and see a grey picture as they saw three equal channels.
 
     Pictures must be normalised as for the reference: for most with ImageNet's mean and deviation; to -1..1 for
     torchvision's GoogLeNet, timm's MobileNet v1 and the ViT of transformers. A config's `model.weights` sees to it.
@@ -72,7 +77,10 @@ def load_pretrained(name: str, path: str | os.PathLike[str] | None = None, **ove
             "nothing is downloaded"
         )
         raise CheckpointError(template, name=name)
-    return pretrained(name, Path(path).expanduser(), overrides).network.eval()
+    made = pretrained(name, Path(path).expanduser(), overrides)
+    if made.fresh_head and "num_classes" not in overrides:
+        log.warning(say("{file} holds no such head: that of {model} is new and untrained", file=path, model=made.name))
+    return made.network.eval()
 
 
 def pretrained(name: str, path: Path, asked: Mapping[str, Any], data: Mapping[str, Any] | None = None) -> Pretrained:
@@ -90,20 +98,22 @@ def pretrained(name: str, path: Path, asked: Mapping[str, Any], data: Mapping[st
     told = {key: value for key, value in wanted.items() if key not in ("in_channels", "num_classes")}
     found = recognise(known.canonical(name) or name, file, told)
     factory = known.load(found.name)
-    found = _with_channels(factory, found, file, wanted, asked)
+    found = _with_channels(factory, _with_task(found, wanted, asked), file, wanted, asked)
     _check_data(factory, found, file, {key: value for key, value in wanted.items() if key not in asked})
-    network, arguments = _network(factory, found, file, wanted, asked)
+    network, arguments, fresh = _network(factory, found, file, wanted, asked)
+    if _value(factory, arguments, "task") in _CLASSLESS:
+        wanted.pop("num_classes", None)
     before = {size: _value(factory, arguments, size) for size in ("image_size", "num_classes")}
     changed = {size: wanted[size] for size in before if wanted.get(size, before[size]) != before[size]}
     _change(network, changed, before, file)
-    fresh = "num_classes" in changed or ("num_classes" in wanted and not has_head(found.tensors))
+    fresh = fresh or "num_classes" in changed
     return Pretrained(network, found.name, arguments | changed, found.source, _normalisation(found, file), fresh)
 
 
 def _network(
     factory: Any, found: Found, file: Checkpoint, wanted: Mapping[str, Any], asked: Mapping[str, Any]
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The network as the file has it, loaded, and its arguments."""
+) -> tuple[nn.Module, dict[str, Any], bool]:
+    """The network as the file has it, loaded, its arguments, and whether the file had no head for it."""
     chosen = {key: value for key, value in asked.items() if key not in _REPLACED}
     try:
         arguments = schemas.arguments(factory, {**found.arguments, **chosen}, "model")
@@ -111,8 +121,16 @@ def _network(
         template = "{file} tells of sizes that {name} cannot have ({error}); fetch it again"
         raise CheckpointError(template, file=file.path, name=found.name, error=error) from error
     network: nn.Module = factory(**arguments)
-    load_exactly(network, found, file, spare_head="num_classes" in wanted)
-    return network, arguments
+    return network, arguments, load_exactly(network, found, file, spare_head="num_classes" in wanted)
+
+
+def _with_task(found: Found, wanted: Mapping[str, Any], asked: Mapping[str, Any]) -> Found:
+    """The head that is wanted, for networks that come with several: as asked, as the data need, else as in the file."""
+    task = wanted.get("task", found.arguments.get("task"))
+    if "task" not in wanted and task in _CLASSLESS and "num_classes" in asked:
+        task = None
+    others = {name: value for name, value in found.arguments.items() if name != "task"}
+    return replace(found, arguments=others if task is None else {**others, "task": task})
 
 
 def _change(network: nn.Module, changed: Mapping[str, Any], before: Mapping[str, Any], file: Checkpoint) -> None:

@@ -20,7 +20,7 @@ from netwright.models.catalog import MODELS, card, catalog
 from netwright.models.weights.layout import Layout
 from netwright.models.weights.reading import Checkpoint
 
-__all__ = ["OURS", "Found", "has_head", "load_exactly", "recognise"]
+__all__ = ["OURS", "Found", "load_exactly", "recognise"]
 
 OURS = "netwright"
 _SHOWN = 240  # characters of names in each part of a message
@@ -69,8 +69,8 @@ def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
     raise CheckpointError(template, file=file.path, count=len(file.tensors), names=_few(list(file.tensors)[:4]))
 
 
-def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head: bool = False) -> None:
-    """Load every tensor into its place.
+def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head: bool = False) -> bool:
+    """Load every tensor into its place; whether a part stays fresh that the network may start without.
 
     Args:
         spare_head: a file without a head will do; the network's fresh one stays.
@@ -82,8 +82,9 @@ def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head:
     for name, first in _tied(wanted).items():
         if name not in tensors and first in tensors:
             tensors[name] = tensors[first]
-    headless = spare_head and not has_head(tensors)
-    missing = [name for name in wanted if name not in tensors and not _is_optional(name, headless)]
+    may_lack: tuple[str, ...] = getattr(network, "fresh_weights", ("head.",) if spare_head else ())
+    lacking = tuple(part for part in may_lack if not any(name.startswith(part) for name in wanted.keys() & tensors))
+    missing = [name for name in wanted if name not in tensors and not _is_optional(name, lacking)]
     spare: tuple[str, ...] = getattr(network, "spare_weights", ())  # beginnings of names that it may do without
     unexpected = [name for name in tensors if name not in wanted and not name.startswith(spare)]
     shapes = [
@@ -101,16 +102,12 @@ def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head:
             if shapes else "",
         )  # fmt: skip
     network.load_state_dict(tensors, strict=False)
+    return any(name.startswith(lacking) for name in wanted)
 
 
-def has_head(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a last layer is among the tensors."""
-    return any(name.startswith("head.") for name in tensors)
-
-
-def _is_optional(name: str, headless: bool) -> bool:
+def _is_optional(name: str, lacking: tuple[str, ...]) -> bool:
     """Batch norm's counter of batches came with PyTorch 0.4.1; older files go without."""
-    return name.endswith(".num_batches_tracked") or (headless and name.startswith("head."))
+    return name.endswith(".num_batches_tracked") or name.startswith(lacking)
 
 
 def _is_a(found: str, name: str) -> bool:

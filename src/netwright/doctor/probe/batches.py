@@ -1,0 +1,182 @@
+"""The user's batches, cached once, so that every fork sees the same ones; with the few ways a probe may rearrange them.
+
+`inputs` is a tuple where the network takes several. A data loader is read like the user's loop reads it, epoch after
+epoch; whole tensors are cut into shuffled batches.
+"""
+
+import contextlib
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from netwright.doctor.probe.fork import Batch
+from netwright.metrics.architecture import tensors_in
+
+__all__ = ["Batches", "collect", "rows", "size_of"]
+
+_MEMORY = 400_000_000  # bytes that are cached at most
+
+
+@dataclass(frozen=True)
+class Batches:
+    """`epochs` holds the batches of each epoch read; `pool` all examples of the first, where they can be joined."""
+
+    epochs: tuple[tuple[Batch, ...], ...]
+    pool: Batch | None
+    size: int
+    shuffled: bool
+    complete: bool = True
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return len(self.epochs[0])
+
+    @property
+    def examples(self) -> int:
+        """Examples in an epoch, as far as read."""
+        return sum(size_of(batch) for batch in self.epochs[0])
+
+    def sequence(self, steps: int, seed: int = 0) -> Iterator[Batch]:
+        """The batches of `steps` steps. Another seed takes each epoch in another order, unless the order is fixed."""
+        chance = random.Random(seed)
+        done = 0
+        while done < steps:
+            for epoch in self.epochs:
+                order = list(epoch)
+                if seed and self.shuffled:
+                    chance.shuffle(order)
+                yield from order[: steps - done]
+                done += len(order[: steps - done])
+
+    def rebatched(self, size: int, shuffle: bool = True, epochs: int = 4) -> "Batches | None":
+        """The same examples in batches of another size or order; None where they cannot be joined."""
+        if self.pool is None:
+            return None
+        cut = tuple(tuple(_cut(self.pool, size, seed if shuffle else None)) for seed in range(epochs if shuffle else 1))
+        return replace(self, epochs=cut, size=size, shuffled=shuffle)
+
+    def only(self, batch: Batch) -> "Batches":
+        """This one batch, again and again."""
+        return replace(self, epochs=((batch,),), size=size_of(batch), shuffled=False)
+
+
+def collect(train: Any, net: nn.Module, steps: int, batch_size: int) -> Batches:
+    """Read `train`, an (inputs, targets) pair or a loader, for as many epochs as `steps` steps need (few are kept)."""
+    place = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    if _is_pair(train):
+        pool = _ready(train[0], place), _ready(train[1], place)
+        size = max(1, min(batch_size, size_of(pool)))
+        whole = Batches(((pool,),), pool, size, True)
+        return whole.rebatched(size) or whole
+    with _untouched(train):
+        epochs, complete = _read(train, place, steps)
+    sampler = type(getattr(train, "sampler", None)).__name__
+    return Batches(epochs, _joined(epochs[0]), size_of(epochs[0][0]), sampler != "SequentialSampler", complete)
+
+
+def _read(train: Iterable[Any], place: torch.device, steps: int) -> tuple[tuple[tuple[Batch, ...], ...], bool]:
+    epochs: list[tuple[Batch, ...]] = []
+    held = 0
+    while not epochs or (sum(map(len, epochs)) < steps and len(epochs) < 4):
+        epoch = []
+        for item in train:
+            epoch.append(_pair(item, place))
+            held += sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(epoch[-1]))
+            if held > _MEMORY or len(epoch) >= 4 * max(steps, 1):
+                return (*epochs, tuple(epoch)), False
+        epochs.append(tuple(epoch))
+    return tuple(epochs), True
+
+
+def _pair(item: Any, place: torch.device) -> Batch:
+    """(inputs, targets) as a loader's batch gives them: the last part are the targets."""
+    if isinstance(item, list | tuple) and len(item) > 1:
+        inputs = item[0] if len(item) == 2 else tuple(item[:-1])
+        inputs = tuple(inputs) if isinstance(inputs, list) else inputs
+        return _ready(inputs, place), _ready(item[-1], place)
+    single = item[0] if isinstance(item, list | tuple) else item
+    return _ready(single, place), None
+
+
+def _ready(value: Any, place: torch.device) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_ready(item, place) for item in value)
+    if isinstance(value, dict):
+        return {key: _ready(item, place) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        return value.detach().to(place)
+    if isinstance(value, numpy.ndarray) or hasattr(value, "__array__"):
+        array = numpy.asarray(value)
+        return torch.from_numpy(array.astype(numpy.float32) if array.dtype == numpy.float64 else array).to(place)
+    return value
+
+
+def _is_pair(train: Any) -> bool:
+    return (
+        isinstance(train, tuple | list)
+        and len(train) == 2
+        and all(item is None or isinstance(item, tuple | Tensor | dict) or hasattr(item, "__array__") for item in train)
+        and next(tensors_in(_ready(train[0], torch.device("cpu"))), None) is not None
+    )
+
+
+def size_of(batch: Batch) -> int:
+    """Examples in a batch, by its first tensor."""
+    first = next(tensors_in(batch), None)
+    return int(first.shape[0]) if first is not None and first.dim() else 1
+
+
+def rows(value: Any, index: Tensor) -> Any:
+    """These examples of inputs or targets."""
+    if isinstance(value, Tensor):
+        return value[index.to(value.device)] if value.dim() else value
+    if isinstance(value, dict):
+        return {key: rows(item, index) for key, item in value.items()}
+    return tuple(rows(item, index) for item in value) if isinstance(value, tuple) else value
+
+
+def _cut(pool: Batch, size: int, seed: int | None) -> Iterator[Batch]:
+    count = size_of(pool)
+    order = torch.arange(count)
+    if seed is not None:
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    for index in order.split(size):
+        if len(index) > 1 or count == 1 or size == 1:  # batch norms refuse a last batch of one
+            yield rows(pool[0], index), rows(pool[1], index)
+
+
+def _joined(epoch: tuple[Batch, ...]) -> Batch | None:
+    try:
+        return _cat([batch[0] for batch in epoch]), _cat([batch[1] for batch in epoch])
+    except (TypeError, RuntimeError, KeyError, IndexError):  # ragged batches, or no tensors
+        return None
+
+
+def _cat(parts: list[Any]) -> Any:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    if isinstance(parts[0], tuple):
+        return tuple(_cat([part[at] for part in parts]) for at in range(len(parts[0])))
+    if isinstance(parts[0], dict):
+        return {key: _cat([part[key] for part in parts]) for key in parts[0]}
+    if parts[0] is None:
+        return None
+    raise TypeError(type(parts[0]))
+
+
+@contextlib.contextmanager
+def _untouched(loader: Any) -> Iterator[None]:
+    """Reading a loader moves its own generators on; they are put back."""
+    held = [getattr(loader, "generator", None), getattr(getattr(loader, "sampler", None), "generator", None)]
+    states = [(item, item.get_state()) for item in held if isinstance(item, torch.Generator)]
+    try:
+        yield
+    finally:
+        for item, state in states:
+            item.set_state(state)

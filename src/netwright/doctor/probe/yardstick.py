@@ -1,0 +1,148 @@
+"""One measure that outlives a change of loss, scale or activation: how much of the targets stays unexplained.
+
+0 is a perfect prediction, 1 one that ignores the input, more than 1 is worse than that. For labels it is the
+cross-entropy of the scores, after the one factor that fits them best (so that probabilities, logits and the scores of
+a wrong loss can be compared), over the entropy of the labels. For numbers it is the squared error over the variance.
+Per example, so that two runs can be compared in pairs.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from netwright.doctor.check.targets import view_targets
+from netwright.metrics.architecture import main_tensor
+
+__all__ = ["WORST", "Yardstick", "yardstick_for"]
+
+WORST = 3.0  # what a diverged run is given
+_FACTORS = torch.logspace(-2, 1.5, 15)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """`kind`: "classes", "marks" (0 and 1, each on its own), "numbers", or "loss" (only the user's own loss is left)."""
+
+    kind: str
+    measure: Callable[[Tensor, Any], Tensor]
+
+    def __call__(self, output: Any, targets: Any) -> Tensor:
+        """Unexplained share of each example; `WORST` where the output is not finite."""
+        scores = main_tensor(output)
+        if scores is None:
+            return torch.full((1,), WORST)
+        if not bool(torch.isfinite(scores).all()):
+            return torch.full((max(1, scores.shape[0] if scores.dim() else 1),), WORST)
+        return self.measure(scores.detach().float(), targets).clamp(max=WORST)
+
+
+def yardstick_for(output: Any, targets: Any, loss: Callable[..., Any] | None) -> Yardstick | None:
+    """The measure that fits these targets and this output; None where there is nothing to compare with."""
+    scores = main_tensor(output)
+    view = view_targets(targets) if isinstance(targets, Tensor) else None
+    if scores is not None and view is not None:
+        kind = _kind(scores, targets, view.kind)
+        if kind is not None:
+            try:
+                measure = _MEASURES[kind]
+                measure(scores.detach().float(), targets)
+                return Yardstick(kind, measure)
+            except (RuntimeError, ValueError, IndexError):  # the shapes do not match after all
+                pass
+    return None
+
+
+def _kind(scores: Tensor, targets: Tensor, kind: str) -> str | None:
+    if kind in {"class", "tokens"} and _class_axis(scores, targets) is not None:
+        return "classes"
+    if kind in {"one-hot", "distribution"} and scores.shape == targets.shape:
+        return "soft"
+    if kind in {"binary", "multilabel"} or (kind == "class" and int(targets.max()) <= 1):
+        return "marks" if scores.numel() == targets.numel() else None
+    return "numbers" if scores.numel() == targets.numel() else None
+
+
+def _class_axis(scores: Tensor, targets: Tensor) -> int | None:
+    """Where the classes lie; None for a single column."""
+    labels = targets.squeeze(-1) if targets.dim() == 2 and targets.shape[1] == 1 else targets
+    if scores.dim() == labels.dim() + 1:
+        highest = int(labels.max())
+        for axis in (1, scores.dim() - 1):
+            rest = scores.shape[:axis] + scores.shape[axis + 1 :]
+            if rest == labels.shape and scores.shape[axis] > max(highest, 1):
+                return axis
+    if scores.dim() == 2 and labels.dim() == 2 and scores.shape[0] == labels.numel():
+        return 1
+    return None
+
+
+def _classes(scores: Tensor, targets: Tensor) -> Tensor:
+    axis = _class_axis(scores, targets)
+    if axis is None:
+        raise ValueError(scores.shape)
+    count = scores.shape[axis]
+    flat, labels = scores.movedim(axis, -1).reshape(-1, count), targets.reshape(-1).long()
+    keep = (labels >= 0) & (labels < count)
+    flat, labels = flat[keep], labels[keep]
+    odds = torch.bincount(labels, minlength=count).float() / len(labels)
+    entropy = float(-(odds[odds > 0] * odds[odds > 0].log()).sum())
+    return _soft(flat, F.one_hot(labels, count).float(), max(entropy, 0.05))
+
+
+def _soft(scores: Tensor, wanted: Tensor, entropy: float | None = None) -> Tensor:
+    """Cross-entropy under the best factor, for the scores and, where they are probabilities, for their logarithm."""
+    if entropy is None:
+        odds = wanted.mean(0)
+        entropy = max(float(-(odds[odds > 0] * odds[odds > 0].log()).sum()), 0.05)
+    readings = [scores]
+    if bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < 1e-3).all()):
+        readings = [scores.clamp(min=1e-12).log()]
+    best: Tensor | None = None
+    for reading in readings:
+        scale = float((reading - reading.mean(-1, keepdim=True)).square().mean().sqrt())
+        for factor in (_FACTORS / max(scale, 1e-6)).tolist():
+            found = -(F.log_softmax(reading * factor, -1) * wanted).sum(-1)
+            best = found if best is None or found.mean() < best.mean() else best
+    assert best is not None
+    return best / entropy
+
+
+def _marks(scores: Tensor, targets: Tensor) -> Tensor:
+    """The same for labels of 0 and 1, with a shift beside the factor (two numbers, found by Newton's method)."""
+    wanted = targets.reshape(scores.shape[0], -1).float()
+    scores = scores.reshape(scores.shape[0], -1)
+    if bool(((scores >= 0) & (scores <= 1)).all()):
+        scores = scores.clamp(1e-6, 1 - 1e-6).logit()
+    scores = (scores - scores.mean()) / scores.std().clamp(min=1e-6)
+    odds = wanted.mean(0).clamp(1e-3, 1 - 1e-3)
+    entropy = float(F.binary_cross_entropy(odds.expand_as(wanted), wanted))
+    slope, shift = 0.0, math.log(float(odds.mean()) / (1 - float(odds.mean())))
+    for _ in range(12):
+        p = torch.sigmoid(slope * scores + shift)
+        w, rest = p * (1 - p), wanted - p
+        a, b, c = float((w * scores * scores).mean()) + 1e-3, float((w * scores).mean()), float(w.mean()) + 1e-3
+        g, h = float((rest * scores).mean()), float(rest.mean())
+        slope, shift = slope + (c * g - b * h) / (a * c - b * b), shift + (a * h - b * g) / (a * c - b * b)
+    slope = max(slope, 0.0)
+    found = F.binary_cross_entropy_with_logits(slope * scores + shift, wanted, reduction="none")
+    return found.mean(1) / max(entropy, 0.05)
+
+
+def _numbers(scores: Tensor, targets: Tensor) -> Tensor:
+    wanted = targets.float().reshape(targets.shape[0], -1)
+    found = scores.reshape(wanted.shape)
+    spread = (wanted - wanted.mean(0)).square().mean()
+    return (found - wanted).square().mean(1) / spread.clamp(min=1e-12)
+
+
+_MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classes": _classes,
+    "soft": _soft,
+    "marks": _marks,
+    "numbers": _numbers,
+}

@@ -1,0 +1,270 @@
+"""From one text to another: translations, summaries, titles.
+
+Training is by teacher forcing: at each place the network reads what should stand before it. With scheduled sampling
+(Bengio et al., "Scheduled sampling for sequence prediction with recurrent neural networks", 2015) a growing share of
+that is what the network says itself, so that it meets its own mistakes.
+Letters: B pairs, S places of a source, T places of a target, V vocabulary, R pairs that are written out.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from netwright.core.errors import need
+from netwright.core.messages import say
+from netwright.core.schemas import Count, Fraction, NonNegative, Size
+from netwright.core.seeds import generator
+from netwright.data.batching import Batch, BatchSource
+from netwright.data.preprocess import Preprocessor
+from netwright.data.textual import TextPreprocessor
+from netwright.losses import LossFunction
+from netwright.metrics.running import Surprise
+from netwright.metrics.text import overlaps, text_figures
+from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.language import token_nats
+from netwright.tasks.texts import IGNORED, chosen_rows, counted_loss, forward, part_of, readable, until_end
+
+__all__ = ["SequenceToSequence"]
+
+_CHOSEN = 0xC405
+_SHOWN = 8  # pairs of each end of the table: worst and best
+_LONGEST = 256  # tokens of a text that nobody limits
+_AT_ONCE = 64  # texts written at a time
+
+
+@final
+class SequenceToSequence(Task):
+    """Cross-entropy of the next token of the target, given the source and the target before it.
+
+    `bleu` and `chrf` (0 to 100) and `exact_match` (0 to 1) are of texts that the network writes without seeing the
+    references, for `measure` examples drawn once from those of an evaluation; `loss` and `perplexity` are of all.
+
+    Args:
+        beams: of the search for the likeliest text; 1 takes the likeliest token at each place.
+        length_penalty: of that search: above 0 favours longer texts.
+        measure: examples that are written out in each evaluation; 0 for none.
+        max_new_tokens: the longest text it writes; by default twice the source and 20.
+        own_share: share of the target's tokens that the network's own replace by the end of training; it rises
+            linearly from 0.
+
+    Shapes: inputs source (B, S), target so far (B, T) and mask (B, S); targets (B, T), -100 where there is none; the
+        network gives (B, T, V).
+
+    Differs from the paper (scheduled sampling): a first pass by teacher forcing gives the network's own tokens for all
+        places at once, so that a network which reads all places at once needs two passes and not T.
+
+    Raises:
+        MissingExtra: texts are to be measured, and sacrebleu is not installed.
+    """
+
+    name = "sequence-to-sequence"
+    monitor = "loss"
+    default_loss = "cross-entropy"
+    data_kinds = ("text",)
+    target_kinds = ("text",)
+    head: ClassVar[str] = "sequence-to-sequence"
+
+    def __init__(
+        self,
+        preprocess: Preprocessor,
+        loss: LossFunction | None = None,
+        *,
+        total_steps: int = 1,
+        beams: Size = 1,
+        length_penalty: NonNegative = 1.0,
+        measure: Count = 200,
+        max_new_tokens: Size | None = None,
+        own_share: Fraction = 0.0,
+    ) -> None:
+        assert isinstance(preprocess, TextPreprocessor)
+        self._preprocess, self._tokenizer = preprocess, preprocess.tokenizer
+        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._total_steps, self._own_share = max(1, total_steps), own_share
+        self._search = {"num_beams": beams, "length_penalty": length_penalty}
+        self._measure, self._longest = measure, max_new_tokens
+        self._step = 0
+        self._chosen: Tensor | None = None
+        if measure:
+            need("sacrebleu", "text")
+
+    def batches(self, source: BatchSource, training: bool) -> BatchSource:
+        """The source as it is; of an evaluation, the examples that are to be written out are drawn."""
+        return source if training else _Announced(source, self._draw)
+
+    def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
+        """The mean loss over all tokens of the targets."""
+        assert batch.targets is not None and isinstance(batch.inputs, tuple)
+        inputs, logs = batch.inputs, {}
+        if (share := self._own_share * min(1.0, self._step / self._total_steps)) > 0:
+            inputs = self._mixed(model, inputs, share)
+            logs["own_share"] = torch.tensor(share)
+        self._step += 1
+        logits_BTV = forward(model, inputs)
+        return StepOutput(counted_loss(self._loss, logits_BTV, batch.targets), logs, logits_BTV)
+
+    def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
+        """The loss by teacher forcing, and texts for the examples that were drawn."""
+        assert batch.targets is not None
+        logits_BTV = forward(model, batch.inputs).float()
+        loss = counted_loss(self._loss, logits_BTV, batch.targets)
+        wrote = _Wrote(token_nats(logits_BTV, batch.targets))
+        rows_R = chosen_rows(self._chosen, batch.index, len(batch.targets))[: self._measure]
+        if len(rows_R) and hasattr(model, "generate"):
+            rows_R = rows_R.to(batch.targets.device)
+            wrote.texts = self._written(model, part_of(batch.inputs, rows_R))
+            wrote.wanted = [self._tokenizer.decode(row[row != IGNORED]) for row in batch.targets[rows_R]]
+        return StepOutput(loss, predictions=wrote)
+
+    def measure(self) -> "_Written":
+        """Perplexity, and the figures of what was written."""
+        return _Written(self._measure)
+
+    def state(self) -> dict[str, Any]:
+        """How far the schedule of the network's own tokens is."""
+        return {"step": self._step}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo of `state`."""
+        self._step = int(state.get("step", 0))
+
+    def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
+        """Sources with what should have been written and what was: the worst, then the best."""
+        if not hasattr(model, "generate") or not self._measure:
+            return []
+        rows = list(self._examples(model, source))
+        if not rows:
+            return []
+        scores = overlaps([row[2] for row in rows], [row[1] for row in rows])
+        table = sorted(([round(score, 1), *row] for score, row in zip(scores, rows, strict=True)), key=lambda r: r[0])
+        shown = table if len(table) <= 2 * _SHOWN else table[:_SHOWN] + table[-_SHOWN:]
+        columns = [say("chrF"), say("source"), say("reference"), say("output")]
+        cut = [[row[0], *(readable_text(text) for text in row[1:])] for row in shown]
+        found = [{"kind": "table", "title": say("Worst and best outputs"), "columns": columns, "rows": cut}]
+        return [*found, *self._attention(model, source)]
+
+    def replies(self, model: nn.Module, inputs: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """What the network writes for each text."""
+        texts: list[str] = []
+        for first in range(0, len(inputs), _AT_ONCE):
+            made = self._preprocess.batch(inputs[first : first + _AT_ONCE])
+            place = next(model.parameters()).device
+            source_BS, mask_BS = (part.to(place) for part in made)
+            texts += self._written(model, (source_BS, source_BS, mask_BS))
+        return [{"text": text} for text in texts]
+
+    def _mixed(self, model: nn.Module, inputs: tuple[Tensor, ...], share: float) -> tuple[Tensor, ...]:
+        """The target so far with a share of it replaced by what the network would have said; the first token stays."""
+        source_BS, so_far_BT, *rest = inputs
+        with torch.no_grad():
+            said_BT = model(*inputs).argmax(-1)
+        own_BT = torch.cat([so_far_BT[:, :1], said_BT[:, :-1]], dim=1)
+        chance_BT = torch.rand(so_far_BT.shape, device=so_far_BT.device)
+        return (source_BS, torch.where(chance_BT < share, own_BT, so_far_BT), *rest)
+
+    def _written(self, model: nn.Module, inputs: Any) -> list[str]:
+        """What the network writes for sources of one batch."""
+        source_RS, mask_RS = inputs[0], inputs[2]
+        longest = self._longest or min(_LONGEST, 2 * source_RS.shape[1] + 20)
+        how: dict[str, Any] = {"bos": self._tokenizer.start, "eos": self._tokenizer.end, **self._search}
+        how["temperature"] = 1.0 if self._search["num_beams"] != 1 else 0.0
+        texts: list[str] = []
+        for rows in range(0, len(source_RS), _AT_ONCE):
+            part = slice(rows, rows + _AT_ONCE)
+            made_RT = cast(Any, model.generate)(source_RS[part], mask_RS[part], max_new_tokens=longest, **how)
+            tokens = (until_end(row, self._tokenizer.end) for row in made_RT[:, 1:].tolist())
+            texts += [self._tokenizer.decode(row) for row in tokens]
+        return texts
+
+    def _draw(self, examples: int) -> None:
+        """Which examples of an evaluation are written out: batches come by length, so the first would not do."""
+        self._chosen = torch.zeros(examples, dtype=torch.bool)
+        self._chosen[torch.randperm(examples, generator=generator(_CHOSEN, examples))[: self._measure]] = True
+
+    def _examples(self, model: nn.Module, source: BatchSource) -> Iterator[tuple[str, str, str]]:
+        """Source, reference and output of the examples that are drawn."""
+        for batch in source.epoch(0):
+            assert batch.targets is not None
+            rows_R = chosen_rows(self._chosen, batch.index, len(batch.targets))[: self._measure]
+            if not len(rows_R):
+                continue
+            inputs = part_of(batch.inputs, rows_R.to(batch.targets.device))
+            outputs = self._written(model, inputs)
+            for source_S, mask_S, target_T, text in zip(
+                inputs[0], inputs[2], batch.targets[rows_R.to(batch.targets.device)], outputs, strict=True
+            ):
+                wanted = self._tokenizer.decode(target_T[target_T != IGNORED])
+                yield self._tokenizer.decode(source_S[mask_S]), wanted, text
+
+
+def readable_text(text: str, longest: int = 400) -> str:
+    """A text in one line, cut where it is very long."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+@dataclass
+class _Wrote:
+    """Of one batch: the nats of each token (N,), and texts beside their references."""
+
+    nats: Tensor
+    texts: Sequence[str] = ()
+    wanted: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.nats)
+
+
+class _Written:
+    """Collects `_Wrote` into perplexity and, where texts are measured, the figures of texts."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._surprise = Surprise()
+        self._texts: list[str] = []
+        self._wanted: list[str] = []
+
+    def update(self, predictions: _Wrote, targets: Tensor) -> None:
+        """Take one batch in."""
+        self._surprise.update(predictions.nats, targets)
+        self._texts += predictions.texts
+        self._wanted += predictions.wanted
+
+    def compute(self) -> dict[str, float]:
+        """The figures."""
+        figures = {"perplexity": self._surprise.compute()["perplexity"]}
+        return figures | (text_figures(self._texts, self._wanted) if self._most else {})
+
+
+class _Announced:
+    """A source that says how many examples it has before it gives any."""
+
+    def __init__(self, source: BatchSource, announce: Any) -> None:
+        self._source, self._announce = source, announce
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._source.steps_per_epoch
+
+    @property
+    def examples(self) -> int:
+        return self._source.examples
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        self._announce(self._source.examples)
+        return self._source.epoch(epoch, start)
+
+    def bind(self, model: Any) -> None:
+        self._source.bind(model)
+
+    def logs(self) -> dict[str, float]:
+        return self._source.logs()
+
+    def state(self) -> dict[str, Any]:
+        return self._source.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._source.load_state(state)
