@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netwright.core.errors import NetwrightError
-    from netwright.doctor import Finding, check
+    from netwright.doctor import Diagnosis, Finding, check, diagnose, watch
     from netwright.experiment.explaining import explain
     from netwright.experiment.fit import fit
     from netwright.experiment.predictor import Predictor, load
@@ -25,34 +25,40 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Diagnosis",
     "Finding",
     "NetwrightError",
     "Predictor",
     "Run",
     "build",
     "check",
+    "diagnose",
     "explain",
     "fit",
     "list_models",
     "load",
     "load_pretrained",
     "train",
+    "watch",
 ]
 
 _WHERE = {
     "Architecture": "netwright.metrics.architecture",
+    "Diagnosis": "netwright.doctor",
     "Finding": "netwright.doctor",
     "NetwrightError": "netwright.core.errors",
     "Predictor": "netwright.experiment.predictor",
     "Run": "netwright.experiment.run",
     "build": "netwright.models",
     "check": "netwright.doctor",
+    "diagnose": "netwright.doctor",
     "explain": "netwright.experiment.explaining",
     "fit": "netwright.experiment.fit",
     "list_models": "netwright.models",
     "load": "netwright.experiment.predictor",
     "load_pretrained": "netwright.models.weights",
     "train": "netwright.experiment.run",
+    "watch": "netwright.doctor",
 }
 
 

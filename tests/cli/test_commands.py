@@ -140,8 +140,17 @@ def test_generate_goes_on_with_a_text(tmp_path: Path, capsys: pytest.CaptureFixt
         "train: {epochs: 1, steps: 5, batch_size: 16}\n"
     )
     assert main(["train", str(config), "--out", str(tmp_path / "r"), "--quiet"]) == 0
-    code, out, _ = said(capsys, "generate", tmp_path / "r", "--prompt", "a kind of")
+    how = ("generate", tmp_path / "r", "--prompt", "a kind of", "--temperature", "0", "--max-new-tokens", "40")
+    code, out, _ = said(capsys, *how)
     assert code == 0 and out.startswith("a kind of") and len(out) > 30
+    code, told, _ = said(capsys, *how, "--stop", out[15:17], "--json")
+    whole, written = out.removesuffix("\n"), json.loads(told)
+    place = whole.index(out[15:17], len("a kind of"))
+    assert code == 0 and written["text"] == whole[:place] == "a kind of" + written["continuation"]
+    code, searched, _ = said(capsys, *how, "--num-beams", "3")
+    assert code == 0 and searched.startswith("a kind of")
+    code, out, err = said(capsys, *how, "--num-beams", "3", "--top-k", "5")
+    assert code == 2 and "draws nothing" in err and not out
 
 
 @pytest.mark.parametrize(

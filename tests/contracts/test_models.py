@@ -21,7 +21,10 @@ BATCH = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A small build, one example's shape, one output's shape, and the features' and the new head's shapes."""
+    """A small build, one example's shape, one output's shape, and the features' and the new head's shapes.
+
+    kind: "float", "tokens" or "token-pairs": a source and a target, whose lengths are the input's two numbers.
+    """
 
     name: str
     arguments: dict[str, Any]
@@ -45,6 +48,15 @@ class Case:
             return torch.randint(0, 11, (size, *self.input), generator=generator)
         return torch.randn(size, *self.input, generator=generator).to(dtype)
 
+    def inputs(self, size: int = BATCH, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
+        """All that forward takes; the sources of pairs are padded, each to another length."""
+        if self.kind != "token-pairs":
+            return (self.batch(size, dtype),)
+        generator = torch.Generator().manual_seed(1)
+        source, target = (torch.randint(0, 11, (size, time), generator=generator) for time in self.input)
+        lengths = 1 + torch.arange(self.input[0] - 1, self.input[0] - 1 + size) % self.input[0]
+        return source, target, torch.arange(self.input[0]) < lengths[:, None]
+
 
 def _lenet(size: int, channels: int = 1, **more: Any) -> Case:
     arguments = {"in_channels": channels, "image_size": size, "num_classes": 4, **more}
@@ -60,6 +72,33 @@ def _bert(task: str, output: tuple[int, ...], new_head: tuple[int, ...] = (), **
     sizes = {"vocab_size": 11, "context": 8, "num_layers": 2, "num_heads": 3, "hidden_size": 12, "inner_size": 16}
     head = lambda classes: (*new_head, classes)  # noqa: E731
     return Case("bert", sizes | {"task": task} | more, (7,), output, (7, 12), "tokens", new_head=head)
+
+
+def _pairs(name: str, width: int, **more: Any) -> Case:
+    arguments = {"vocab_size": 11, "num_layers": 2, "hidden_size": width, "inner_size": 20, "dropout": 0.1, **more}
+    return Case(name, arguments, (6, 4), (4, 11), (4, width), "token-pairs", new_head=lambda classes: (4, classes))
+
+
+def _reader(name: str, width: int, **more: Any) -> Case:
+    """A text classifier, `width` wide in all directions."""
+    arguments = {"vocab_size": 11, "num_classes": 4, "embedding_size": 6, "hidden_size": 5, "dropout": 0.1, **more}
+    return Case(name, arguments, (7,), (4,), (7, width), "tokens")
+
+
+def _writer(name: str, **more: Any) -> Case:
+    """A recurrent language model."""
+    arguments = {"vocab_size": 11, "context": 7, "hidden_size": 6, "num_layers": 2, "dropout": 0.1, **more}
+    return Case(name, arguments, (7,), (7, 11), (7, 6), "tokens", new_head=lambda classes: (7, classes))
+
+
+def _forecaster(name: str, **more: Any) -> Case:
+    arguments = {"in_channels": 2, "num_classes": 6, "hidden_size": 5, **more}
+    return Case(name, arguments, (9, 2), (6,), (9, 5))
+
+
+def _seq2seq(**more: Any) -> Case:
+    arguments = {"vocab_size": 11, "hidden_size": 8, "dropout": 0.1, **more}
+    return Case("seq2seq", arguments, (6, 4), (4, 11), (4, 8), "token-pairs", new_head=lambda classes: (4, classes))
 
 
 def _resnet(size: int, **more: Any) -> Case:
@@ -119,11 +158,33 @@ CASES = {
     "gpt": _gpt(8),
     "gpt-one-token": _gpt(1),
     "gpt-sinusoidal": _gpt(5, positions="sinusoidal", activation="relu", num_heads=3),
+    "word2vec": Case("word2vec", {"vocab_size": 11, "hidden_size": 6}, (5,), (11,), (6,), "tokens"),
     "bert": _bert("classification", (4,), num_classes=4),
     "bert-masked": _bert("masked-language-modeling", (7, 11), (7,)),
     "bert-span": _bert("question-answering", (2, 7), (7,)),
     "bert-embedding": _bert("embedding", (12,)),
     "bert-mean": _bert("embedding", (5,), num_classes=5),
+    "transformer": _pairs("transformer", 12, num_heads=3, context=8),
+    "transformer-pre": _pairs("transformer", 8, num_heads=2, context=6, norm="pre", activation="gelu", sharing="none"),
+    "transformer-rotary": _pairs("transformer", 12, num_heads=3, positions="rotary", sharing="embeddings"),
+    "transformer-learned": _pairs("transformer", 8, num_heads=2, context=6, positions="learned", sharing="head"),
+    "t5": _pairs("t5", 12, num_heads=2, head_size=5, num_decoder_layers=1),
+    "t5-gated": _pairs("t5", 8, num_heads=3, head_size=4, feed_forward="gated-gelu", head="separate", buckets=6),
+    "rnn": _reader("rnn", 10, pooling="last", num_layers=2),
+    "lstm": _reader("lstm", 10, num_layers=2),
+    "lstm-last-state": _reader("lstm", 5, pooling="last", bidirectional=False),
+    "gru": _reader("gru", 10, pooling="max"),
+    "gru-mean": _reader("gru", 5, pooling="mean", bidirectional=False, num_layers=2),
+    "rnn-lm": _writer("rnn_lm", tied=False),
+    "lstm-lm": _writer("lstm_lm"),
+    "gru-lm": _writer("gru_lm", num_layers=1),
+    "rnn-forecaster": _forecaster("rnn_forecaster", num_layers=1),
+    "lstm-forecaster": _forecaster("lstm_forecaster", dropout=0.1),
+    "gru-forecaster": _forecaster("gru_forecaster"),
+    "seq2seq-none": _seq2seq(attention="none", cell="gru", num_layers=1),
+    "seq2seq-additive": _seq2seq(sharing="none"),
+    "seq2seq-dot": _seq2seq(attention="dot", cell="gru", sharing="head"),
+    "seq2seq-rnn": _seq2seq(attention="dot", cell="rnn", num_layers=1),
     "gan": Case(
         "gan", {"image_shape": (1, 4, 5), "noise_size": 6, "generator_hidden": [8], "discriminator_hidden": [9, 7]},
         (6,), (), (7,), feature_input=(1, 4, 5),
@@ -205,25 +266,25 @@ def test_every_kin_of_the_catalog_has_a_case() -> None:
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_forward_has_the_promised_shape(case: Case, size: int) -> None:
     net = case.build().eval()
-    assert net(case.batch(size)).shape == (size, *case.output)
+    assert net(*case.inputs(size)).shape == (size, *case.output)
 
 
 @every_case
 def test_features_and_a_new_head(case: Case) -> None:
     net = case.build().eval()
-    x = case.batch() if case.feature_input is None else torch.randn(BATCH, *case.feature_input)
-    before = net.features(x)
+    x = case.inputs() if case.feature_input is None else (torch.randn(BATCH, *case.feature_input),)
+    before = net.features(*x)
     assert before.shape == (BATCH, *case.features)
     net.reset_head(9)
-    assert torch.equal(net.features(x), before), "a new head must leave the representation alone"
-    assert net(case.batch()).shape == (BATCH, *case.new_head(9))
-    net(case.batch()).float().sum().backward()
+    assert torch.equal(net.features(*x), before), "a new head must leave the representation alone"
+    assert net(*case.inputs()).shape == (BATCH, *case.new_head(9))
+    net(*case.inputs()).float().sum().backward()
 
 
 @every_case
 def test_every_parameter_gets_a_gradient(case: Case) -> None:
     net = case.build().train()
-    out = net(case.batch(8))
+    out = net(*case.inputs(8))
     (out * torch.randn(out.shape, generator=torch.Generator().manual_seed(2))).sum().backward()
     dead = [name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0]
     assert not dead
@@ -236,32 +297,32 @@ def test_weights_survive_a_file(case: Case, tmp_path: Path) -> None:
         weight.data.add_(1.0)
     save_file(net.state_dict(), tmp_path / "weights.safetensors")  # refuses two names for one tensor
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
-    assert torch.equal(net(case.batch()), other(case.batch()))
+    assert torch.equal(net(*case.inputs()), other(*case.inputs()))
 
 
 @every_case
 def test_eval_is_deterministic_and_alters_nothing(case: Case) -> None:
     net = case.build().eval()
     before, rng = copy.deepcopy(net.state_dict()), torch.get_rng_state()
-    assert torch.equal(net(case.batch()), net(case.batch()))
+    assert torch.equal(net(*case.inputs()), net(*case.inputs()))
     assert torch.equal(torch.get_rng_state(), rng)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 @every_case
 def test_one_example_does_not_touch_another(case: Case) -> None:
-    net, x = case.build().eval(), case.batch()
-    torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-5)
+    net, x = case.build().eval(), case.inputs()
+    torch.testing.assert_close(net(*x)[:1], net(*(part[:1] for part in x)), rtol=1e-4, atol=1e-5)
 
 
 @every_case
 def test_bfloat16_stays_near_float32(case: Case) -> None:
     net = case.build().eval()
-    exact = net(case.batch())
+    exact = net(*case.inputs())
     with torch.autocast("cpu", torch.bfloat16):
-        near = net(case.batch())
+        near = net(*case.inputs())
     assert (near.float() - exact).abs().max() <= 0.05 * (1 + exact.abs().max())
-    half = net.to(torch.bfloat16)(case.batch(dtype=torch.bfloat16))
+    half = net.to(torch.bfloat16)(*case.inputs(dtype=torch.bfloat16))
     assert half.dtype == torch.bfloat16
     assert (half.float() - exact).abs().max() <= 0.08 * (1 + exact.abs().max())
 
@@ -275,26 +336,28 @@ def test_same_seed_same_weights(case: Case) -> None:
 @every_case
 def test_a_copy_is_independent(case: Case) -> None:
     net = case.build().eval()
-    twin, out = copy.deepcopy(net), net(case.batch())
+    twin, out = copy.deepcopy(net), net(*case.inputs())
     for weight in net.parameters():
         weight.data.zero_()
-    assert torch.equal(twin(case.batch()), out)
+    assert torch.equal(twin(*case.inputs()), out)
 
 
 @every_case
 def test_export_gives_the_same_numbers_for_any_batch(case: Case) -> None:
     net = case.build().eval()
-    dynamic = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    program = torch.export.export(net, (case.batch(),), dynamic_shapes=dynamic).module()
+    dynamic = tuple({0: torch.export.Dim("batch", min=1, max=64)} for _ in case.inputs())
+    program = torch.export.export(net, case.inputs(), dynamic_shapes=dynamic).module()
     for size in (1, BATCH, 7):
-        torch.testing.assert_close(program(case.batch(size)), net(case.batch(size)))
+        torch.testing.assert_close(program(*case.inputs(size)), net(*case.inputs(size)))
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_card_states_the_parameters_of_a_default_build(name: str) -> None:
     net = default_build(name)
-    dtype = torch.int64 if card(name).input_kind == "tokens" else torch.float32
-    net(torch.zeros(2, *card(name).input, dtype=dtype, device="meta"))
+    kind = card(name).input_kind
+    dtype = torch.int64 if kind in ("tokens", "token-pairs") else torch.float32
+    example = torch.zeros(2, *card(name).input, dtype=dtype, device="meta")
+    net(*[example] * (2 if kind == "token-pairs" else 1))
     assert sum(weight.numel() for weight in net.parameters()) == card(name).parameters
 
 
@@ -312,6 +375,10 @@ WRONG_INPUTS = {
     "lenet5": (lambda: build("lenet5", image_size=8), "pool2; use images of at least 12"),
     "lenet5-32": (lambda: build("lenet5")(torch.randn(2, 1, 32, 32)), "1x28x28, got 1x32x32"),
     "gpt": (lambda: build("gpt", **CASES["gpt"].arguments)(torch.zeros(2, 9, dtype=torch.int64)), "context=8"),
+    "transformer": (lambda: CASES["transformer"].build()(*[torch.zeros(2, 9, dtype=torch.int64)] * 2), "context=8"),
+    "transformer-heads": (lambda: build("transformer", num_heads=5, hidden_size=12), "use 1, 2, 3, 4, 6 or 12"),
+    "forecaster": (lambda: CASES["lstm-forecaster"].build()(torch.randn(3, 9, 1)), "time, 2], got [batch, 9x1]"),
+    "seq2seq": (lambda: build("seq2seq", hidden_size=9), "hidden_size=9 is odd"),
     "gan": (lambda: CASES["gan"].build().discriminator(torch.randn(2, 1, 4, 4)), "(1, 4, 5)"),
     "dqn": (lambda: CASES["dqn"].build()(torch.randn(2, 5)), "in_features=5"),
     "vit": (lambda: CASES["vit"].build()(torch.randn(2, 2, 8, 12)), "2x8x8, got 2x8x12"),

@@ -345,7 +345,7 @@ FIT = [
     fits("a batch of words", 2, r"train\.batch_size='big' does not fit", net, (X, Y), batch_size="big"),
     fits("an unknown setting", 2, r"train\.patience is not a known setting", net, (X, Y), patience=3),
     fits("an unknown task", 2, r"task.*did you mean regression\?", net, (X, Y), task="regresion"),
-    fits("another task", 2, r"task language-modeling needs text.*use task: tabular-classification", net, (X, Y), task="language-modeling"),
+    fits("another task", 2, r"task language-modeling needs a text.*use task: tabular-classification", net, (X, Y), task="language-modeling"),
     fits("a doctor of words", 2, r"doctor='mabe' is not one of", net, (X, Y), doctor="mabe"),
     fits("validation of another shape", 3, r"validation data .*of another kind.*give them the same shape", net, (X, Y), validation=(X[:, :3], Y)),
     fits("validation share of 2", 2, r"validation=2.*less than 1", net, (X, Y), validation=2.0),

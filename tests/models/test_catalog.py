@@ -12,7 +12,8 @@ from netwright.models import build, card, list_models
 def test_names_are_sorted_and_filtered_by_family() -> None:
     assert list_models() == sorted(list_models())
     assert {"dqn", "gan", "gpt", "lenet5", "mlp"} <= set(list_models())
-    assert list_models("language") == ["gpt"]
+    assert {"bert", "gpt", "t5_small", "transformer"} <= set(list_models("language"))
+    assert not {"dqn", "lenet5"} & set(list_models("language"))
     with pytest.raises(ConfigError, match="known: generative, language"):
         list_models("wizardry")
 

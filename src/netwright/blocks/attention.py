@@ -251,4 +251,5 @@ class Attention(nn.Module):
         return (key_BHSE, value_BHSE) if cache is None else cache.append(key_BHSE, value_BHSE)
 
     def _heads(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD.unflatten(2, (self.num_heads, self.head_size)).transpose(1, 2)
+        x_BTHE: Tensor = x_BTD.unflatten(2, (self.num_heads, self.head_size))
+        return x_BTHE.transpose(1, 2)

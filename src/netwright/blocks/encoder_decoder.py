@@ -4,15 +4,13 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from typing import cast
+from collections.abc import Sequence
+from typing import Unpack
 
-import torch
 from torch import Tensor, nn
 
 from netwright.blocks.attention import KeyValueCache
-from netwright.blocks.generation import DecoderState, OnToken, generate_tokens, writing
-from netwright.core.errors import ConfigError
+from netwright.blocks.generation import DecoderState, Writing, generate_tokens, writing
 
 __all__ = ["EncoderDecoder", "LayerCache"]
 
@@ -89,43 +87,28 @@ class EncoderDecoder(nn.Module, ABC):
         max_new_tokens: int = 64,
         *,
         bos: int | None = None,
-        eos: int | None = None,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        stop: Collection[int] = (),
-        generator: torch.Generator | None = None,
-        on_token: OnToken | None = None,
+        **how: Unpack[Writing],
     ) -> Tensor:
-        """Write a target for each source; see `generate_tokens` for the settings. The source is read once.
+        """Write a target for each source, which is read once. Settings: those of `generate_tokens`.
 
         bos: the token that targets begin with, the network's `start_token` if none is given.
 
         Shapes:
-            source [B, S] int64 -> [B, 1 + new]: the first token, then up to `max_new_tokens` of the network's own
+            source [B, S] int64 -> [B, 1 + new]: the first token, then up to `max_new_tokens` of the network's own, as
+            far as `context` goes
 
         Raises:
-            ConfigError: settings that mean nothing, or more new tokens than `context`.
+            ConfigError: settings that mean nothing.
         """
-        if self.context is not None and max_new_tokens > self.context:
-            template = "max_new_tokens={got} is more than model.context={context}; use {context} or less"
-            raise ConfigError(template, got=max_new_tokens, context=self.context)
+        longest = max_new_tokens if self.context is None else min(max_new_tokens, self.context)
         start_B1 = source_BS.new_full((len(source_BS), 1), self.start_token if bos is None else bos)
         with writing(self):
-            caches = self.new_caches(max_new_tokens, source_BS.shape[1])
+            caches = self.new_caches(longest, source_BS.shape[1])
             begun = DecoderState(caches, self.encode(source_BS, source_mask), source_mask)
 
-            def step(new_BT: Tensor, state: DecoderState | None) -> tuple[Tensor, DecoderState]:
+            def step(new_BT: Tensor, state: DecoderState[LayerCache] | None) -> tuple[Tensor, DecoderState[LayerCache]]:
                 state = begun if state is None else state
-                layers = cast(Sequence[LayerCache], state.caches)
-                hidden_BTD = self.hidden(new_BT, state.memory_BSD, state.source_mask_BS, layers)
+                hidden_BTD = self.hidden(new_BT, state.memory_BSD, state.source_mask_BS, state.caches)
                 return self.scores(hidden_BTD[:, -1:])[:, 0], state
 
-            return generate_tokens(
-                step, start_B1, max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
-                repetition_penalty=repetition_penalty, num_beams=num_beams, length_penalty=length_penalty, eos=eos,
-                stop=stop, generator=generator, on_token=on_token,
-            )  # fmt: skip
+            return generate_tokens(step, start_B1, longest, **how)

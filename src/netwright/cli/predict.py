@@ -19,6 +19,7 @@ __all__ = ["HELP", "command"]
 HELP = "What a model says of new inputs. One JSON line an input."
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _AT_ONCE = 256
 _INPUT = say(
     "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy file, a list as "
@@ -91,8 +92,12 @@ def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
         yield from ((str(path), path) for path in _pictures(Path(argument)))
     elif kind == "table" and not argument.startswith("{"):
         yield from _rows(Path(argument))
-    elif kind == "text":
+    elif kind == "series" and not argument.startswith(("{", "[")) and not argument.endswith(".npy"):
         yield argument, argument
+    elif kind == "text" and Path(argument).suffix.lower() in _TABLES and Path(argument).is_file():
+        yield from _rows(Path(argument))
+    elif kind == "text":  # a question and the text it is asked of come as a row
+        yield argument, _json(argument) if argument.startswith("{") and argument.endswith("}") else argument
     elif argument.endswith(".npy"):
         import numpy
 

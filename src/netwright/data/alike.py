@@ -94,7 +94,9 @@ def _read(table: RawTable, column: Column, reasons: dict[int, str]) -> Tensor:
 
 
 def target_values(table: RawTable, target: Target, reasons: dict[int, str]) -> Tensor:
-    """The targets of new rows by the codes of training; why a row has none goes into `reasons`. Shapes: -> (N,) or (N, K).
+    """The targets of new rows by the codes of training; why a row has none goes into `reasons`.
+
+    Shapes: -> (N,) or (N, K).
     """
     if target.kind not in ("class", "number", "multilabel"):
         return torch.zeros(len(table), 0)

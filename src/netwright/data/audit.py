@@ -17,6 +17,8 @@ from netwright.data.bundle import DataBundle
 from netwright.data.dataset import Dataset, FileDataset, PairedFiles
 from netwright.data.schema import Column
 from netwright.data.seal import peek
+from netwright.data.text_statistics import same_text
+from netwright.data.texts import TextDataset
 
 __all__ = ["Leak", "audit"]
 
@@ -74,6 +76,8 @@ def _prints(part: Dataset) -> list[int]:
             if all(isinstance(item, str) for item in part.items)
             else []
         )
+    if isinstance(part, TextDataset):
+        return same_text(part)
     if isinstance(part, PairedFiles):
         return [hash(_file_bytes(picture)) for picture, _ in part.items]
     tensors = part.tensors()

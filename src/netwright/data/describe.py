@@ -7,7 +7,10 @@ import torch
 from netwright.core.messages import cells, filled, say
 from netwright.data.audit import audit
 from netwright.data.bundle import DataBundle, mask_pixels
+from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
+from netwright.data.text_statistics import contradictions, text_statistics, vocabulary
+from netwright.data.texts import TextDataset
 
 __all__ = ["Description", "describe", "target_candidates"]
 
@@ -27,7 +30,10 @@ _LIKELY = (
 )
 _SHOWN = 12
 _PARTS = ("train", "validation", "test")
-_STATISTICS = ("channels", "vocabulary", "lines", "beginning", "inputs", "target", "pixels")
+_STATISTICS = (
+    "characters", "tokens", "cut", "unknown", "tokenizer", "channels", "vocabulary",
+    "lines", "beginning", "inputs", "target", "pixels",
+)  # fmt: skip
 
 
 class Description(dict[str, Any]):
@@ -78,6 +84,8 @@ def _statistics(data: DataBundle) -> dict[str, Any]:
     tensors, found = data.train.tensors(), dict[str, Any]()
     if data.schema.target.kind == "mask" and len(data.train):
         found["pixels"] = _pixels(data)
+    if isinstance(data.train, TextDataset) and len(data.train):
+        return text_statistics(data.train)
     if tensors is None or not len(data.train):
         return found
     inputs, targets = tensors
@@ -88,7 +96,9 @@ def _statistics(data: DataBundle) -> dict[str, Any]:
             for c in range(inputs.shape[1])
         ]
     elif data.schema.kind == "text":
-        found["vocabulary"] = (data.schema.vocab_size or 1) - 1
+        tokenizer = Preprocessor.fit(data.train).tokenizer
+        assert tokenizer is not None
+        found |= {"tokenizer": tokenizer.kind, "vocabulary": vocabulary(tokenizer)}
         found["lines"] = int((inputs == ord("\n")).sum())
         found["beginning"] = "".join(map(chr, inputs[:160].tolist()))
     elif data.schema.kind == "array" and inputs.is_floating_point():
@@ -148,6 +158,8 @@ def _warnings(data: DataBundle) -> list[str]:
         if data.schema.target.kind == "mask":
             template = "classes are unequal: {most} training pixels of the largest, {least} of the smallest"
         found.append(say(template, most=max(present), least=min(present)))
+    if isinstance(data.train, TextDataset) and (count := contradictions(data.train)):
+        found.append(say("{count} training texts stand there with different classes; correct them", count=count))
     if data.schema.kind != "environment" and len(data.train) < 100:
         found.append(
             say(

@@ -132,7 +132,10 @@ def _named(name: str, given: Mapping[str, Any], base: Path | None) -> Loaded:
 def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) -> Loaded:
     if "name" in spec:
         values = arguments(builtin, spec, "data")
-        return with_tokens(load_builtin(values["name"], window=values.get("window"), horizon=values.get("horizon")), values.get("tokens"))
+        return with_tokens(
+            load_builtin(values["name"], window=values.get("window"), horizon=values.get("horizon")),
+            values.get("tokens"),
+        )
     if "x" in spec or "frame" in spec:
         source: Callable[..., Loaded] = _arrays if "x" in spec else _frame
         values = arguments(source, spec, "data", given)
@@ -184,11 +187,7 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         total = len(spec) + len(spec.problems)
         return Loaded(spec, Origin("given in Python"), total, spec.problems)
     if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
-        if frames.frame_columns(spec[0]) is not None:
-            return _frame_and_series(spec[0], spec[1], {key: value for key, value in given.items() if key != "target"})
-        if _are_texts(spec[0]):
-            return documents.of_texts([str(text) for text in spec[0]], spec[1], kind)
-        return arrays.load_arrays(spec[0], spec[1], target_kind=kind)
+        return _inputs_and_targets(spec[0], spec[1], given)
     if frames.frame_columns(spec) is not None:
         return frames.load_frame(spec, **given)
     if isinstance(spec, torch.Tensor) or (hasattr(spec, "dtype") and hasattr(spec, "shape")):
@@ -199,6 +198,14 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         "data of type {kind} are not known; give a name, a path, arrays (x, y), a table, a Dataset or a DataLoader"
     )
     raise ConfigError(template, path="data", kind=type(spec).__name__)
+
+
+def _inputs_and_targets(inputs: Any, targets: Any, given: Mapping[str, Any]) -> Loaded:
+    if frames.frame_columns(inputs) is not None:
+        return _frame_and_series(inputs, targets, {key: value for key, value in given.items() if key != "target"})
+    if _are_texts(inputs):
+        return documents.of_texts([str(text) for text in inputs], targets, given.get("target_kind"))
+    return arrays.load_arrays(inputs, targets, target_kind=given.get("target_kind"))
 
 
 def _are_texts(values: Any) -> bool:

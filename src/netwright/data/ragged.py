@@ -48,12 +48,13 @@ class Ragged:
         """Shapes: -> (N,) int64."""
         return self.offsets.diff()
 
-    def shortened(self, most: int) -> "Ragged":
-        """The first `most` values of each row."""
-        lengths = self.lengths
-        if not bool((lengths > most).any()):
+    def shortened(self, most: int | Tensor) -> "Ragged":
+        """The first `most` values of each row. Shapes: most (N,), or one number for all rows."""
+        lengths, limit = self.lengths, torch.as_tensor(most).expand(len(self))
+        if not bool((lengths > limit).any()):
             return self
-        return Ragged.cut_at(self.values[self._place() < most], lengths.clamp(max=most))
+        kept = self._place() < torch.repeat_interleave(limit, lengths)
+        return Ragged.cut_at(self.values[kept], torch.minimum(lengths, limit))
 
     def within(self, before: Sequence[int], after: Sequence[int]) -> "Ragged":
         """Every row with the same values before and after it."""

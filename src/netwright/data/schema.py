@@ -26,9 +26,9 @@ ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 class Target:
     """What is to be predicted: `classes` in the order of their codes, or the `names` of numbers or labels.
 
-    A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count. A "text" is to be
-    written (sequence to sequence), a "span" to be found in a second text (questions). A "forecast"
-    is the next `horizon` values of each of `names`; after `season` steps the series is like itself again.
+    A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count. A "text" is
+    to be written (sequence to sequence), a "span" to be found in a second text (questions). A "forecast" is the next
+    `horizon` values of each of `names`; after `season` steps the series is like itself again.
     """
 
     kind: TargetKind
@@ -70,7 +70,7 @@ class Column:
     @property
     def width(self) -> int:
         """Features this column becomes: one-hot and an unknown slot, or a number and perhaps a missing indicator."""
-        if self.note:
+        if self.note or self.kind == "text":
             return 0
         return len(self.categories) + 1 if self.kind == "category" else 1 + int(self.indicator)
 

@@ -75,16 +75,10 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         return mask_folder.load
     if path.is_dir() or (not suffix and not path.exists()):
         return _folder_source(path)
-    if suffix in delimited.TABLE_SUFFIXES and "text" in spec:
-        return documents.load
-    if suffix in delimited.TABLE_SUFFIXES and {"window", "horizon"} & spec.keys():
-        return series.load
     if suffix in delimited.TABLE_SUFFIXES:
-        return delimited.load
-    if suffix in _TEXT:
-        return text.load
-    if suffix == ".npz":
-        return arrays.load_npz
+        return _table_source(spec)
+    if suffix in _TEXT or suffix == ".npz":
+        return text.load if suffix in _TEXT else arrays.load_npz
     if not path.exists():
         raise missing_file(path)
     known = ", ".join((*delimited.TABLE_SUFFIXES, *_TEXT, ".npz"))
@@ -92,6 +86,13 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         "{path}: data of this kind are not known by their suffix {suffix!r}; known: {known}, or a folder of pictures"
     )
     raise DataError(template, path=path, suffix=suffix, known=known)
+
+
+def _table_source(spec: Mapping[str, Any]) -> Callable[..., Loaded]:
+    """Rows are documents where a column of text is named, a series where windows are, else a table."""
+    if "text" in spec:
+        return documents.load
+    return series.load if {"window", "horizon"} & spec.keys() else delimited.load
 
 
 def _folder_source(folder: Path) -> Callable[..., Loaded]:
@@ -119,7 +120,7 @@ def anchored(spec: Any, base: Path | None) -> Any:
     if isinstance(spec, str):
         return spec if spec in BUILTIN or not spec.strip() else _whole(spec, base)
     if isinstance(spec, Mapping):
-        whole = {name: _whole(spec[name], base) for name in PATHS if isinstance(spec.get(name), str)}
+        whole: dict[str, Any] = {name: _whole(spec[name], base) for name in PATHS if isinstance(spec.get(name), str)}
         if isinstance(tokens := spec.get("tokens"), Mapping) and isinstance(tokens.get("path"), str):
             whole["tokens"] = {**tokens, "path": _whole(tokens["path"], base)}
         return {**spec, **whole}

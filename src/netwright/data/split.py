@@ -145,13 +145,8 @@ Cut = Callable[[Tensor, Mapping[str, float]], dict[str, Tensor]]
 
 def _cutter(loaded: Loaded, rule: SplitRule) -> tuple[str, Cut]:
     dataset = loaded.dataset
-    if dataset.schema.target.kind == "next-token" and not (rule.by and isinstance(dataset, TextDataset)):
-        return say("contiguous blocks"), lambda pool, shares: _blocks(loaded, pool, shares)
-    if isinstance(dataset, SeriesDataset):
-        if rule.by not in (None, "time"):
-            template = "data.split.by={by} would put rows beside the test's into training; a series is split by time"
-            raise ConfigError(template, path="data.split.by", by=rule.by)
-        return say("time"), lambda pool, shares: cut_in_time(dataset, pool, shares)
+    if (in_order := _in_order_cutter(loaded, rule)) is not None:
+        return in_order
     classes = dataset.schema.target.kind == "class" and dataset.labels().ndim == 1
     by = rule.by or ("stratified" if classes else "random")
     if by == "stratified":
@@ -170,6 +165,19 @@ def _cutter(loaded: Loaded, rule: SplitRule) -> tuple[str, Cut]:
     if by == "group":
         return f"group ({rule.column})", lambda pool, shares: _grouped(keys, pool, shares, rule.seed)
     return f"time ({rule.column})", lambda pool, shares: _timed(keys, pool, shares)
+
+
+def _in_order_cutter(loaded: Loaded, rule: SplitRule) -> tuple[str, Cut] | None:
+    """The cut of what is one long stretch: a text, documents for a language model, a series."""
+    dataset = loaded.dataset
+    if dataset.schema.target.kind == "next-token" and not (rule.by and isinstance(dataset, TextDataset)):
+        return say("contiguous blocks"), lambda pool, shares: _blocks(loaded, pool, shares)
+    if not isinstance(dataset, SeriesDataset):
+        return None
+    if rule.by not in (None, "time"):
+        template = "data.split.by={by} would put rows beside the test's into training; a series is split by time"
+        raise ConfigError(template, path="data.split.by", by=rule.by)
+    return say("time"), lambda pool, shares: cut_in_time(dataset, pool, shares)
 
 
 def _keys(loaded: Loaded, column: str) -> Tensor:

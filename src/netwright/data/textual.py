@@ -119,7 +119,7 @@ class TextPreprocessor(Preprocessor):
         kind = self.schema.target.kind
         if kind == "next-token":
             return self.inputs(torch.stack([self.raw(x) for x in inputs]))
-        pairs = [self._pair(x) for x in inputs]
+        pairs = [self.pair(x) for x in inputs]
         second = [context for _, context in pairs] if kind == "span" else None
         encoded = self.encoded([text for text, _ in pairs], second)
         rows = torch.arange(len(inputs))
@@ -163,29 +163,29 @@ class TextPreprocessor(Preprocessor):
             _log.warning(say(template, cut=made.cut, total=len(dataset), name=dataset.name, most=most))
         return Encoded(made.first, made.second, made.border, targets, made.cut)
 
-    def _pair(self, x: Any) -> tuple[str, str]:
-        """A text, and the context of a question."""
+    def pair(self, x: Any) -> tuple[str, str]:
+        """A text, and the context of a question; from a string, a pair, or a row with the columns of training.
+
+        Raises:
+            DataError: something else.
+        """
+        usual = ("question", "context") if self.schema.target.kind == "span" else ("text",)
         if isinstance(x, Mapping):
-            names = (*self.schema.target.names, "question" if self.schema.target.kind == "span" else "text", "context")
-            texts = [x[name] for name in dict.fromkeys(names) if isinstance(x.get(name), str)]
-            if len(texts) == 1 and self.schema.target.kind != "span":
-                return texts[0], ""
-            if len(texts) >= 2:
-                return texts[0], texts[1]
-        elif self.schema.target.kind != "span":
-            return text_of(self.raw(x)), ""
-        elif isinstance(x, tuple | list) and len(x) == 2:
-            return str(x[0]), str(x[1])
-        wanted = "question, context" if self.schema.target.kind == "span" else "text"
-        raise DataError("an input must be a row with {wanted}; got {got}", wanted=wanted, got=str(x))
+            known = [column.name for column in self.schema.columns]
+            found = [x.get(known[k] if k < len(known) and known[k] in x else name) for k, name in enumerate(usual)]
+        else:
+            found = list(x) if isinstance(x, tuple | list) else [x]
+        if len(found) != len(usual) or not all(isinstance(text, str) and text.strip() for text in found):
+            raise DataError("an input must be a row with {wanted}; got {got}", wanted=", ".join(usual), got=str(x))
+        return found[0], found[1] if len(usual) > 1 else ""
 
     def _questions(self, texts: Sequence[str], contexts: Sequence[str], most: int) -> Encoded:
         """Question, then context, each with its end; what is too long is cut off the context."""
         before, after = self.tokenizer.before, self.tokenizer.after
         question, cut = _fit(self.tokenizer.ragged(texts), most // 2, before, after)
-        whole = question.joined(self.tokenizer.ragged(contexts).within((), after))
-        first = whole.shortened(most)
-        return Encoded(first, None, question.lengths, None, cut + int((whole.lengths > most).sum()))
+        context, room = self.tokenizer.ragged(contexts), most - question.lengths - len(after)
+        cut += int((context.lengths > room).sum())
+        return Encoded(question.joined(context.shortened(room).within((), after)), None, question.lengths, None, cut)
 
     def _answers(self, dataset: TextDataset, made: Encoded) -> Tensor:
         """First and last token of each answer. Shapes: -> (N, 2) int64."""
@@ -198,8 +198,7 @@ class TextPreprocessor(Preprocessor):
             inside = torch.nonzero((spans[:, 0] < end) & (spans[:, 1] > begin)).flatten()
             if len(inside):
                 place = torch.stack([inside[0], inside[-1]]) + made.border[row]
-                if int(place[1]) < lengths[row] - (last if lengths[row] < self.longest else 0):
-                    found[row] = place
+                found[row] = place if int(place[1]) < lengths[row] - last else IGNORED
         return found
 
 

@@ -5,6 +5,8 @@ private copies: weights, buffers, gradients, mode and random state of what it ex
 """
 
 from netwright.doctor.check import check
+from netwright.doctor.diagnose import Diagnosis, diagnose
 from netwright.doctor.findings import FAULTS, Finding, Severity, ranked
+from netwright.doctor.watch import Watch, watch
 
-__all__ = ["FAULTS", "Finding", "Severity", "check", "ranked"]
+__all__ = ["FAULTS", "Diagnosis", "Finding", "Severity", "Watch", "check", "diagnose", "ranked", "watch"]

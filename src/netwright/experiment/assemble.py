@@ -22,10 +22,12 @@ from netwright.data.masks import IGNORED
 from netwright.data.normalising import ImagePreprocessor
 from netwright.data.schema import Schema
 from netwright.data.section import anchored
+from netwright.experiment.back_translation import bind_translators
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
 from netwright.experiment.config import Config
+from netwright.experiment.embeddings import start_from_vectors
 from netwright.experiment.pretrained import anchored_model, expected, frozen, normalised, split_model, start_from
-from netwright.experiment.sources import SourceMaker
+from netwright.experiment.sources import SourceMaker, pair_maker
 from netwright.experiment.teacher import find_teacher, taught
 from netwright.models.layers import LayerStack
 from netwright.models.weights.reading import Normalisation
@@ -44,7 +46,8 @@ _LINES_PER_EPOCH, _LINES_PER_RUN = 20, 20  # of training figures in metrics.json
 _LEAST_STRIDE = 25  # steps between two lines: a line takes two looks at all weights, which small steps would feel
 _DEFAULT_MODELS: dict[str, str | dict[str, Any]] = {
     "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
-    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"},
+    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"}, "word2vec": "word2vec",
+    "forecasting": "lstm_forecaster",
 }  # fmt: skip
 
 
@@ -106,7 +109,9 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = _loss(config, factory, bundle, given)
-    sources = SourceMaker(bundle, preprocess, model, settings, device, _augment(config, bundle, factory))
+    start_from_vectors(model, config, preprocess)
+    augment, pairs = _augment(config, bundle, factory), pair_maker(factory, task_values, bundle, preprocess, model)
+    sources = SourceMaker(bundle, preprocess, model, settings, device, augment, pairs=pairs)
     train_source = sources.training()
     total_steps = min(settings.epochs * train_source.steps_per_epoch, settings.steps or 1 << 62)
     task = build_task(task_name, task_values, bundle.schema, preprocess, loss, config, total_steps)
@@ -115,8 +120,9 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     updates = max(1, total_steps // settings.accumulate)
     updaters, averaging = _updaters(config, task, model, updates, given)
     engine = Engine(updaters, device, precision, settings.accumulate, averaging)
+    sources = replace(sources, task=task)
     session = Session(
-        folder, model, task, engine, train_source, sources.validation(),
+        folder, model, task, engine, task.batches(train_source, training=True), sources.validation(),
         Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
         (task.monitor, task.sense),
         _hooks(config, folder, train_source.steps_per_epoch, total_steps, quiet),
@@ -128,7 +134,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
 
 def network_sizes(factory: Any, values: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """The sizes that the data decide, and the network's outputs where the task decides them (`outputs`)."""
-    sizes = schema.sizes()
+    sizes = schema.sizes() | ({"task": factory.head} if hasattr(factory, "head") else {})
     return {**sizes, "num_classes": factory.outputs(values)} if hasattr(factory, "outputs") else sizes
 
 
@@ -275,6 +281,7 @@ def _augment(config: Config, bundle: DataBundle, factory: Any) -> Augment | None
     shape, outputs = bundle.schema.input_shape, bundle.schema.target.outputs
     masks = bundle.schema.target.kind == "mask"
     made = build_augment(config.sections.augment, input_shape=shape, num_classes=outputs, masks=masks)
+    bind_translators(made, config.folder)
     if views > 1 and not made.on_images:
         template = "two views of an example need an augmentation of pictures; add one, such as augment: [resized-crop]"
         raise ConfigError(template, path="augment")

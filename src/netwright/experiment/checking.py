@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from netwright.core.errors import ConfigError
 from netwright.core.seeds import generator
 from netwright.data import Dataset
 from netwright.data.batching import Batch
+from netwright.data.schema import Target
 from netwright.doctor import check
 from netwright.doctor.check.fix import apply_fixes
 from netwright.doctor.findings import Finding
@@ -20,6 +22,7 @@ from netwright.experiment.config import load_config
 __all__ = ["check_assembly", "check_config", "fix_config"]
 
 _EXAMPLES = 256  # of a batch that the rules look at
+_ALIKE = ("next-token", "forecast", "text", "span")  # targets that say nothing of whether a split is fair
 
 
 def check_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Finding]:
@@ -40,15 +43,18 @@ def check_assembly(made: Assembly) -> list[Finding]:
     """
     if len(made.session.task.phases) > 1 or made.preprocess is None:
         return []
-    train, validation = _sample(made, made.bundle.train), None
-    if made.bundle.validation and made.bundle.schema.target.kind != "next-token":
+    train, validation, schema = _sample(made, made.bundle.train), None, made.bundle.schema
+    if made.session.task.own_targets:
+        schema = replace(schema, target=Target("next-token"))
+    # A series goes on where training ended: that it drifts there is no fault of the preprocessing.
+    if made.bundle.validation and schema.target.kind not in _ALIKE:
         held_out = _sample(made, made.bundle.validation)
         validation = (held_out.inputs, held_out.targets)
     updater = next(iter(made.session.engine.updaters.values()))
     targets = made.session.task.loss_targets(made.model, train)
     return check(
         made.model, train.inputs, targets, loss=made.loss, optimizer=updater.optimizer,
-        config=made.config.to_dict(), schema=made.bundle.schema, validation=validation,
+        config=made.config.to_dict(), schema=schema, validation=validation,
         examples=made.session.train_source.examples, metrics=made.config.sections.metrics or (),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size
 _TARGETS = {
     "action": "an environment", "class": "classes", "multilabel": "several labels an example", "next-token": "text",
     "mask": "masks", "none": "no target", "number": "numbers",
-    "forecast": "a time series",
+    "forecast": "a time series", "span": "answers to questions", "text": "pairs of texts",
 }  # fmt: skip
 _KINDS = {
     "array": "arrays", "environment": "an environment", "image": "pictures", "series": "a time series",
@@ -139,4 +139,4 @@ def _lacking(name: str, sizes: Mapping[str, Any]) -> list[str]:
     if name not in models.MODELS:
         return []
     known = schemas.parameters(models.catalog().load(name))
-    return [size for size in _SIZES if size in known and size not in sizes]
+    return [size for size in _SIZES if size in known and size not in sizes and known[size].default is not None]

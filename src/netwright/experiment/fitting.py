@@ -19,6 +19,8 @@ from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.compatible import fits
 from netwright.experiment.reading import located
+from netwright.metrics import MetricSet
+from netwright.tasks.texts import part_of
 
 __all__ = ["check_fit"]
 
@@ -56,11 +58,12 @@ def _try(made: Assembly) -> None:
         _try_actions(made)
         return
     whole = next(iter(made.sources.measuring(made.bundle.train).epoch(0)))
-    inputs = whole.inputs[:_EXAMPLES] if isinstance(whole.inputs, Tensor) else whole.inputs
+    inputs = part_of(whole.inputs, slice(_EXAMPLES))
     targets, index = (part[:_EXAMPLES] if part is not None else None for part in whole[1:])
     with torch.inference_mode(), engine.autocast():
         out = task.evaluation_step(made.model, Batch(inputs, targets, index))
-        task.measure().update(out.predictions, targets)
+        measure = task.measure()
+        (measure.fits if isinstance(measure, MetricSet) else measure.update)(out.predictions, targets)
     if made.config.train.batch_size == 1 and len(task.phases) == 1 and isinstance(inputs, Tensor):
         _check_lone(made, inputs[:1])
 

@@ -1,6 +1,7 @@
 """A trained network with everything around it: preprocessing in, words out."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from netwright.core.errors import CheckpointError, ConfigError, because
 from netwright.core.records import read_json
 from netwright.data import Preprocessor, Schema
 from netwright.data.masks import whole_mask
+from netwright.data.textual import TextPreprocessor
+from netwright.experiment.embeddings import word_vectors
 from netwright.experiment.model_folder import FORMAT, find_model_folder, load_weights
+from netwright.experiment.writing import Emit, in_pieces, write_text
 from netwright.models.layers import LayerStack
+from netwright.models.sequence.word2vec import WordVectors
 from netwright.tasks import TASKS, Task
 
 __all__ = ["Predictor", "load"]
@@ -83,6 +88,10 @@ class Predictor:
         several = self._each(inputs)
         if not len(several):
             return []
+        with torch.inference_mode():
+            said = self.task.replies(self.network, several)
+        if said is not None:
+            return said
         told = self.task.answers(self.outputs(several))
         if self.schema.target.kind != "mask" or self.schema.kind != "image" or self.schema.input_dtype != "uint8":
             return told
@@ -99,7 +108,8 @@ class Predictor:
         size = max(1, min(_BATCH, _MASK_PIXELS // raw[0].numel())) if self.schema.target.kind == "mask" else _BATCH
         for first in range(0, len(raw), size):
             batch = torch.stack(raw[first : first + size])
-            parts.append(self.network(self.preprocess.inputs(batch) if self.preprocess else batch.float()))
+            ready = self.preprocess.inputs(batch) if self.preprocess else batch.float()
+            parts.append(self.task.predict(self.network, ready))
         return torch.cat(parts)
 
     def _of_texts(self, texts: Sequence[Any], preprocess: Preprocessor) -> Tensor:
@@ -111,36 +121,54 @@ class Predictor:
         places = max(part.shape[-1] for part in parts)
         return torch.cat([F.pad(part, (0, places - part.shape[-1]), value=-torch.inf) for part in parts])
 
+    @cached_property
+    def vectors(self) -> WordVectors:
+        """The vectors of the network's words, to look up; `nearest` and `analogy` ask the two usual questions.
+
+        Raises:
+            ConfigError: it reads no words.
+        """
+        return word_vectors(self.network, self.preprocess.tokenizer if self.preprocess else None)
+
+    def nearest(self, word: str, k: int = 10) -> list[tuple[str, float]]:
+        """The `k` words whose vectors are closest to that of `word`, and their cosines."""
+        return self.vectors.nearest(word, k)
+
+    def analogy(self, a: str, b: str, c: str, k: int = 1) -> list[tuple[str, float]]:
+        """What is to `c` as `b` is to `a`: the closest words, and their cosines."""
+        return self.vectors.analogy(a, b, c, k)
+
     def generate(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> str:
-        """The prompt and what the network writes after it.
+        """The prompt and what the network writes after it; the new text alone where it reads one and writes another.
 
         Raises:
             ConfigError: this network does not write text.
         """
-        return prompt + "".join(self.stream(prompt, max_new_tokens, **options))
+        written = self.write(prompt, lambda piece: False, max_new_tokens, **options)
+        return prompt + written if self.goes_on else written
 
-    def stream(
-        self,
-        prompt: str,
-        max_new_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-    ) -> Iterator[str]:
-        """The new text piece by piece, as it is written."""
-        tokenizer = self.preprocess.tokenizer if self.preprocess else None
-        if tokenizer is None or not hasattr(self.network, "generate"):
+    def write(self, prompt: str, emit: Emit, max_new_tokens: int = 200, **options: Any) -> str:
+        """Give `emit` the new text piece by piece as it is written; a true answer of it ends the writing.
+
+        Args:
+            options: `stop` (strings), `seed`, and the settings of `blocks.generation.generate_tokens`.
+
+        Raises:
+            ConfigError: this network does not write text.
+        """
+        preprocess = self.preprocess
+        if not isinstance(preprocess, TextPreprocessor) or not hasattr(self.network, "generate"):
             raise ConfigError("this model does not write text; use predict", path="")
-        generator = torch.Generator().manual_seed(seed) if seed is not None else None
-        options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "generator": generator}
-        tokens = tokenizer.encode(prompt or "\n")[None]
-        step = 16
-        for done in range(0, max_new_tokens, step):
-            before = tokens.shape[1]
-            with torch.inference_mode():
-                tokens = self.network.generate(tokens, min(step, max_new_tokens - done), **options)  # type: ignore[operator]
-            yield tokenizer.decode(tokens[0, before:])
+        return write_text(self.network, preprocess, prompt, emit, max_new_tokens, **options)
+
+    def stream(self, prompt: str, max_new_tokens: int = 200, **options: Any) -> Iterator[str]:
+        """The new text piece by piece, for whoever would rather ask than be told; see `write`."""
+        return in_pieces(lambda emit: self.write(prompt, emit, max_new_tokens, **options))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what the network writes follows its input, and is no answer to it."""
+        return self.schema.target.kind != "text"
 
     def _each(self, inputs: Any) -> Sequence[Any]:
         if isinstance(inputs, list | tuple):

@@ -42,6 +42,8 @@ class FineTuning:
     Args:
         weights: a `.pth` or `.safetensors` file, a Hugging Face folder, or a run of ours; see `nw.load_pretrained`. A
             relative path starts from the working folder, else from the config's.
+        embeddings: a run whose vectors of words the network's own embedding starts from (task word2vec, say), matched
+            by the words' spelling.
         freeze: `backbone` (all but the head), or a list of names of parts and patterns, which do not train; batch norm
             and dropout in frozen parts stay in evaluation mode.
         normalise: `weights` gives pictures the mean and deviation that the weights were trained with: what stands in
@@ -51,6 +53,7 @@ class FineTuning:
     """
 
     weights: str | None = None
+    embeddings: str | None = None
     freeze: str | list[str] | None = None
     normalise: Literal["weights", "imagenet", "data"] = "weights"
 
@@ -77,10 +80,14 @@ def check_fine_tuning(section: Mapping[str, Any], folder: Path) -> tuple[dict[st
         settings = schemas.build(FineTuning, around, "model")
     except ConfigError as error:
         return own, error.problems
-    if settings.weights is None or _exists(settings.weights, folder):
-        return own, []
-    template = "model.weights={path!r} does not exist; give a .pth or .safetensors file, or a folder with one"
-    return own, [Problem("model.weights", say(template, path=settings.weights[:200]))]
+    problems = []
+    if settings.weights is not None and not _exists(settings.weights, folder):
+        template = "model.weights={path!r} does not exist; give a .pth or .safetensors file, or a folder with one"
+        problems.append(Problem("model.weights", say(template, path=settings.weights[:200])))
+    if settings.embeddings is not None and not _exists(settings.embeddings, folder):
+        template = "model.embeddings={path!r} does not exist; give the folder of a run that learned vectors of words"
+        problems.append(Problem("model.embeddings", say(template, path=settings.embeddings[:200])))
+    return own, problems
 
 
 def start_from(
@@ -150,10 +157,11 @@ def normalised(schema: Schema, seen: Normalisation | None, fit: Callable[[], Pre
 
 
 def anchored_model(section: Any, folder: Path) -> Any:
-    """The section with an absolute path of its weights: a run's own config means the same from any folder."""
-    if not isinstance(section, Mapping) or not isinstance(section.get("weights"), str | os.PathLike):
+    """The section with absolute paths of what it starts from: a run's own config means the same from any folder."""
+    if not isinstance(section, Mapping):
         return section
-    return {**section, "weights": os.path.abspath(resolve(section["weights"], folder))}
+    given = {key: section[key] for key in ("weights", "embeddings") if isinstance(section.get(key), str | os.PathLike)}
+    return {**section, **{key: os.path.abspath(resolve(path, folder)) for key, path in given.items()}}
 
 
 def _apart(name: object, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -25,6 +25,7 @@ from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
 from netwright.experiment.record import write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
+from netwright.tasks.texts import part_of
 from netwright.training import loop
 from netwright.training.hooks.signals import graceful_exit
 
@@ -193,9 +194,10 @@ def _architecture(made: Assembly) -> Architecture | None:
         return None
     try:
         batch = next(iter(made.sources.measuring(made.bundle.train).epoch(0))) if made.preprocess else None
-        inputs = batch.inputs[:1] if batch is not None else torch.zeros(1, *made.bundle.schema.input_shape)  # type: ignore[index]
-        example = made.model.noise(1) if hasattr(made.model, "noise") else inputs  # type: ignore[operator]
-        known = trace(made.model, example)
+        shape = made.bundle.schema.input_shape
+        one = part_of(batch.inputs, slice(1)) if batch is not None else torch.zeros(1, *shape)
+        example = made.model.noise(1) if hasattr(made.model, "noise") else one  # type: ignore[operator]
+        known = trace(made.model, *(example if isinstance(example, tuple) else (example,)))
         name = made.recipe["model"].get("name")
         return titled(known, name) if name else known
     except (RuntimeError, TypeError, ValueError, NetwrightError) as error:

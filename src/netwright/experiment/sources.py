@@ -13,12 +13,14 @@ from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Dataset, Preprocessor
 from netwright.data.augment import Augment
 from netwright.data.batching import BatchSource, Bucketed, Resident, SeriesWindows, Streaming, Windows
+from netwright.data.batching.skipgram import PairMaker
 from netwright.data.series import SeriesDataset
 from netwright.data.texts import TextDataset
 from netwright.data.textual import TextPreprocessor, stream_of
 from netwright.experiment.settings import TrainSettings
+from netwright.tasks import Task
 
-__all__ = ["SourceMaker"]
+__all__ = ["SourceMaker", "pair_maker"]
 
 _CONTEXT = 128  # tokens of a window for networks that do not say how many they can read
 _EVALUATION_BATCH = 512
@@ -27,7 +29,7 @@ _VALIDATION_EPISODES, _TEST_EPISODES = 20, 100
 
 @dataclass(frozen=True)
 class SourceMaker:
-    """Makes the sources of one run. `augment` is for training only."""
+    """Makes the sources of one run. `augment` is for training only; `task` may change the batches it measures on."""
 
     bundle: DataBundle
     preprocess: Preprocessor | None
@@ -35,6 +37,8 @@ class SourceMaker:
     settings: TrainSettings
     device: torch.device
     augment: Augment | None = None
+    task: Task | None = None
+    pairs: PairMaker | None = None  # in place of the data's own batches, for vectors of words
 
     def training(self) -> BatchSource:
         """Batches to train on: shuffled, augmented.
@@ -48,7 +52,17 @@ class SourceMaker:
             raise ConfigError(template, path="train.per_class", per_class=settings.per_class)
         if bundle.schema.kind == "environment":
             return self._replay()
+        if self.pairs is not None:
+            return self.pairs.training(settings.batch_size, settings.seed, self.device)
+        return self._of_examples()
+
+    def _of_examples(self) -> BatchSource:
+        """Batches as the kind of the data asks for."""
+        settings, bundle = self.settings, self.bundle
         common: dict[str, Any] = {"batch_size": settings.batch_size, "seed": settings.seed, "device": self.device}
+        if self.augment is not None and self.augment.texts and bundle.schema.target.kind in ("next-token", "span"):
+            template = "augment changes texts, and the targets of these data are in the texts; leave it out"
+            raise ConfigError(template, path="augment")
         if bundle.schema.target.kind == "next-token":
             return Windows(self._tokens(bundle.train), context=self._context(), **common)
         assert self.preprocess is not None
@@ -74,7 +88,13 @@ class SourceMaker:
         return None if dataset is None or len(dataset) == 0 else self.measuring(dataset)
 
     def measuring(self, dataset: Dataset) -> BatchSource:
-        """Batches in the order of the data, without augmentation."""
+        """Batches in the order of the data (texts by their lengths), without augmentation."""
+        source = self._in_order(dataset)
+        return source if self.task is None else self.task.batches(source, training=False)
+
+    def _in_order(self, dataset: Dataset) -> BatchSource:
+        if self.pairs is not None:
+            return self.pairs.measuring(dataset, self.settings.batch_size, self.device)
         size = max(self.settings.batch_size, _EVALUATION_BATCH)
         if self.bundle.schema.target.kind == "next-token":
             tokens, size = self._tokens(dataset), max(self.settings.batch_size, 32)
@@ -134,3 +154,20 @@ class SourceMaker:
         )
         source.bind(self.model)
         return source
+
+
+def pair_maker(
+    factory: Any, values: dict[str, Any], bundle: DataBundle, preprocess: Preprocessor | None, model: nn.Module
+) -> PairMaker | None:
+    """What makes the batches of a task that learns from words and their neighbours (`pairs`); None for the others.
+
+    Raises:
+        ConfigError: another network than such a task trains.
+    """
+    if not hasattr(factory, "pairs"):
+        return None
+    mode = getattr(model, "mode", None)
+    if mode not in ("skip-gram", "cbow") or preprocess is None:
+        template = "task word2vec trains vectors of words alone; set model: {do}"
+        raise ConfigError(template, path="model", do="{name: word2vec}")
+    return PairMaker(bundle.train, preprocess, factory.pairs(values), mode)

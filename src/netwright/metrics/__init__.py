@@ -11,6 +11,7 @@ from netwright.metrics.neighbours import Neighbours
 from netwright.metrics.overlap import Overlap
 from netwright.metrics.running import Returns, Surprise
 from netwright.metrics.sets import MetricSet, build_metrics
+from netwright.metrics.text import answer_f1, answer_match, bleu, chrf, exact_match
 
 __all__ = [
     "METRICS",
@@ -21,11 +22,16 @@ __all__ = [
     "Overlap",
     "Returns",
     "Surprise",
+    "answer_f1",
+    "answer_match",
+    "bleu",
     "build_metrics",
     "calibration_curve",
     "catalog",
+    "chrf",
     "classifier_score",
     "confusion_matrix",
     "direction",
+    "exact_match",
     "frechet_distance",
 ]

@@ -57,6 +57,18 @@ class MetricSet:
         for name, metrics in self._views.items():
             metrics.update(*layout.view(name, predictions, targets))
 
+    def fits(self, predictions: Tensor, targets: Tensor) -> None:
+        """Whether a batch can be read, tried without torchmetrics, whose import takes a second or more.
+
+        Raises:
+            ConfigError: too few scores (`model`).
+        """
+        layout = self._read(predictions)
+        for name in self.names:
+            layout.view(card(name).sees, predictions, targets)
+        if not set(self.names) <= set(METRICS):  # a metric of the user's has to be tried itself
+            self.update(predictions, targets)
+
     def compute(self) -> dict[str, float]:
         """The figures over all batches; NaN where there is none, or no meaning (AUROC of a single class)."""
         if self._layout is None:
@@ -72,12 +84,16 @@ class MetricSet:
         """Forget all batches."""
         self._layout, self._views = None, {}
 
-    def _begin(self, predictions: Tensor) -> Layout:
-        """Make the metrics, now that the width and the device are known."""
+    def _read(self, predictions: Tensor) -> Layout:
         layout = Layout.of(self.kind, predictions, self._ignore_index if self.kind == "segmentation" else None)
         if self.kind != "binary" and layout.width < (self._num_classes or 0):
             template = "the network gives {got} numbers an example, not {wanted}; give its last layer {wanted} units"
             raise ConfigError(template, path="model", got=layout.width, wanted=self._num_classes)
+        return layout
+
+    def _begin(self, predictions: Tensor) -> Layout:
+        """Make the metrics, now that the width and the device are known."""
+        layout = self._read(predictions)
         for name in self.names:
             self._views.setdefault(card(name).sees, _collection(self.names, card(name).sees, layout))
         device = predictions.device

@@ -11,12 +11,15 @@ from netwright.models.card import ModelCard
 from netwright.models.generative import cards as generative
 from netwright.models.language import cards as language
 from netwright.models.policy import cards as policy
+from netwright.models.sequence import cards as sequence
 from netwright.models.vision import cards as vision
 
 __all__ = ["MODELS", "ModelCard", "card", "catalog", "list_models"]
 
 
-MODELS: Mapping[str, ModelCard] = {**vision.CARDS, **language.CARDS, **generative.CARDS, **policy.CARDS}
+MODELS: Mapping[str, ModelCard] = {
+    **vision.CARDS, **sequence.CARDS, **language.CARDS, **generative.CARDS, **policy.CARDS,
+}  # fmt: skip
 
 
 def catalog() -> Catalog:

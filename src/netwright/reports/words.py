@@ -12,6 +12,7 @@ from netwright.core.messages import say
 __all__ = ["LOWER_IS_BETTER", "METRICS", "VALUES", "metric_name", "value_name"]
 
 METRICS = {
+    "above_noise": "true words above noise",
     "accuracy": "accuracy",
     "auroc": "AUROC",
     "bits_per_char": "bits per character",
@@ -44,6 +45,7 @@ METRICS = {
     "recall_at_1": "recall@1",
     "recall_at_10": "recall@10",
     "recall_at_5": "recall@5",
+    "related": "related words closer",
     "return": "return",
     "return_max": "highest return",
     "return_mean": "mean return",

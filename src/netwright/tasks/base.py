@@ -5,7 +5,7 @@ what there is to look at afterwards. The loop knows nothing of it but these verb
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -63,6 +63,7 @@ class Task(ABC):
     input_range: tuple[float, float] | None = None
     data_kinds: tuple[str, ...] = ()  # of `Schema.kind` that it can learn from; none: any
     target_kinds: tuple[str, ...] = ()  # of `Target.kind`; none: any, or no target
+    own_targets: bool = False  # what its batches ask for is not the data's target, but tokens of the texts themselves
 
     @abstractmethod
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
@@ -75,6 +76,10 @@ class Task(ABC):
     @abstractmethod
     def measure(self) -> Measure:
         """A fresh collector for one evaluation."""
+
+    def batches(self, source: BatchSource, training: bool) -> BatchSource:
+        """The batches as this task wants them, where the data alone do not say: with tokens hidden, say."""
+        return source
 
     def loss_targets(self, model: nn.Module, batch: Batch) -> Any:
         """What the loss of a step is given for the targets of a batch; the doctor calls the loss without the task."""
@@ -94,9 +99,21 @@ class Task(ABC):
         """What the report shows of the finished network; pictures are written below `folder`."""
         return []
 
+    def predict(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """The network's outputs for new inputs, as `answers` takes them."""
+        out: Tensor = model(inputs)
+        return out
+
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The network's outputs for new inputs in the user's words, a dictionary an input (`predict`)."""
         return [{"output": row.tolist()} for row in outputs]
+
+    def replies(self, model: nn.Module, inputs: Sequence[Any]) -> list[dict[str, Any]] | None:
+        """What a network says of inputs that only the task can put to it: texts to go on with, to translate, to search.
+
+        None where `answers` to its outputs will do.
+        """
+        return None
 
 
 TaskFactory = Callable[..., Task]

@@ -1,4 +1,4 @@
-"""Telling classes apart, for pictures and for rows of tables alike: one label an example.
+"""Telling classes apart, for pictures, rows of tables and texts alike: one label an example.
 
 Letters: B batch, N examples, C channels, K classes.
 """
@@ -6,7 +6,7 @@ Letters: B batch, N examples, C channels, K classes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.pictures import pixels_of, write_png
+from netwright.tasks.texts import forward, readable
 
 __all__ = ["Classification"]
 
@@ -44,6 +45,7 @@ class Classification(Task):
     default_loss = "cross-entropy"
     target_kinds = ("class",)
     default_metrics = ("accuracy", "f1", "auroc", "ece")
+    head: ClassVar[str] = "classification"
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Classification(Task):
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one batch, with that of the heads on middle layers where the network has them."""
-        scores = model(batch.inputs)
+        scores = forward(model, batch.inputs)
         if not isinstance(scores, AuxiliaryLogits):
             return StepOutput(self._loss(scores, batch.targets), predictions=scores)
         loss = self._loss(scores.logits, batch.targets)
@@ -70,7 +72,7 @@ class Classification(Task):
 
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Loss and logits."""
-        logits = model(batch.inputs).float()
+        logits = forward(model, batch.inputs).float()
         return StepOutput(self._loss(logits, batch.targets), predictions=logits)
 
     def measure(self) -> MetricSet:
@@ -93,12 +95,7 @@ class Classification(Task):
             return shown
         if self._schema.kind == "image" and self._preprocess is not None:
             return [*shown, self._pictures(torch.stack(seen.inputs), captions, folder)]
-        columns = [say("row"), say("true"), say("said"), say("probability")]
-        rows: list[list[Any]] = [
-            [row, self._label(truth), self._label(said), round(share, 4)]
-            for row, (truth, said, share) in zip(seen.rows, seen.worst, strict=True)
-        ]
-        return [*shown, {"kind": "table", "title": say("Worst mistakes"), "columns": columns, "rows": rows}]
+        return [*shown, self._table(seen)]
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """Label, its probability, and the probability of every class."""
@@ -108,6 +105,20 @@ class Classification(Task):
              "probabilities": {self._label(code): share for code, share in enumerate(row)}}
             for row in rows
         ]  # fmt: skip
+
+    def _table(self, seen: "_Seen") -> dict[str, Any]:
+        """The mistakes as rows; of texts, with what stands in them."""
+        columns = [say("row"), say("true"), say("said"), say("probability")]
+        rows: list[list[Any]] = [
+            [row, self._label(truth), self._label(said), round(share, 4)]
+            for row, (truth, said, share) in zip(seen.rows, seen.worst, strict=True)
+        ]
+        tokenizer = self._preprocess.tokenizer if self._preprocess is not None else None
+        if tokenizer is not None:
+            columns.append(say("text"))
+            for row, tokens_T in zip(rows, seen.inputs, strict=True):
+                row.append(readable(tokenizer, tokens_T))
+        return {"kind": "table", "title": say("Worst mistakes"), "columns": columns, "rows": rows}
 
     def _usual(self) -> list[str]:
         """Top-5 says something only where there are many more classes than five."""
@@ -152,14 +163,14 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
     model.eval()
     shares, truths, kept, first = [], [], [], 0
     for batch in source.epoch(0):
-        assert isinstance(batch.inputs, Tensor) and batch.targets is not None
+        assert batch.targets is not None
         truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
-        share_BK = F.softmax(model(batch.inputs).float(), 1)
+        share_BK = F.softmax(forward(model, batch.inputs).float(), 1)
         sure_B, said_B = share_BK.max(1)
         wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
         for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
             number = first + row if batch.index is None else int(batch.index[row])
-            kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), batch.inputs[row].clone()))
+            kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), _input(batch, row)))
         kept = sorted(kept, key=lambda mistake: (-mistake[0], mistake[1]))[:_WORST]
         shares.append(share_BK.cpu())
         truths.append(truth_B.cpu())
@@ -169,6 +180,14 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
         return None
     worst = [(truth, said, sure) for sure, _, truth, said, _ in kept]
     return _Seen(torch.cat(shares), torch.cat(truths), [x for *_, x in kept], [row for _, row, *_ in kept], worst)
+
+
+def _input(batch: Batch, row: int) -> Tensor:
+    """One input of a batch, to be kept; of texts the tokens without what fills them up."""
+    if isinstance(batch.inputs, Tensor):
+        return batch.inputs[row].clone()
+    tokens_BT, mask_BT = batch.inputs[:2]
+    return tokens_BT[row][mask_BT[row]]
 
 
 def _calibration(sure_N: Tensor, right_N: Tensor) -> dict[str, Any]:

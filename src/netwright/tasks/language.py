@@ -113,7 +113,8 @@ class LanguageModeling(Task):
         told, place = [], next(model.parameters()).device
         for text in inputs:
             if not isinstance(text, str) or not len(tokens_T := self._tokenizer.encode(text)):
-                raise DataError("a {kind} where text is expected; give a string", kind=type(text).__name__)
+                kind = "blank" if isinstance(text, str) else type(text).__name__
+                raise DataError("a {kind} where text is expected; give a string", kind=kind)
             seen_T = tokens_T[-int(getattr(model, "context", len(tokens_T))) :].to(place)
             answer = self.answers(model(seen_T[None]))[0]
             if hasattr(model, "generate"):

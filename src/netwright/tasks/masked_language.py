@@ -55,6 +55,7 @@ class MaskedLanguageModeling(Task):
     monitor = "loss"
     default_loss = "cross-entropy"
     data_kinds = ("text",)
+    own_targets = True
     head: ClassVar[str] = "masked-language-modeling"
 
     def __init__(
@@ -129,7 +130,7 @@ class MaskedLanguageModeling(Task):
             pieces += [tokenizer.encode(piece), hole]
         tokens_T = torch.cat([hole.new_tensor(tokenizer.before), *pieces[:-1], hole.new_tensor(tokenizer.after)])
         tokens_T = tokens_T.to(next(model.parameters()).device)
-        place_N = (tokens_T == tokenizer.mask).nonzero()[:, 0]
+        place_N = tokens_T.eq(hole.item()).nonzero()[:, 0]
         logits_1TV = model(tokens_T[None], torch.ones_like(tokens_T[None], dtype=torch.bool))
         share_NK, token_NK = logits_1TV[0, place_N].float().softmax(1).topk(min(_TOP, logits_1TV.shape[2]))
         tokens_T[place_N] = token_NK[:, 0]

@@ -7,7 +7,6 @@ Letters: B texts, T places, V vocabulary, W words of a text, O ordinary tokens.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +17,14 @@ from netwright.data.batching import Batch, BatchSource
 from netwright.data.textual import IGNORED
 from netwright.data.tokenizing import Tokenizer, WordTokenizer
 from netwright.data.tokenizing.words import WORD
+from netwright.tasks.texts import SourceAround
 
 __all__ = ["MaskedSource", "Masking", "word_borders"]
 
+_LEADS = {chr(byte) for byte in range(0xE3, 0xEA)}  # with which the bytes of most Chinese characters begin
 _PLACES, _FATES, _OTHERS = 0xA11, 0xFA7E, 0x07E5  # streams of random numbers, one a decision
 _MASKED, _CHANGED = 0.8, 0.9
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 class Masking:
@@ -39,7 +41,9 @@ class Masking:
 
     def __init__(self, tokenizer: Tokenizer, share: float, whole_words: bool) -> None:
         if tokenizer.mask is None:
-            template = "task.name=masked-language-modeling needs a tokenizer with a code for masks, and this one has none"
+            template = (
+                "task.name=masked-language-modeling needs a tokenizer with a code for masks; choose another data.tokens"
+            )
             raise ConfigError(template, path="task")
         self._share, self._mask = share, tokenizer.mask
         self._ordinary_V = torch.ones(len(tokenizer), dtype=torch.bool)
@@ -71,8 +75,9 @@ class Masking:
         """The words that come first by chance, as long as all their tokens fit into the share."""
         word_BT = self._words(tokens_BT, ordinary_BT)
         chance_BT = chance_BT.gather(1, word_BT).masked_fill(~ordinary_BT, 2.0)  # that of the word's first token
-        order_BT = chance_BT.argsort(1, stable=True)
-        rank_BT = torch.empty_like(order_BT).scatter_(1, order_BT, torch.arange(chance_BT.shape[1]).expand_as(order_BT))
+        order_BT = chance_BT.argsort(dim=1, stable=True)
+        places_T = torch.arange(chance_BT.shape[1], device=chance_BT.device)
+        rank_BT = torch.empty_like(order_BT).scatter_(1, order_BT, places_T.expand_as(order_BT))
         last_BT = rank_BT.new_zeros(rank_BT.shape).scatter_reduce_(1, word_BT, rank_BT, "amax").gather(1, word_BT)
         wanted_B1 = (self._share * ordinary_BT.sum(1, keepdim=True)).round()
         fits_BT = (last_BT < wanted_B1) | (chance_BT == chance_BT.amin(1, keepdim=True))
@@ -95,7 +100,7 @@ class Masking:
             self._borders = None if self._borders is None else tuple(part.to(device) for part in self._borders)  # type: ignore[assignment]
 
 
-class MaskedSource:
+class MaskedSource(SourceAround):
     """The batches of a source with tokens hidden, anew in each epoch of training and always alike in an evaluation.
 
     Shapes: inputs tokens (B, T), or the pair of tokens and mask -> that pair; targets (B, T), -100 where nothing is
@@ -103,44 +108,19 @@ class MaskedSource:
     """
 
     def __init__(self, source: BatchSource, masking: Masking, seed: int, training: bool) -> None:
-        self._source, self._masking, self._seed, self._training = source, masking, seed, training
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Those of the source."""
-        return self._source.steps_per_epoch
-
-    @property
-    def examples(self) -> int:
-        """Those of the source."""
-        return self._source.examples
+        super().__init__(source)
+        self._masking, self._seed, self._training = masking, seed, training
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
-        seed, round_ = (self._seed, epoch + 1) if self._training else (0, 0)
-        for batch in self._source.epoch(epoch, start):
+        seed, turn = (self._seed, epoch + 1) if self._training else (0, 0)
+        for batch in self.source.epoch(epoch, start):
             both = batch.inputs if isinstance(batch.inputs, tuple) else (batch.inputs, None)
             tokens_BT, mask_BT = both[0], both[1]
             index_B = torch.arange(len(tokens_BT), device=tokens_BT.device) if batch.index is None else batch.index
-            hidden_BT, targets_BT = self._masking(tokens_BT, mask_BT, index_B, seed, round_)
+            hidden_BT, targets_BT = self._masking(tokens_BT, mask_BT, index_B, seed, turn)
             seen_BT = torch.ones_like(tokens_BT, dtype=torch.bool) if mask_BT is None else mask_BT
             yield Batch((hidden_BT, seen_BT), targets_BT, batch.index)
-
-    def bind(self, model: Any) -> None:
-        """As the source does."""
-        self._source.bind(model)
-
-    def logs(self) -> dict[str, float]:
-        """The source's figures."""
-        return self._source.logs()
-
-    def state(self) -> dict[str, Any]:
-        """The source's."""
-        return self._source.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Undo of `state`."""
-        self._source.load_state(state)
 
 
 def word_borders(tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
@@ -157,6 +137,9 @@ def word_borders(tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
     texts = [_written(tokenizer, code) for code in range(len(tokenizer))]
     marked = any(text.startswith("##") and len(text) > 2 for text in texts)
     begins = [not text.startswith("##") if marked else not _goes_on(text[:1]) for text in texts]
+    begins = [
+        begin or _leads(tokenizer, code, text) for code, (begin, text) in enumerate(zip(begins, texts, strict=True))
+    ]
     ends = [not marked and not _goes_on(text[-1:]) for text in texts]
     return torch.tensor(begins), torch.tensor(ends)
 
@@ -170,9 +153,15 @@ def _written(tokenizer: Tokenizer, code: int) -> str:
     return str(name)
 
 
+def _leads(tokenizer: Tokenizer, code: int, text: str) -> bool:
+    """Whether a token of bytes begins with a Chinese character that it does not hold whole."""
+    name = getattr(tokenizer, "token", lambda code: None)(code) or ""
+    return text[:1] == _BROKEN and name[:1] in _LEADS
+
+
 def _goes_on(letter: str) -> bool:
     """Whether a letter at the border of a token belongs to one word with an ordinary letter beside it.
 
     What is no whole character (U+FFFD) is part of one.
     """
-    return letter == "\N{REPLACEMENT CHARACTER}" or WORD.fullmatch(f"a{letter}") is not None if letter else False
+    return letter == _BROKEN or WORD.fullmatch(f"a{letter}") is not None if letter else False

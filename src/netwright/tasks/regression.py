@@ -18,6 +18,7 @@ from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.tasks.texts import forward
 
 __all__ = ["InOwnUnit", "Regression"]
 
@@ -76,12 +77,12 @@ class Regression(Task):
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one batch."""
-        said, wanted = _pair(model(batch.inputs), batch.targets)
+        said, wanted = _pair(forward(model, batch.inputs), batch.targets)
         return StepOutput(self._loss(said, wanted), predictions=said)
 
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Loss and predictions, in the standardised unit."""
-        said, wanted = _pair(model(batch.inputs).float(), batch.targets)
+        said, wanted = _pair(forward(model, batch.inputs).float(), batch.targets)
         return StepOutput(self._loss(said, wanted), predictions=said)
 
     def measure(self) -> InOwnUnit:
@@ -115,7 +116,7 @@ class Regression(Task):
         nothing = torch.zeros(0, len(self._names))
         said, true, rows = [nothing], [nothing], [torch.zeros(0, dtype=torch.int64)]
         for batch in source.epoch(0):
-            out, wanted = _pair(model(batch.inputs).float(), batch.targets)
+            out, wanted = _pair(forward(model, batch.inputs).float(), batch.targets)
             said.append(self._back(out).reshape(len(out), -1).cpu())
             true.append(self._back(wanted).reshape(len(out), -1).cpu())
             rows.append(torch.arange(len(out)) + sum(map(len, rows)) if batch.index is None else batch.index.cpu())

@@ -6,7 +6,7 @@ that is what the network says itself, so that it meets its own mistakes.
 Letters: B pairs, S places of a source, T places of a target, V vocabulary, R pairs that are written out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast, final
@@ -26,12 +26,22 @@ from netwright.metrics.running import Surprise
 from netwright.metrics.text import overlaps, text_figures
 from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.language import token_nats
-from netwright.tasks.texts import IGNORED, chosen_rows, counted_loss, forward, part_of, readable, until_end
+from netwright.tasks.texts import (
+    IGNORED,
+    SourceAround,
+    chosen_rows,
+    counted_loss,
+    forward,
+    one_line,
+    part_of,
+    until_end,
+)
 
 __all__ = ["SequenceToSequence"]
 
 _CHOSEN = 0xC405
 _SHOWN = 8  # pairs of each end of the table: worst and best
+_WIDEST = 14  # tokens of a text whose attention is shown
 _LONGEST = 256  # tokens of a text that nobody limits
 _AT_ONCE = 64  # texts written at a time
 
@@ -56,9 +66,6 @@ class SequenceToSequence(Task):
 
     Differs from the paper (scheduled sampling): a first pass by teacher forcing gives the network's own tokens for all
         places at once, so that a network which reads all places at once needs two passes and not T.
-
-    Raises:
-        MissingExtra: texts are to be measured, and sacrebleu is not installed.
     """
 
     name = "sequence-to-sequence"
@@ -88,11 +95,15 @@ class SequenceToSequence(Task):
         self._measure, self._longest = measure, max_new_tokens
         self._step = 0
         self._chosen: Tensor | None = None
-        if measure:
-            need("sacrebleu", "text")
 
     def batches(self, source: BatchSource, training: bool) -> BatchSource:
-        """The source as it is; of an evaluation, the examples that are to be written out are drawn."""
+        """The source as it is; of an evaluation, the examples that are to be written out are drawn.
+
+        Raises:
+            MissingExtra: texts are to be measured, and sacrebleu is not installed.
+        """
+        if self._measure:
+            need("sacrebleu", "text")  # now, not after the first epoch
         return source if training else _Announced(source, self._draw)
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
@@ -139,10 +150,10 @@ class SequenceToSequence(Task):
         if not rows:
             return []
         scores = overlaps([row[2] for row in rows], [row[1] for row in rows])
-        table = sorted(([round(score, 1), *row] for score, row in zip(scores, rows, strict=True)), key=lambda r: r[0])
-        shown = table if len(table) <= 2 * _SHOWN else table[:_SHOWN] + table[-_SHOWN:]
+        order = sorted(range(len(rows)), key=scores.__getitem__)
+        shown = order if len(order) <= 2 * _SHOWN else order[:_SHOWN] + order[-_SHOWN:]
         columns = [say("chrF"), say("source"), say("reference"), say("output")]
-        cut = [[row[0], *(readable_text(text) for text in row[1:])] for row in shown]
+        cut = [[round(scores[place], 1), *map(one_line, rows[place])] for place in shown]
         found = [{"kind": "table", "title": say("Worst and best outputs"), "columns": columns, "rows": cut}]
         return [*found, *self._attention(model, source)]
 
@@ -155,6 +166,31 @@ class SequenceToSequence(Task):
             source_BS, mask_BS = (part.to(place) for part in made)
             texts += self._written(model, (source_BS, source_BS, mask_BS))
         return [{"text": text} for text in texts]
+
+    def _attention(self, model: nn.Module, source: BatchSource) -> list[dict[str, Any]]:
+        """Where a network with attention looks while it reads one reference: a row a token, a column a source token."""
+        if not hasattr(model, "attention_weights") or getattr(model, "attention", None) is None:
+            return []
+        for batch in source.epoch(0):
+            assert batch.targets is not None
+            sizes_B2 = torch.stack([batch.inputs[2].sum(1), (batch.targets != IGNORED).sum(1)], dim=1)
+            fitting = (sizes_B2.amax(1) <= _WIDEST).nonzero()[:, 0].tolist()
+            if not fitting:
+                continue
+            row, one = fitting[-1], slice(fitting[-1], fitting[-1] + 1)
+            weights_TS = cast(Any, model.attention_weights)(*part_of(batch.inputs, one))[0].float()
+            read, told = sizes_B2[row].tolist()
+            columns = ["", *self._pieces(batch.inputs[0][row, :read])]
+            shares = weights_TS[:told, :read].tolist()
+            rows = [
+                [name, *(round(share, 2) for share in line)]
+                for name, line in zip(self._pieces(batch.targets[row, :told]), shares, strict=True)
+            ]
+            return [{"kind": "table", "title": say("Where it looks"), "columns": columns, "rows": rows}]
+        return []
+
+    def _pieces(self, tokens_T: Tensor) -> list[str]:
+        return [self._tokenizer.decode([token], skip_special=False) for token in tokens_T.tolist()]
 
     def _mixed(self, model: nn.Module, inputs: tuple[Tensor, ...], share: float) -> tuple[Tensor, ...]:
         """The target so far with a share of it replaced by what the network would have said; the first token stays."""
@@ -200,12 +236,6 @@ class SequenceToSequence(Task):
                 yield self._tokenizer.decode(source_S[mask_S]), wanted, text
 
 
-def readable_text(text: str, longest: int = 400) -> str:
-    """A text in one line, cut where it is very long."""
-    line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[:longest]}…"
-
-
 @dataclass
 class _Wrote:
     """Of one batch: the nats of each token (N,), and texts beside their references."""
@@ -239,32 +269,14 @@ class _Written:
         return figures | (text_figures(self._texts, self._wanted) if self._most else {})
 
 
-class _Announced:
+class _Announced(SourceAround):
     """A source that says how many examples it has before it gives any."""
 
-    def __init__(self, source: BatchSource, announce: Any) -> None:
-        self._source, self._announce = source, announce
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self._source.steps_per_epoch
-
-    @property
-    def examples(self) -> int:
-        return self._source.examples
+    def __init__(self, source: BatchSource, announce: Callable[[int], None]) -> None:
+        super().__init__(source)
+        self._announce = announce
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        self._announce(self._source.examples)
-        return self._source.epoch(epoch, start)
-
-    def bind(self, model: Any) -> None:
-        self._source.bind(model)
-
-    def logs(self) -> dict[str, float]:
-        return self._source.logs()
-
-    def state(self) -> dict[str, Any]:
-        return self._source.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        self._source.load_state(state)
+        """The batches of an epoch from batch `start` on."""
+        self._announce(self.examples)
+        return super().epoch(epoch, start)

@@ -3,18 +3,67 @@
 Letters: B batch, T tokens, V vocabulary, K scores of a place.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from netwright.data.batching import Batch, BatchSource
 from netwright.data.textual import IGNORED
 from netwright.data.tokenizing import CharTokenizer, LibraryTokenizer, Tokenizer
 
-__all__ = ["IGNORED", "chosen_rows", "counted_loss", "forward", "part_of", "readable", "token_bytes", "until_end"]
+__all__ = [
+    "IGNORED",
+    "SourceAround",
+    "chosen_rows",
+    "counted_loss",
+    "forward",
+    "one_line",
+    "part_of",
+    "readable",
+    "token_bytes",
+    "until_end",
+]
 
 _LONGEST = 400  # characters of a text in a table
+
+
+class SourceAround:
+    """A source with another's batches, as they are; a subclass changes them."""
+
+    def __init__(self, source: BatchSource) -> None:
+        self.source = source
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Those of the source."""
+        return self.source.steps_per_epoch
+
+    @property
+    def examples(self) -> int:
+        """Those of the source."""
+        return self.source.examples
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on."""
+        return self.source.epoch(epoch, start)
+
+    def bind(self, model: Any) -> None:
+        """As the source does."""
+        self.source.bind(model)
+
+    def logs(self) -> dict[str, float]:
+        """The source's figures."""
+        return self.source.logs()
+
+    def state(self) -> dict[str, Any]:
+        """The source's."""
+        return self.source.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo of `state`."""
+        self.source.load_state(state)
 
 
 def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:
@@ -34,9 +83,7 @@ def chosen_rows(share: Tensor | None, index: Tensor | None, size: int) -> Tensor
     return share[index.cpu()].nonzero()[:, 0]
 
 
-def counted_loss(
-    loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, may_be_none: bool = False
-) -> Tensor:
+def counted_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, may_be_none: bool = False) -> Tensor:
     """The loss over the places whose target is not -100, whatever loss it is.
 
     Args:
@@ -64,11 +111,15 @@ def until_end(tokens: Iterable[int], end: int | None) -> list[int]:
     return kept
 
 
-def readable(tokenizer: Tokenizer, tokens: Tensor | Sequence[int], mask: Tensor | None = None) -> str:
-    """Tokens as a text for a table: without special codes, in one line, cut where it is very long."""
-    shown = tokens[mask] if mask is not None and isinstance(tokens, Tensor) else tokens
-    text = " ".join(tokenizer.decode(shown).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def readable(tokenizer: Tokenizer, tokens_T: Tensor, mask_T: Tensor | None = None) -> str:
+    """Tokens as a text for a table, without special codes."""
+    return one_line(tokenizer.decode(tokens_T if mask_T is None else tokens_T[mask_T]))
+
+
+def one_line(text: str) -> str:
+    """A text in one line, cut where it is very long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def token_bytes(tokenizer: Tokenizer | None) -> Tensor | None:

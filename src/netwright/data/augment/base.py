@@ -136,6 +136,9 @@ class Mixing(ABC):
 class TextAugmentation(ABC):
     """A change of texts that keeps their targets, decided for each example on its own."""
 
+    def prepare(self, texts: Sequence[str]) -> None:
+        """All texts of training, before the first of them is changed; for what is made once."""
+
     @abstractmethod
     def __call__(self, texts: Sequence[str], chances: Sequence[int]) -> list[str]:
         """Change texts.

@@ -206,7 +206,7 @@ def _check_fit(built: Change, path: str, input_shape: tuple[int, ...] | None) ->
     if isinstance(built, Mixing) and not input_shape:
         template = "{where} blends inputs, and texts cannot be blended; leave it out"
         raise ConfigError(template, path=path, where=path)
-    pictures = isinstance(built, ImageAugmentation) or built.needs_images
+    pictures = isinstance(built, ImageAugmentation) or (isinstance(built, Mixing) and built.needs_images)
     if pictures and len(input_shape) != 3:
         template = "{where} is for pictures, and an example here has shape {shape}; leave it out"
         raise ConfigError(template, path=path, where=path, shape=tuple(input_shape))

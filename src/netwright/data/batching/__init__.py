@@ -1,8 +1,8 @@
 """From examples to batches: resident on the device, streamed by workers, or windows of a text; one protocol."""
 
 from netwright.data.batching.balanced import Balanced
-from netwright.data.batching.resident import Resident
 from netwright.data.batching.bucketed import Bucketed
+from netwright.data.batching.resident import Resident
 from netwright.data.batching.series_windows import SeriesWindows
 from netwright.data.batching.source import Batch, BatchSource, Order
 from netwright.data.batching.streaming import Streaming

@@ -132,19 +132,19 @@ class Order:
 
 
 class OrderedSource:
-    """What sources share whose batches are a pure function of (seed, epoch): an `Order` to follow, no state to keep."""
+    """What sources share whose batches are a pure function of (seed, epoch): an order to follow, no state to keep."""
 
-    _order: Order
+    _order: Any  # an `Order`, or a `LengthPlan`: both count steps and examples
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
-        return self._order.steps
+        return int(self._order.steps)
 
     @property
     def examples(self) -> int:
         """Examples that an epoch gives; windows of a stream."""
-        return self._order.used
+        return int(self._order.used)
 
     def bind(self, model: Any) -> None:
         """Nothing: these batches do not depend on the network."""

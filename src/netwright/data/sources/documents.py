@@ -19,9 +19,9 @@ from netwright.data.alike import target_values
 from netwright.data.dataset import BadRow
 from netwright.data.policy import Bad, settle
 from netwright.data.schema import Column, Schema, Target
-from netwright.data.sources.delimited import read_table
-from netwright.data.sources.loaded import PARTS, Loaded, Origin, official_parts
-from netwright.data.table import RawTable, check_columns, join
+from netwright.data.sources.delimited import read_parts
+from netwright.data.sources.loaded import Loaded, Origin, official_parts
+from netwright.data.table import RawTable, check_columns
 from netwright.data.targets import Wanted, make_target
 from netwright.data.texts import TextDataset
 from netwright.data.tokenizing.settings import token_settings
@@ -64,9 +64,8 @@ def load(
         DataError: no such column, no documents, a target that cannot be learnt, too many bad rows.
     """
     _check_columns(target, target_text, context, answer)
-    files = zip(PARTS, (path, validation_path, test_path), strict=True)
-    tables = {PARTS.index(part): _read(file, delimiter, encoding) for part, file in files if file is not None}
-    table = join(tables) if len(tables) > 1 else tables[0]
+    files = (path, validation_path, test_path)
+    table = read_parts(files, delimiter=delimiter, encoding=encoding, bad="skip")  # settled below, all at once
     targets = [target] if isinstance(target, str) else list(target or ())
     names = [text, *targets, *(name for name in (target_text, context, answer) if name is not None)]
     if not len(table):
@@ -82,7 +81,7 @@ def load(
         made = Target("text", names=(target_text,)), torch.empty(0, dtype=torch.int64)
     else:
         made = _target(table, targets, target_kind, like, reasons)
-    columns = tuple(Column(name, "text") for name in (text, context) if name is not None)
+    columns = tuple(_column(table, name) for name in (text, context) if name is not None)
     schema = Schema("text", (), "int64", made[0], columns, tokens=settings)
     return _loaded(table, Path(path).name, Origin(path), schema, made[1], (text, target_text or context), reasons, bad)
 
@@ -99,11 +98,12 @@ def of_texts(texts: Sequence[str], targets: Any, target_kind: Wanted | None = No
     if len(rows) != len(texts):
         template = "{inputs} inputs but {targets} targets; give one target an example"
         raise DataError(template, inputs=len(texts), targets=len(rows))
-    columns = {"text": np.array([*texts, None], dtype=object)[:-1], "target": np.array([*rows, None], dtype=object)[:-1]}
+    cells = {"text": list(texts), "target": rows}
+    columns = {name: np.array([*column, None], dtype=object)[:-1] for name, column in cells.items()}
     table = RawTable(say("the data"), columns, np.arange(1, len(rows) + 1), unit=say(" row "))
     reasons = _blank(table, ["text"])
     made = _target(table, ["target"], target_kind, None, reasons)
-    schema = Schema("text", (), "int64", made[0], (Column("text", "text"),), tokens=token_settings(None))
+    schema = Schema("text", (), "int64", made[0], (_column(table, "text"),), tokens=token_settings(None))
     return _loaded(table, "texts", Origin("given in Python"), schema, made[1], ("text", None), reasons, None)
 
 
@@ -120,9 +120,9 @@ def _check_columns(target: Any, target_text: str | None, context: str | None, an
         raise ConfigError(template, path=f"data.{several[1]}", one=several[0], other=several[1])
 
 
-def _read(file: str, delimiter: str | None, encoding: str) -> RawTable:
-    """A table whose undecodable lines are among its problems, to be settled with all others."""
-    return read_table(Path(file), delimiter, encoding, "skip")
+def _column(table: RawTable, name: str) -> Column:
+    known = [cell for cell in table.columns[name].tolist() if isinstance(cell, str) and cell.strip()]
+    return Column(name, "text", missing=len(table) - len(known), unique=len(set(known)))
 
 
 def _blank(table: RawTable, names: Sequence[str]) -> dict[int, str]:
@@ -176,10 +176,11 @@ def _answer(cell: Any) -> tuple[str, int] | None:
         return None
     if not isinstance(value, Mapping):
         return None
-    words, start = value.get("text"), value.get("start", value.get("answer_start"))
-    words, start = (part[0] if isinstance(part, list) and part else part for part in (words, start))
-    whole = isinstance(start, int) and not isinstance(start, bool) and start >= 0
-    return (words, start) if isinstance(words, str) and words and whole else None
+    found = value.get("text"), value.get("start", value.get("answer_start"))
+    words, start = (part[0] if isinstance(part, list) and part else part for part in found)
+    if not isinstance(words, str) or not isinstance(start, int) or isinstance(start, bool):
+        return None
+    return (words, start) if words and start >= 0 else None
 
 
 def _loaded(
@@ -207,7 +208,11 @@ def _loaded(
         problems=problems,
     )
     parts = torch.zeros(len(kept), dtype=torch.int8) if table.parts is None else torch.from_numpy(table.parts[kept])
-    keys = {column: torch.from_numpy(_codes(values.tolist(), kept)) for column, values in table.columns.items()}
+    keys = {
+        column: torch.from_numpy(_codes(values.tolist(), kept))
+        for column, values in table.columns.items()
+        if column not in texts
+    }
     return Loaded(dataset, origin, total, problems, official_parts(parts), keys)
 
 

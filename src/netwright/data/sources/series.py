@@ -6,7 +6,6 @@ breaks the series: no window crosses the gap.
 Letters: R rows, C columns (targets first), T rows of a window, H of the horizon.
 """
 
-import gzip
 import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
@@ -27,11 +26,11 @@ from netwright.data.dataset import BadRow
 from netwright.data.policy import Bad, settle
 from netwright.data.schema import Column, Schema, Target
 from netwright.data.series import SeriesDataset, window_starts
-from netwright.data.sources.delimited import read_parts
+from netwright.data.sources.delimited import read_lines, read_parts
 from netwright.data.sources.loaded import Loaded, Origin, official_parts
 from netwright.data.table import RawTable, check_columns
 
-__all__ = ["latest_rows", "load", "load_sea_temperature"]
+__all__ = ["latest_rows", "load", "load_co2"]
 
 _GAP = 1.5  # steps of time that are one too many
 _GRID = 0.9  # share of steps that must be alike for a grid
@@ -76,29 +75,31 @@ def load(
     """
     plan = _Plan.of_schema(like) if like is not None else _plan(target, window, horizon, time, covariates, series)
     table = read_parts((path, validation_path, test_path), delimiter=delimiter, encoding=encoding, bad=bad)
-    return _loaded(table, Path(path).name, Origin(path), plan, like.target.season if like else season, bad)
+    loaded = _loaded(table, Path(path).name, Origin(path), plan, like.target.season if like else season, bad)
+    if like is not None:
+        loaded.dataset = loaded.dataset.with_schema(like)
+    return loaded
 
 
-def load_sea_temperature(window: int = 144, horizon: int = 48) -> Loaded:
-    """13 months of sea surface temperature off Maine, every half hour (NERACOOS station B01), from bokeh_sampledata.
+def load_co2(window: int = 104, horizon: int = 26) -> Loaded:
+    """Carbon dioxide in the air over Mauna Loa, week by week from 1958 to 2001, in parts per million.
 
-    The data may be used and redistributed for free, says the station's notice; they are read where they are installed.
+    Keeling & Whorf, "Atmospheric CO2 concentrations derived from flask air samples at sites in the SIO network", 2004;
+    public domain; read from statsmodels where it is installed. 59 weeks lack and are filled with the week before.
 
     Raises:
         MissingExtra: the package is not installed.
     """
-    found = importlib.util.find_spec("bokeh_sampledata")  # not imported: it would want pandas and shapely
+    found = importlib.util.find_spec("statsmodels")  # not imported: that takes seconds, and pandas and scipy
     if found is None or found.origin is None:
         template = "{module} is not installed; run: pip install --no-deps {module}"
-        raise MissingExtra(template, module="bokeh_sampledata")
-    file = Path(found.origin).parent / "_data" / "sea_surface_temperature.csv.gz"
-    lines = gzip.decompress(file.read_bytes()).decode("ascii").split()[3:]  # after the three words of the head
-    cells = np.array([line.split(",") for line in lines], dtype=object)
-    columns = {"time": cells[:, 0], "temperature": cells[:, 1]}
-    table = RawTable(str(file), columns, np.arange(2, len(cells) + 2))
-    origin = Origin(f"bokeh_sampledata {importlib.metadata.version('bokeh_sampledata')}", "free to use (NERACOOS)")
-    plan = _Plan(("temperature",), (), window, horizon, "time", None)
-    return _loaded(table, "sea-temperature", origin, plan, None, None)
+        raise MissingExtra(template, module="statsmodels")
+    file = Path(found.origin).parent / "datasets" / "co2" / "co2.csv"
+    weeks, values = np.array([line.split(",") for line in read_lines(file, "ascii")[0][1:] if line], dtype=object).T
+    dates = np.array([f"{week[:4]}-{week[4:6]}-{week[6:]}" for week in weeks], dtype=object)
+    table = RawTable(str(file), {"date": dates, "co2": values}, np.arange(2, len(weeks) + 2))
+    origin = Origin(f"statsmodels {importlib.metadata.version('statsmodels')}", "public domain")
+    return _loaded(table, "co2", origin, _Plan(("co2",), (), window, horizon, "date", None), 52, None)
 
 
 def latest_rows(path: str, schema: Schema) -> Tensor:

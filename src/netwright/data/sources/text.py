@@ -73,7 +73,9 @@ def _read(path: Path, encoding: str) -> tuple[str, list[BadRow], int]:
     return "\n".join(texts), problems, total
 
 
-def _loaded(parts: dict[str, str], name: str, origin: Origin, problems: list[BadRow], tokens: dict[str, Any] | None = None) -> Loaded:
+def _loaded(
+    parts: dict[str, str], name: str, origin: Origin, problems: list[BadRow], tokens: dict[str, Any] | None = None
+) -> Loaded:
     streams = {part: code_points(content) for part, content in parts.items()}
     stream = torch.cat(list(streams.values()))
     if len(stream) < 2:

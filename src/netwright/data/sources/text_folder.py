@@ -61,7 +61,9 @@ def load(
     classes = like.target.classes if like is not None else tuple(sorted(set(labels)))
     codes = class_codes(labels, classes, path)
     settings = like.tokens if like is not None else token_settings(tokens)
-    schema = Schema("text", (), "int64", Target("class", classes, ("folder",)), (Column("text", "text"),), tokens=settings)
+    schema = Schema(
+        "text", (), "int64", Target("class", classes, ("folder",)), (Column("text", "text"),), tokens=settings
+    )
     dataset = TextDataset(texts, codes, schema, folder.name, problems=problems)
     parts = torch.tensor([part for _, part in kept])
     return Loaded(dataset, Origin(path), len(files), problems, official_parts(parts))

@@ -70,7 +70,9 @@ class LibraryTokenizer(Tokenizer):
         """
         library = need("tokenizers", "text")
         if size < (least := _BYTES + len(SPECIAL)):
-            template = "data.tokens.size={size} is too small for bpe, which has a code for every byte; use {least} or more"
+            template = (
+                "data.tokens.size={size} is too small for bpe, which has a code for every byte; use {least} or more"
+            )
             raise ConfigError(template, path="data.tokens.size", size=size, least=least)
         made = library.Tokenizer(library.models.BPE())
         made.normalizer = library.normalizers.Lowercase() if lower else None

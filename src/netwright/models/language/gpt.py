@@ -19,9 +19,9 @@ from netwright.blocks.feedforward import FeedForward
 from netwright.blocks.generation import Writing, generate_tokens, writing
 from netwright.blocks.positions import LearnedPositions, SinusoidalPositions
 from netwright.core.errors import ConfigError
-from netwright.core.schemas import Probability, Size
+from netwright.core.schemas import Probability, Size, preset
 
-__all__ = ["GPT", "GPTBlock", "TiedHead"]
+__all__ = ["GPT", "GPTBlock", "TiedHead", "gpt2_large", "gpt2_medium", "gpt2_xl"]
 
 _INIT_STD = 0.02  # GPT-2's, for every weight but the residual projections
 
@@ -204,3 +204,8 @@ class _Window:
         self.mask_BT = None if self.mask_BT is None else self.mask_BT[rows_N]
         for cache in self.caches:
             cache.reorder(rows_N)
+
+
+gpt2_medium = preset(GPT, "gpt2_medium", num_layers=24, num_heads=16, hidden_size=1024)
+gpt2_large = preset(GPT, "gpt2_large", num_layers=36, num_heads=20, hidden_size=1280)
+gpt2_xl = preset(GPT, "gpt2_xl", num_layers=48, num_heads=25, hidden_size=1600)

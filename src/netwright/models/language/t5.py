@@ -25,7 +25,9 @@ __all__ = [
     "T5",
     "T5Branch",
     "T5Decoder",
+    "T5DecoderBlock",
     "T5Encoder",
+    "T5EncoderBlock",
     "T5FeedForward",
     "t5_base",
     "t5_large",
@@ -76,7 +78,13 @@ class T5Branch(nn.Module):
         return out
 
 
-class _EncoderBlock(nn.Module):
+class T5EncoderBlock(nn.Module):
+    """Self-attention with the bias of distances, then feed-forward.
+
+    Shapes:
+        x [B, S, D], bias [1 or B, H, S, S] -> [B, S, D]
+    """
+
     def __init__(self, attention: Attention, feed_forward: T5FeedForward, hidden_size: int, dropout: float) -> None:
         super().__init__()
         self.attention, self.attention_branch = attention, T5Branch(hidden_size, dropout)
@@ -88,7 +96,13 @@ class _EncoderBlock(nn.Module):
         return out
 
 
-class _DecoderBlock(nn.Module):
+class T5DecoderBlock(nn.Module):
+    """Self-attention with the bias of distances, attention to the memory, then feed-forward.
+
+    Shapes:
+        x [B, T, D], bias [1, H, T, past + T], memory [B, S, D], its bias [B, 1, 1, S] -> [B, T, D]
+    """
+
     def __init__(
         self, attention: Attention, memory_attention: Attention, feed_forward: T5FeedForward, hidden_size: int,
         dropout: float,
@@ -201,9 +215,9 @@ class T5(EncoderDecoder):
         def inner() -> T5FeedForward:
             return T5FeedForward(hidden_size, inner_size, feed_forward, dropout)
 
-        readers = [_EncoderBlock(attention(), inner(), hidden_size, dropout) for _ in range(num_layers)]
+        readers = [T5EncoderBlock(attention(), inner(), hidden_size, dropout) for _ in range(num_layers)]
         writers = [
-            _DecoderBlock(attention(), attention(), inner(), hidden_size, dropout)
+            T5DecoderBlock(attention(), attention(), inner(), hidden_size, dropout)
             for _ in range(self.num_decoder_layers)
         ]
         around, before = (RelativeBias(num_heads, buckets, max_distance, causal) for causal in (False, True))

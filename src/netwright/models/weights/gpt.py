@@ -17,6 +17,10 @@ from netwright.models.weights.layout import Layout, Tensors, renamed
 __all__ = ["LAYOUTS"]
 
 _HEAD_WIDTH = 64  # of every published GPT-2; the tensors do not tell
+_PUBLISHED = {  # (layers, width, heads) -> name; the smallest is `gpt` itself
+    (24, 1024, 16): "gpt2_medium", (36, 1280, 20): "gpt2_large", (48, 1600, 25): "gpt2_xl",
+}  # fmt: skip
+_TELLING = {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"}
 _ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu-tanh",
@@ -25,7 +29,8 @@ _ACTIVATIONS = {
     "silu": "silu",
 }
 _ONLY = {  # settings of config.json that would change the numbers, with the one value that our network computes
-    "add_cross_attention": False, "scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True,
+    "add_cross_attention": False, "layer_norm_epsilon": 1e-5, "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True,
 }  # fmt: skip
 _RULES = (
     (r"^wte\.", "tokens."),
@@ -42,8 +47,11 @@ _RULES = (
 
 
 def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
-    names = _bare(tensors)
-    return "gpt" if {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"} <= names.keys() else None
+    bare = _bare(tensors)
+    if config.get("model_type", "gpt2") != "gpt2" or not bare.keys() >= _TELLING:
+        return None
+    size = len(_layers(bare)), bare["wte.weight"].shape[1], _heads(bare, config)
+    return _PUBLISHED.get(size, "gpt")
 
 
 def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,8 +63,7 @@ def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
     (vocab_size, hidden_size), context = bare["wte.weight"].shape, bare["wpe.weight"].shape[0]
     sizes = {
         "vocab_size": vocab_size, "context": context, "hidden_size": hidden_size,
-        "num_layers": len({name.split(".")[1] for name in bare if name.startswith("h.")}),
-        "num_heads": config.get("n_head", max(1, hidden_size // _HEAD_WIDTH)),
+        "num_layers": len(_layers(bare)), "num_heads": _heads(bare, config),
     }  # fmt: skip
     dropout, activation = config.get("resid_pdrop"), config.get("activation_function")
     sizes |= {"dropout": float(dropout)} if dropout is not None else {}
@@ -70,6 +77,14 @@ def _rename(tensors: Tensors) -> dict[str, Tensor]:
         del bare["lm_head.weight"]  # tied, as ours is; an untied one stays and is refused by name
     turned = {name: tensor.t() if re.search(r"\.c_\w+\.weight$", name) else tensor for name, tensor in bare.items()}
     return renamed(turned, _RULES)
+
+
+def _layers(bare: Tensors) -> set[str]:
+    return {name.split(".")[1] for name in bare if name.startswith("h.")}
+
+
+def _heads(bare: Tensors, config: Mapping[str, Any]) -> int:
+    return int(config.get("n_head", max(1, bare["wte.weight"].shape[1] // _HEAD_WIDTH)))
 
 
 def _bare(tensors: Tensors) -> dict[str, Tensor]:

@@ -1,0 +1,204 @@
+"""`diagnose`: the static rules, a watched run on a copy, and probes on forks, within a budget of seconds.
+
+The order of the work: what can be seen before a step; the user's run on a copy, watched; then suspects in the order of
+their likelihood, each tried by changing exactly one thing. Only what a probe, or a direct observation, has proved is an
+error. The user's network, optimizer and random states stay as they were.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from netwright.core.errors import ConfigError
+from netwright.core.messages import say
+from netwright.doctor.causes import CAUSES, Evidence
+from netwright.doctor.check import check
+from netwright.doctor.check.run import undisturbed
+from netwright.doctor.findings import Finding
+from netwright.doctor.outcomes import of_the_curve, of_the_data
+from netwright.doctor.probe import Batches, Outcome, Program, Scene, collect, run, set_scene
+from netwright.doctor.trials import Trials
+from netwright.doctor.watch import Signals, Watch, suspicions
+
+__all__ = ["Diagnosis", "diagnose"]
+
+_LONG, _PROBE = 300, 150  # steps of the watched run at least, and of a probe at most, where time allows
+_WATCHED, _PROBED = 0.2, 0.5  # shares of the budget
+_RUNS = 30  # probes that the budget is planned for
+_CHECKED = 2048  # examples that the static rules see
+
+
+@dataclass
+class Diagnosis:
+    """`findings`, the likeliest cause first; `steps` of the watched run; every probe's result under `probes`."""
+
+    findings: list[Finding] = field(default_factory=list)
+    verdict: str = ""
+    steps: int = 0
+    seconds: float = 0.0
+    progress: float | None = None
+    probes: dict[str, float] = field(default_factory=dict)
+    unexplained: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        told = {**self.__dict__, "findings": [finding.to_dict() for finding in self.findings]}
+        return {key: None if isinstance(value, float) and not math.isfinite(value) else value
+                for key, value in told.items()}  # fmt: skip
+
+    def __str__(self) -> str:
+        return "\n".join([self.verdict, *(str(finding) for finding in self.findings)])
+
+
+def diagnose(
+    net: nn.Module,
+    opt: Optimizer,
+    loss_fn: Callable[..., Any] | None = None,
+    train: Any = None,
+    validation: Any = None,
+    step: Callable[[nn.Module, Optimizer, Any], Any] | None = None,
+    epochs: int = 1,
+    budget_seconds: float = 60.0,
+    batch_size: int = 32,
+) -> Diagnosis:
+    """What is wrong with this training, with proof where there is time for it; nothing given is changed.
+
+    Args:
+        loss_fn: of (output, targets); may be None where `step` knows it.
+        train: (inputs, targets) as tensors or arrays, or a loader of such batches.
+        validation: the same, to see overfitting by.
+        step: does one whole optimization step as your loop does it and returns the loss; by default zero_grad,
+            forward, loss, backward, step. A batch is (inputs, targets).
+        epochs: how long your run is.
+        batch_size: for `train` given as tensors.
+
+    Raises:
+        ConfigError: without training data, or without a loss and a step.
+    """
+    begun = time.monotonic()
+    if train is None or (loss_fn is None and step is None):
+        raise ConfigError("diagnose needs train=(inputs, targets) or a loader, and loss_fn or step; give both")
+    with undisturbed():
+        told = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, begun + budget_seconds, batch_size)
+    told.seconds = time.monotonic() - begun
+    return told
+
+
+def _diagnosed(
+    program: Program, train: Any, validation: Any, epochs: int, deadline: float, batch_size: int
+) -> Diagnosis:
+    budget = deadline - time.monotonic()
+    batches = collect(train, program.net, 2 * _LONG, batch_size)
+    held = _whole(validation, program.net) if validation is not None else None
+    static = _static(program, batches, held)
+    planned = max(1, epochs) * batches.per_epoch
+    scene = set_scene(program, batches, held, _PROBE, planned, deadline)
+    pace = _pace(scene)
+    if pace is None:
+        return _done(static, Diagnosis(), [])
+    length = int(min(max(planned, _LONG), max(20, _WATCHED * budget / pace)))
+    scene.steps = int(min(_PROBE, length, max(15, _PROBED * budget / _RUNS / pace)))
+    seen, watched = _watched(scene, length)
+    start = watched.marks[0][1] if watched.each is not None else 1.0
+    faults = frozenset(finding.fault for finding in static)
+    known = Evidence(seen, faults, scene, watched.bad, watched.unexplained)
+    trials = Trials(scene, known, watched.unexplained, start)
+    trials.run()
+    told = Diagnosis(steps=length, progress=trials.progress, unexplained=watched.unexplained)
+    told.probes = {name: runs[0].unexplained for name, runs in trials.tried.items() if runs}
+    return _done(_settled(static, trials), told, _live(scene, seen, watched, trials))
+
+
+def _live(scene: Scene, seen: Signals, watched: Outcome, trials: Trials) -> list[Finding]:
+    """Facts, then proved causes, then what the curves and the data say; a symptom beside its cause is left out."""
+    facts = [finding for finding in suspicions(seen) if finding.proven or finding.fault == "wrong-mode"]
+    proved = trials.findings()
+    found = _tied(facts, proved)
+    if not any(finding.severity == "error" for finding in found):
+        found += of_the_data(scene, watched, trials)
+    if not found:
+        found += of_the_curve(scene, watched)
+    return found
+
+
+def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
+    """One finding where a proved cause explains a fact: a NaN that a remedy makes go away is only its symptom."""
+    by_fault = {finding.fault: finding for finding in proved}
+    kept = []
+    for fact in facts:
+        if fact.fault in by_fault:
+            cause = by_fault.pop(fact.fault)
+            kept.append(replace(fact, evidence=f"{fact.evidence} {cause.evidence}", effect=cause.effect,
+                                severity="error", proven=True))  # fmt: skip
+        elif fact.fault != "non-finite" or not any(finding.severity == "error" for finding in proved):
+            kept.append(fact)
+    return [*kept, *by_fault.values()]
+
+
+def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
+    source = batches.pool if batches.pool is not None else batches.epochs[0][0]
+    first = [part[:_CHECKED] if isinstance(part, Tensor) else part for part in source]
+    whole = [part if isinstance(part, Tensor) and part.numel() < 5_000_000 else some for part, some in zip(source, first, strict=True)]
+    loss = program.loss
+    return check(program.net, *whole, loss=loss, optimizer=program.optimizer, validation=held, examples=batches.examples)
+
+
+def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
+    """Static warnings that a probe has refuted become notes; those that it has proved are told by the probe."""
+    probed = {cause.fault for cause in CAUSES}
+    proved = {finding.fault for finding in trials.findings() if finding.severity == "error"}
+    kept = []
+    for finding in static:
+        if finding.severity == "warning" and finding.fault in probed:
+            if finding.fault in proved:
+                continue
+            if trials.refuted(finding.fault) or trials.progress > 0.8:
+                finding = replace(finding, severity="note")
+        kept.append(finding)
+    return kept
+
+
+def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagnosis:
+    order = {"error": 0, "warning": 1, "note": 2}
+    named = {finding.fault for finding in static if finding.severity == "error"}
+    live = [finding for finding in live if finding.fault not in named]
+    both = [*(f for f in static if f.severity == "error"), *live, *(f for f in static if f.severity != "error")]
+    told.findings = sorted(both, key=lambda finding: order[finding.severity])
+    worst = next((finding for finding in told.findings if finding.severity != "note"), None)
+    if worst is None:
+        told.verdict = say("Nothing stands out: no fault was seen, and no probe did much better than your run.")
+    elif worst.severity == "error":
+        told.verdict = say("The likeliest cause is {fault}, proved.", fault=worst.fault)
+    else:
+        told.verdict = say("{fault} is suspected; nothing could be proved.", fault=worst.fault)
+    return told
+
+
+def _watched(scene: Scene, length: int) -> tuple[Signals, Outcome]:
+    fork = scene.program.fork()
+    with Watch(fork.net, fork.optimizer) as watch:
+        outcome = run(
+            fork, scene.batches.sequence(length), scene.train, scene.validation,
+            marks=max(1, length // 12), deadline=scene.deadline, watcher=watch.step,
+        )  # fmt: skip
+        return watch.signals(), outcome
+
+
+def _pace(scene: Scene) -> float | None:
+    """Seconds a step; None where the program does not run."""
+    batches = list(scene.batches.sequence(3))
+    outcome = run(scene.program.fork(), batches, scene.train)
+    if outcome.error:
+        return None
+    again = run(scene.program.fork(), batches, replace(scene.train, yardstick=None))
+    return max(again.seconds / len(batches), 1e-5)
+
+
+def _whole(validation: Any, net: nn.Module) -> Any:
+    batches = collect(validation, net, 1, 1_000_000)
+    return batches.pool if batches.pool is not None else batches.epochs[0][0]

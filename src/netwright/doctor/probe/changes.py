@@ -1,0 +1,252 @@
+"""The probes: what is changed, in words and in deed. Each makes a fork on which exactly one thing differs.
+
+A change returns the fork with the batches that it is to be run on, or None where it means nothing for this program.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netwright.doctor.probe import surgery
+from netwright.doctor.probe.batches import Batches
+from netwright.doctor.probe.fork import Fork
+from netwright.doctor.probe.scene import Scene
+
+__all__ = ["CHANGES", "FITTING", "Change"]
+
+Made = tuple[Fork, Batches] | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """`words` complete the sentence "With …"."""
+
+    words: str
+    make: Callable[[Scene], Made]
+
+
+def _rate(factor: float) -> Callable[[Scene], Made]:
+    def make(scene: Scene) -> Made:
+        fork = scene.program.fork()
+        surgery.scale_rate(fork, factor)
+        return fork, scene.batches
+
+    return make
+
+
+def _constant_rate(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    groups = scene.program.optimizer.param_groups
+    surgery.hold_rate(fork, [float(group.get("initial_lr", group["lr"])) for group in groups])
+    return fork, scene.batches
+
+
+def _cleared(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    fork.before.append(lambda running: running.optimizer.zero_grad())
+    return (fork, scene.batches) if fork.custom else None
+
+
+def _awake(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    surgery.keep_awake(fork)
+    return fork, scene.batches
+
+
+def _unfrozen(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    held = {id(p) for group in fork.optimizer.param_groups for p in group["params"]}
+    missing = [p for p in fork.net.parameters() if id(p) not in held or not p.requires_grad]
+    if not missing:
+        return None
+    for parameter in missing:
+        parameter.requires_grad_(True)
+    new = [p for p in missing if id(p) not in held]
+    if new:
+        fork.optimizer.add_param_group({"params": new})
+    return fork, scene.batches
+
+
+def _inputs_standardised(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    if scene.inputs is None or not surgery.standardise_inputs(fork, scene.inputs):
+        return None
+    return fork, scene.batches
+
+
+def _targets_standardised(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    same = isinstance(scene.targets, Tensor) and scene.inputs is not None and scene.inputs.shape == scene.targets.shape
+    if scene.kind != "numbers" or same or not surgery.standardise_targets(fork, scene.targets):
+        return None
+    return fork, scene.batches
+
+
+def _raw_scores(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    if scene.kind not in {"classes", "soft"} or scene.program.loss is None:
+        return None
+    output = fork.outputs(scene.train.batch[0])
+    if not isinstance(output, Tensor) or output.dim() != 2 or bool((output < 0).any()):
+        return None
+    if not bool(((output.sum(1) - 1).abs() < 1e-3).all()):
+        return None
+    surgery.map_output(fork, lambda scores: scores.clamp(min=1e-12).log())
+    return fork, scene.batches
+
+
+def _fitting_loss(scene: Scene) -> Made:
+    loss = FITTING.get(scene.kind)
+    if loss is None or scene.program.loss is None:
+        return None
+    return scene.program.fork(loss=loss), scene.batches
+
+
+def _reinitialised(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    return (fork, scene.batches) if surgery.reinitialise(fork) else None
+
+
+def _he(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    return (fork, scene.batches) if surgery.reinitialise(fork, he=True) else None
+
+
+def _normalised(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    return (fork, scene.batches) if surgery.normalise_layers(fork) else None
+
+
+def _relu(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    found = surgery.exchange_activations(fork, surgery.SQUASHING, F.relu)
+    return (fork, scene.batches) if found and surgery.reinitialise(fork, he=True) else None
+
+
+def _leaky(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    found = surgery.exchange_activations(fork, (nn.ReLU, nn.ReLU6), lambda value: F.leaky_relu(value, 0.1))
+    return (fork, scene.batches) if found else None
+
+
+def _clipped(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    surgery.clip(fork, 1.0)
+    return fork, scene.batches
+
+
+def _unclipped(scene: Scene) -> Made:
+    fork = scene.program.fork(unclipped=True)
+    return (fork, scene.batches) if fork.custom else None
+
+
+def _no_decay(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    if not any(group.get("weight_decay") for group in fork.optimizer.param_groups):
+        return None
+    for group in fork.optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    return fork, scene.batches
+
+
+def _no_dropout(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    return (fork, scene.batches) if surgery.without_dropout(fork) else None
+
+
+def _adam(scene: Scene) -> Made:
+    kind = type(scene.program.optimizer).__name__
+    if kind in {"Adam", "AdamW"}:
+        return None
+
+    def adam(net: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3)
+
+    return scene.program.fork(optimizer=adam), scene.batches
+
+
+def _smaller_batches(scene: Scene) -> Made:
+    size = scene.batches.size // 8
+    other = scene.batches.rebatched(size) if size >= 4 else None
+    return (scene.program.fork(), other) if other is not None else None
+
+
+def _larger_batches(scene: Scene) -> Made:
+    size = scene.batches.size
+    other = scene.batches.rebatched(max(16, size * 8)) if size <= 8 else None
+    return (scene.program.fork(), other) if other is not None and scene.batches.examples >= 32 else None
+
+
+def _shuffled(scene: Scene) -> Made:
+    other = scene.batches.rebatched(scene.batches.size) if not scene.batches.shuffled else None
+    return (scene.program.fork(), other) if other is not None else None
+
+
+def _less_momentum(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    if not any(float(group.get("momentum") or 0) > 0.9 for group in fork.optimizer.param_groups):
+        return None
+    for group in fork.optimizer.param_groups:
+        group["momentum"] = 0.9
+    return fork, scene.batches
+
+
+def _cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    axis = 2 if scores.dim() == 3 and scores.shape[:2] == targets.shape else 1
+    return F.cross_entropy(scores.movedim(axis, -1).flatten(0, -2), targets.reshape(-1).long())
+
+
+def _yes_or_no(scores: Tensor, targets: Tensor) -> Tensor:
+    if bool(((scores >= 0) & (scores <= 1)).all()):
+        scores = scores.clamp(1e-6, 1 - 1e-6).logit()
+    return F.binary_cross_entropy_with_logits(scores.reshape(len(scores), -1), targets.reshape(len(scores), -1).float())
+
+
+def _squared(scores: Tensor, targets: Tensor) -> Tensor:
+    return F.mse_loss(scores.reshape(targets.shape), targets.float())
+
+
+def _of_soft(scores: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(scores, targets.float())
+
+
+FITTING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classes": _cross_entropy,
+    "soft": _of_soft,
+    "marks": _yes_or_no,
+    "numbers": _squared,
+}
+
+CHANGES: dict[str, Change] = {
+    "cleared": Change("gradients cleared before each step", _cleared),
+    "awake": Change("the network in training mode", _awake),
+    "unfrozen": Change("all parameters trained", _unfrozen),
+    "lr/10": Change("the learning rate divided by 10", _rate(0.1)),
+    "lr/100": Change("the learning rate divided by 100", _rate(0.01)),
+    "lr/1000": Change("the learning rate divided by 1000", _rate(0.001)),
+    "lr*10": Change("the learning rate multiplied by 10", _rate(10)),
+    "lr*100": Change("the learning rate multiplied by 100", _rate(100)),
+    "lr*1000": Change("the learning rate multiplied by 1000", _rate(1000)),
+    "constant-rate": Change("the learning rate held at its first value", _constant_rate),
+    "inputs": Change("the inputs standardised", _inputs_standardised),
+    "targets": Change("the targets standardised", _targets_standardised),
+    "raw-scores": Change("the last softmax left out", _raw_scores),
+    "loss": Change("the loss that fits these targets", _fitting_loss),
+    "fresh": Change("fresh default weights", _reinitialised),
+    "he": Change("weights by Kaiming's scheme", _he),
+    "normalised": Change("each hidden layer normalised", _normalised),
+    "relu": Change("ReLU in place of the squashing activations", _relu),
+    "leaky": Change("LeakyReLU in place of ReLU", _leaky),
+    "clipped": Change("the gradient's norm clipped at 1", _clipped),
+    "unclipped": Change("no clipping", _unclipped),
+    "no-decay": Change("no weight decay", _no_decay),
+    "no-dropout": Change("no dropout", _no_dropout),
+    "adam": Change("Adam at its default settings", _adam),
+    "smaller-batches": Change("batches an eighth of the size", _smaller_batches),
+    "larger-batches": Change("batches eight times as large", _larger_batches),
+    "shuffled": Change("the examples shuffled", _shuffled),
+    "less-momentum": Change("a momentum of 0.9", _less_momentum),
+}

@@ -1,0 +1,71 @@
+"""Was it the change, or chance? Runs with and without it are compared in pairs: same seed, same batches, same examples."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from netwright.core.messages import say
+from netwright.doctor.probe.running import Outcome
+
+__all__ = ["Effect", "compare", "in_words"]
+
+_SURE = 3.0  # standard errors
+_LEAST = 0.1  # of what was unexplained: less is not worth a word
+
+
+@dataclass(frozen=True)
+class Effect:
+    """`gain`: unexplained share that went away; `share`: of what there was; `noise`: standard error of the gain."""
+
+    gain: float
+    share: float
+    noise: float
+    seeds: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether the gain is beyond chance, and large enough to matter."""
+        return self.gain > _SURE * self.noise and self.share > _LEAST
+
+
+def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> Effect:
+    """The effect of a change over seeds. The noise is the larger one of that between seeds and that between examples."""
+    pairs = list(zip(before, after, strict=False))
+    gains = [one.unexplained - other.unexplained for one, other in pairs]
+    mean = sum(gains) / len(gains)
+    base = sum(one.unexplained for one, _ in pairs) / len(pairs)
+    noise = _of_examples(*pairs[0])
+    if len(gains) > 1:
+        spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1))
+        noise = max(noise, spread / math.sqrt(len(gains)))
+    return Effect(mean, mean / max(base, 1e-9), noise, len(gains))
+
+
+def _of_examples(one: Outcome, other: Outcome) -> float:
+    if one.each is None or other.each is None or one.each.shape != other.each.shape or one.each.numel() < 2:
+        return 0.01
+    return float(torch.std(one.each - other.each) / math.sqrt(one.each.numel()))
+
+
+def in_words(words: str, before: Sequence[Outcome], after: Sequence[Outcome], start: float, steps: int) -> str:
+    """The effect in a sentence, measured from where both began."""
+    changed, unchanged = _fall(after, start), _fall(before, start)
+    same = _said(before, unchanged)
+    if changed >= 0:
+        return say("With {change} the error falls {fall:.0%} in {steps} steps; unchanged, {same}.",
+                   change=words, fall=changed, steps=steps, same=same)  # fmt: skip
+    return say("With {change} the error rises {rise:.0%} in {steps} steps; unchanged, {same}.",
+               change=words, rise=-changed, steps=steps, same=same)  # fmt: skip
+
+
+def _fall(outcomes: Sequence[Outcome], start: float) -> float:
+    level = sum(outcome.unexplained for outcome in outcomes) / len(outcomes)
+    return (start - level) / max(start, 1e-9)
+
+
+def _said(outcomes: Sequence[Outcome], fall: float) -> str:
+    if any(outcome.bad for outcome in outcomes):
+        return say("it ends in NaN")
+    return f"{fall:.1%}" if fall >= 0 else say("it rises {rise:.0%}", rise=-fall)

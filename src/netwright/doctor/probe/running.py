@@ -1,0 +1,122 @@
+"""Running a fork for a few steps, and what came of it."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from netwright.doctor.probe.fork import Batch, Fork
+from netwright.doctor.probe.yardstick import WORST, Yardstick
+from netwright.metrics.architecture import tensors_in
+
+__all__ = ["Examples", "Outcome", "run"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples to measure on, and by what."""
+
+    batch: Batch
+    yardstick: Yardstick | None
+
+    def measure(self, fork: Fork) -> Tensor | None:
+        """The unexplained share of each example now; None where there is no yardstick."""
+        if self.yardstick is None:
+            return None
+        inputs, targets = fork.take(self.batch)
+        try:
+            return self.yardstick(fork.outputs(inputs), targets)
+        except (RuntimeError, ValueError, IndexError):
+            return None
+
+
+@dataclass
+class Outcome:
+    """One run. `marks`: (step, training share, validation share) along the way; `each`: by example, at the end."""
+
+    losses: list[float] = field(default_factory=list)
+    marks: list[tuple[int, float, float | None]] = field(default_factory=list)
+    each: Tensor | None = None
+    held: Tensor | None = None
+    seconds: float = 0.0
+    whole: bool = True
+    error: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether it ended in NaN or infinity."""
+        return bool(self.losses) and not math.isfinite(self.losses[-1])
+
+    @property
+    def unexplained(self) -> float:
+        """The measure to compare by: the yardstick's mean, or else the last losses over the first."""
+        if self.error:
+            return WORST
+        if self.each is not None:
+            return WORST if self.bad else float(self.each.mean())
+        return self.relative_loss
+
+    @property
+    def relative_loss(self) -> float:
+        """The mean loss of the last fifth over the first loss; `WORST` after a NaN."""
+        if self.bad or not self.losses:
+            return WORST
+        part, first = self.losses[-max(3, len(self.losses) // 5) :], self.losses[0]
+        return min(WORST, sum(part) / len(part) / first) if first > 0 else 1.0
+
+
+def run(
+    fork: Fork,
+    batches: Iterable[Batch],
+    train: Examples,
+    validation: Examples | None = None,
+    seed: int = 0,
+    marks: int = 0,
+    deadline: float = math.inf,
+    watcher: Callable[[Any], None] | None = None,
+) -> Outcome:
+    """Take a step a batch, from `seed`; stop at the `deadline` (of `time.monotonic`) or after a NaN."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy.random.seed(seed)
+    told, begun = Outcome(), time.monotonic()
+    try:
+        for count, batch in enumerate(batches):
+            if marks and count % marks == 0:
+                told.marks.append(_mark(fork, count, train, validation))
+            loss = fork.advance(batch)
+            told.losses.append(_value(loss))
+            if watcher is not None:
+                watcher(loss if loss is not None else 0.0)
+            if told.bad:
+                break
+            if time.monotonic() > deadline:
+                told.whole = False
+                break
+    except Exception as error:  # the user's step, on a changed network, may raise anything
+        told.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+    if not told.error:
+        told.each, told.held = train.measure(fork), validation.measure(fork) if validation else None
+        if marks:
+            told.marks.append(_mark(fork, len(told.losses), train, validation))
+    told.seconds = time.monotonic() - begun
+    return told
+
+
+def _mark(fork: Fork, step: int, train: Examples, validation: Examples | None) -> tuple[int, float, float | None]:
+    each = train.measure(fork)
+    held = validation.measure(fork) if validation is not None else None
+    return step, float(each.mean()) if each is not None else math.nan, float(held.mean()) if held is not None else None
+
+
+def _value(loss: Any) -> float:
+    tensor = next(tensors_in(loss), None)
+    if tensor is not None:
+        return float(tensor.detach().float().mean())
+    return float(loss) if isinstance(loss, int | float) else 0.0

@@ -1,0 +1,127 @@
+"""Suspects in the order of their likelihood, each tried on forks, and the verdict that the measurements allow."""
+
+from dataclasses import dataclass, field
+
+from netwright.core.messages import say
+from netwright.doctor.causes import CAUSES, Cause, Evidence
+from netwright.doctor.findings import Finding, Severity
+from netwright.doctor.probe.changes import CHANGES
+from netwright.doctor.probe.compare import Effect, compare, in_words
+from netwright.doctor.probe.running import Outcome
+from netwright.doctor.probe.scene import Scene
+from netwright.doctor.words import told
+
+__all__ = ["Trial", "Trials"]
+
+_SEEDS = 3
+_CONFIRMED = 3  # suspects whose best remedy is run on every seed
+_GAIN, _SHARE = 0.05, 0.25  # of what is unexplained, absolute and relative: what a remedy must take away
+_DOUBT = 0.2  # above the gate for an error, still worth a warning
+
+
+@dataclass
+class Trial:
+    """One suspect with its best remedy so far."""
+
+    cause: Cause
+    prior: float
+    change: str
+    effect: Effect
+
+    def score(self, most: float) -> float:
+        """Gain as a share of the best remedy's, and what the signals say."""
+        return self.effect.gain / max(most, 1e-9) + self.prior
+
+
+@dataclass
+class Trials:
+    """All trials on one scene. `final`: the unexplained share after the whole watched run."""
+
+    scene: Scene
+    known: Evidence
+    final: float
+    start: float
+    tried: dict[str, list[Outcome]] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Try every suspect while there is time, then the best ones on more seeds."""
+        suspects = [(prior, cause) for cause in CAUSES if (prior := cause.prior(self.known)) is not None]
+        suspects.sort(key=lambda pair: -pair[0])
+        for prior, cause in suspects:
+            for change in cause.changes:
+                if self.scene.left > 0.25 * self.slowest() and self._try(change, 1):
+                    self._note(cause, prior, change)
+        for trial in self.ranked()[:_CONFIRMED]:
+            for count in range(2, _SEEDS + 1):
+                if self.scene.left > 3 * self.slowest():
+                    self._try(trial.change, count)
+            self._note(trial.cause, trial.prior, trial.change)
+
+    def slowest(self) -> float:
+        """Seconds that the longest probe took."""
+        return max((outcome.seconds for runs in self.tried.values() for outcome in runs), default=0.1)
+
+    @property
+    def best(self) -> float:
+        """The lowest unexplained share that any run came to."""
+        return min([self.final, *(o.unexplained for runs in self.tried.values() for o in runs if not o.error)])
+
+    @property
+    def progress(self) -> float:
+        """How much of the way that the best run came the user's run came, 0 to 1."""
+        return max(0.0, 1 - self.final) / max(1 - self.best, 1e-6) if self.best < 1 else 1.0
+
+    def ranked(self) -> list[Trial]:
+        """Suspects whose remedy helps, the likeliest first."""
+        helpful = [t for t in self.trials if t.effect.gain > _GAIN and t.effect.share > _SHARE]
+        most = max((t.effect.gain for t in helpful), default=0.0)
+        return sorted(helpful, key=lambda t: -t.score(most))
+
+    def findings(self) -> list[Finding]:
+        """The verdict: the first proved cause is an error; what would also have helped is told as a warning."""
+        found: list[Finding] = []
+        for trial in self.ranked():
+            severity = self._severity(trial, bool(found))
+            if severity is not None and trial.cause.fault not in {finding.fault for finding in found}:
+                found.append(self._told(trial, severity))
+        return found[:3]
+
+    def refuted(self, fault: str) -> bool:
+        """Whether the remedy for this fault was tried and did not matter."""
+        mine = [trial for trial in self.trials if trial.cause.fault == fault]
+        return bool(mine) and not any(self._severity(trial, False) for trial in mine)
+
+    def _severity(self, trial: Trial, another: bool) -> Severity | None:
+        if trial not in self.ranked() or not trial.effect.certain:
+            return None
+        if self.progress < trial.cause.gate:
+            return "warning" if another or trial.effect.seeds < 2 else "error"
+        return "warning" if self.progress < trial.cause.gate + _DOUBT and not another else None
+
+    def _told(self, trial: Trial, severity: Severity) -> Finding:
+        before = self.scene.outcomes[""][: trial.effect.seeds]
+        words = say(CHANGES[trial.change].words)
+        evidence = in_words(words, before, self.tried[trial.change], self.start, self.scene.steps)
+        if severity == "warning":
+            evidence += say(" Confidence {share:.0%}.", share=min(0.9, 0.5 + 0.4 * trial.effect.share))
+        proven = severity == "error"
+        return told(trial.cause.fault, severity, trial.cause.where, evidence, round(trial.effect.share, 4), proven)
+
+    def _try(self, change: str, seeds: int) -> bool:
+        runs = self.tried.setdefault(change, [])
+        while len(runs) < seeds:
+            made = CHANGES[change].make(self.scene)
+            if made is None:
+                break
+            self.scene.unchanged(len(runs))
+            runs.append(self.scene.play(*made, len(runs)))
+        return len(runs) >= seeds and not runs[0].error
+
+    def _note(self, cause: Cause, prior: float, change: str) -> None:
+        effect = compare(self.scene.outcomes[""], self.tried[change])
+        trial = next((one for one in self.trials if one.cause.fault == cause.fault), None)
+        if trial is None:
+            self.trials.append(Trial(cause, prior, change, effect))
+        elif effect.gain > trial.effect.gain or change == trial.change:
+            trial.change, trial.effect = change, effect

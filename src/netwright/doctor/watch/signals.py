@@ -1,0 +1,131 @@
+"""What a watch has gathered, as plain numbers; read once, after the run or in the middle of it.
+
+A run's own scale is the measure of everything: losses against the first ones, updates against weights, layers against
+each other.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+__all__ = ["Layer", "Signals"]
+
+
+@dataclass
+class Layer:
+    """Activations that reached one weighted layer: shares of units that never fired, of ends of tanh and sigmoid."""
+
+    dead: float = 0.0
+    first_dead: float = 0.0
+    saturated: float = 0.0
+    units: int = 0
+    seen: int = 0
+
+
+@dataclass
+class Signals:
+    """`losses` one a step; the others by sampled step. `updates`: tensor's name to (step, change over weight) rows;
+    `gradients`: to (step, norm) rows, of weights, in the order of the network.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    updates: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    gradients: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    bad_gradients: list[str] = field(default_factory=list)
+    fresh: int = 0
+    piled: int = 0
+    stepped: int = 0
+    trained_asleep: int = 0
+    trained_awake: int = 0
+    tested_awake: int = 0
+    mode_matters: bool = False
+    constant_inputs: int = 0
+    sampled_inputs: int = 0
+    one_label: int = 0
+    labelled: int = 0
+
+    @property
+    def finite(self) -> list[float]:
+        """The losses that are numbers."""
+        return [loss for loss in self.losses if math.isfinite(loss)]
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first step whose loss is NaN or infinite."""
+        return next((step for step, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
+
+    @property
+    def trend(self) -> float:
+        """The loss of the last tenth of the steps over that of the first; 1 where nothing can be said."""
+        losses = self.finite
+        if len(losses) < 4:
+            return 1.0
+        part = max(1, len(losses) // 10)
+        first, last = _median(losses[: max(part, 2)]), _median(losses[-max(part, 3) :])
+        return last / first if first > 0 else 1.0
+
+    @property
+    def noise(self) -> float:
+        """How much one step's loss differs from the next one's, over the loss itself."""
+        losses = self.finite[len(self.finite) // 4 :]
+        if len(losses) < 4:
+            return 0.0
+        steps = [abs(b - a) for a, b in zip(losses, losses[1:], strict=False)]
+        return _median(steps) / max(abs(_median(losses)), 1e-12)
+
+    @property
+    def peak(self) -> float:
+        """The highest loss over the first one."""
+        losses = self.finite
+        return max(losses) / losses[0] if losses and losses[0] > 0 else 1.0
+
+    def update(self) -> float:
+        """The median over tensors of their median change over weight; 0 where none was seen."""
+        typical = [_median([ratio for _, ratio in rows]) for rows in self.updates.values() if rows]
+        return _median(typical) if typical else 0.0
+
+    def largest_update(self) -> float:
+        """The largest change over weight of any tensor in any sampled step."""
+        return max((ratio for rows in self.updates.values() for _, ratio in rows), default=0.0)
+
+    def gradient_ratio(self) -> float | None:
+        """Gradient over weight in the first layer against the last one, early in the run; None for one layer."""
+        per = {}
+        for name, rows in self.gradients.items():
+            early = [norm for _, norm in rows[:4] if math.isfinite(norm)]
+            if early:
+                per[name] = _median(early) / max(self.sizes.get(name, 1.0), 1e-12)
+        values = list(per.values())
+        if len(values) < 3 or values[-1] <= 0:
+            return None
+        return values[0] / values[-1]
+
+    def gradient_peak(self) -> float:
+        """The largest gradient norm seen over the median one."""
+        rows: Mapping[int, float] = self._totals()
+        values = [norm for norm in rows.values() if math.isfinite(norm)]
+        return max(values) / max(_median(values), 1e-12) if values else 1.0
+
+    def _totals(self) -> dict[int, float]:
+        totals: dict[int, float] = {}
+        for rows in self.gradients.values():
+            for step, norm in rows:
+                totals[step] = math.hypot(totals.get(step, 0.0), norm)
+        return totals
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def listed(tensors: Sequence[Tensor]) -> list[float]:
+    """The values of many one-element tensors, in one transfer."""
+    return torch.stack([tensor.detach().reshape(()).float() for tensor in tensors]).tolist() if tensors else []
