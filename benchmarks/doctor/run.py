@@ -54,7 +54,10 @@ def main() -> int:
 
 
 def _chosen(chosen: argparse.Namespace) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    every = [*(FAULTY if chosen.only != "healthy" else []), *((f, "", d, d) for f, d in HEALTHY if chosen.only != "faulty")]
+    every = [
+        *(FAULTY if chosen.only != "healthy" else []),
+        *((f, "", d, d) for f, d in HEALTHY if chosen.only != "faulty"),
+    ]
     for family, fault, dials, twin in every:
         wanted = not chosen.families or family in chosen.families
         wanted &= not chosen.faults or fault in chosen.faults
@@ -62,7 +65,9 @@ def _chosen(chosen: argparse.Namespace) -> Iterator[tuple[str, str, dict[str, An
             yield family, fault, dials, twin
 
 
-def _row(family: str, fault: str, dials: dict[str, Any], twin: dict[str, Any], chosen: argparse.Namespace) -> dict[str, Any]:
+def _row(
+    family: str, fault: str, dials: dict[str, Any], twin: dict[str, Any], chosen: argparse.Namespace
+) -> dict[str, Any]:
     name = f"{family} {fault or 'healthy'} {dials}"
     if chosen.verify:
         worse, better = ([_trained(build(family, seed, **given)) for seed in range(3)] for given in (dials, twin))
@@ -71,7 +76,14 @@ def _row(family: str, fault: str, dials: dict[str, Any], twin: dict[str, Any], c
         return {}
     b = build(family, **dials)
     told = nw.diagnose(
-        b.net, b.opt, b.loss, train=b.train, validation=b.validation, step=b.step, epochs=b.epochs, budget_seconds=chosen.budget
+        b.net,
+        b.opt,
+        b.loss,
+        train=b.train,
+        validation=b.validation,
+        step=b.step,
+        epochs=b.epochs,
+        budget_seconds=chosen.budget,
     )
     said = [(f.fault, f.severity, f.proven) for f in told.findings if f.severity != "note"]
     names = [one[0] for one in said]
@@ -113,19 +125,25 @@ def _print(rows: list[dict[str, Any]]) -> None:
     print(f"\n{'':24} {'n':>3} {'detected':>8} {'first':>6} {'top 3':>6} {'proved':>6} {'s/case':>6}")
     groups = {"all": faulty, "tuned on": [r for r in faulty if r["family"] not in HELD_OUT],
               "held out": [r for r in faulty if r["family"] in HELD_OUT]}  # fmt: skip
-    groups |= {f"family {f}": [r for r in faulty if r["family"] == f] for f in dict.fromkeys(r["family"] for r in faulty)}
+    groups |= {
+        f"family {f}": [r for r in faulty if r["family"] == f] for f in dict.fromkeys(r["family"] for r in faulty)
+    }
     groups |= {f: [r for r in faulty if r["fault"] == f] for f in sorted({r["fault"] for r in faulty})}
     for name, part in groups.items():
         if part:
             shares = [statistics.mean(r[key] for r in part) for key in ("detected", "first", "three", "proved")]
             took = statistics.mean(r["seconds"] for r in part)
-            print(f"{name:24} {len(part):3} {shares[0]:8.2f} {shares[1]:6.2f} {shares[2]:6.2f} {shares[3]:6.2f} {took:6.1f}")
+            print(
+                f"{name:24} {len(part):3} {shares[0]:8.2f} {shares[1]:6.2f} {shares[2]:6.2f} {shares[3]:6.2f} {took:6.1f}"
+            )
     for name, part in (("tuned on", [r for r in healthy if r["family"] not in HELD_OUT]),
                        ("held out", [r for r in healthy if r["family"] in HELD_OUT])):  # fmt: skip
         if part:
             errors, warned = sum(r["error"] for r in part), sum(r["detected"] and not r["error"] for r in part)
             took = statistics.mean(r["seconds"] for r in part)
-            print(f"healthy, {name}: {len(part)} programs, {errors} with an error, {warned} with a warning, {took:.1f} s a case")
+            print(
+                f"healthy, {name}: {len(part)} programs, {errors} with an error, {warned} with a warning, {took:.1f} s a case"
+            )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from test_models import CASES, Case
 from torch import Tensor, nn
 
 PLACES = 7
+_QUICK = ("lstm", "bert-mean")  # exported in every run of the tests; the others take long
 MASK_BT = torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0]]).bool()
 
 
@@ -164,7 +165,10 @@ def test_bfloat16_with_a_mask_stays_near_float32(case: Case) -> None:
         assert (got.float() - exact)[shown].abs().max() <= 0.08 * (1 + exact[shown].abs().max())
 
 
-@every_reader
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=key, marks=() if key in _QUICK else pytest.mark.slow) for key, case in READERS.items()],
+)
 def test_export_with_a_mask_gives_the_same_numbers_for_any_batch(case: Case) -> None:
     net = case.build().eval()
     batch = torch.export.Dim("batch", min=1, max=64)

@@ -63,13 +63,14 @@ def test_ragged_rows_are_padded_cut_wrapped_and_joined() -> None:
 @pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize(("size", "budget"), [(32, None), (64, None), (1, 2048), (1, 4096)])
 def test_little_is_padding_and_every_example_comes_once(columns: int, size: int, budget: int | None) -> None:
-    given = lengths(10_000, columns)
+    count = 12_000 * columns
+    given = lengths(count, columns)
     plan = LengthPlan(given, size, budget, seed=3)
-    assert plan.waste < 0.05
+    assert plan.waste < (0.03 if columns == 1 else 0.06)
     for epoch in range(2):
         batches = list(plan.batches(epoch))
         assert len(batches) == plan.steps
-        assert torch.equal(torch.cat([rows for rows, _ in batches]).sort().values, torch.arange(10_000))
+        assert torch.equal(torch.cat([rows for rows, _ in batches]).sort().values, torch.arange(count))
         for rows, places in batches:
             assert places == given[rows].amax(0).tolist()
             assert len(rows) * sum(places) <= (budget or 1 << 40) and (budget or len(rows) <= size)

@@ -177,7 +177,10 @@ def test_a_recent_window_as_users_have_it(tmp_path: Path) -> None:
         ({"season": 48}, "data.season=48 is longer than data.window=24"),
         ({"split": {"by": "random"}}, "data.split.by=random would put rows beside the test's into training"),
         ({"split": {"test": 0.01}}, "data.split.test=0.01 leaves too few rows for a horizon of 6"),
-        ({"window": 400}, "the longest unbroken stretch has 300 rows, and a window of 400 with a horizon of 6 needs 406"),
+        (
+            {"window": 400},
+            "the longest unbroken stretch has 300 rows, and a window of 400 with a horizon of 6 needs 406",
+        ),
         ({"target": "vallue"}, "no column 'vallue'; did you mean value"),
         ({"target": "date", "time": None}, "column 'date' holds dates where numbers are wanted"),
         ({"windows": 3}, "data.windows"),

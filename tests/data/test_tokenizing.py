@@ -18,7 +18,6 @@ from netwright.data.tokenizing import (
     token_settings,
     tokenizer_from_dict,
 )
-from netwright.data.tokenizing.base import SPECIAL
 
 TEXTS = [f"The cat number {n} sat on the mat; it's a café, isn't it? 你好世界" for n in range(40)]
 ODD = "naïve 🙂👩‍👩‍👧 \t\n  two  spaces <eos> [MASK] \x00 ﷽ עברית"
@@ -89,7 +88,8 @@ def test_bpe_is_the_same_in_another_process() -> None:
         "t=[f'The cat number {n} sat on the mat, ab ba abba baab {n*7}' for n in range(200)];"
         "print(hashlib.sha256(json.dumps(LibraryTokenizer.fitted(t,400).to_dict()).encode()).hexdigest())"
     )
-    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
+    command = [sys.executable, "-c", code]
+    said = {subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)}
     assert len(said) == 1 and len(said.pop()) == 65
 
 

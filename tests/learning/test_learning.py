@@ -11,7 +11,8 @@ from netwright.data.dataset import TensorDataset
 from netwright.data.normalising import ImagePreprocessor
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema, Target
-from netwright.data.tokens import CharTokenizer, TextPreprocessor
+from netwright.data.textual import TextPreprocessor
+from netwright.data.tokenizing import CharTokenizer
 from netwright.models import build
 from netwright.tasks import Task
 from netwright.tasks.classification import Classification

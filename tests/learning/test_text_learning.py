@@ -18,7 +18,10 @@ from netwright.tasks.masked_language import MaskedLanguageModeling
 from netwright.tasks.question_answering import QuestionAnswering
 from netwright.tasks.sequence_to_sequence import SequenceToSequence
 
-WORDS = "ash oak elm fir bay box yew may fig ivy sun sky sea ice fog dew mud oil tin ore".split()
+WORDS = [
+    "ash", "oak", "elm", "fir", "bay", "box", "yew", "may", "fig", "ivy", "sun", "sky", "sea", "ice", "fog", "dew",
+    "mud", "oil", "tin", "ore",
+]  # fmt: skip
 
 
 def sentences(count, longest, seed=0):
@@ -107,7 +110,9 @@ def test_answers_are_found_beside_the_word_that_is_asked_for():
         questions.append(words[place])
         start = len(" ".join(words[: place + 1])) + 1
         spans.append([start, start + len(words[place + 1])])
-    schema = Schema("text", (), "int64", Target("span", names=("answer",)), tokens=TokenSettings("words", max_length=32))
+    schema = Schema(
+        "text", (), "int64", Target("span", names=("answer",)), tokens=TokenSettings("words", max_length=32)
+    )
     preprocess = TextPreprocessor(schema, WordTokenizer(WORDS))
     data = TextDataset(questions, torch.tensor(spans), schema, "questions", second=contexts)
     source, task = Bucketed(data, preprocess, batch_size=15), QuestionAnswering(preprocess)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 import netwright as nw
 from netwright.core.errors import CheckpointError
+from netwright.data.tokenizing import read_tokenizer
+from netwright.models.weights import pretrained
 from netwright.models.weights.bert import LAYOUTS
 
 SIZES = {
@@ -131,6 +133,18 @@ def test_another_head_than_the_files_is_fresh(tmp_path: Path, caplog: pytest.Log
     assert "holds no such head" in caplog.text
 
 
+def test_data_decide_the_head(tmp_path: Path) -> None:
+    _folder(_theirs("BertForMaskedLM"), tmp_path)
+    for data, task, fresh in (
+        ({"num_classes": 3}, "classification", True), ({"task": "question-answering"}, "question-answering", True),
+        ({"task": "masked-language-modeling", "num_classes": 3}, "masked-language-modeling", False),
+    ):  # fmt: skip
+        made: Any = pretrained("bert", tmp_path, {}, {"vocab_size": 23, **data})
+        assert (made.network.task, made.fresh_head) == (task, fresh)
+        again: Any = nw.build(made.name, **made.arguments)
+        again.load_state_dict(made.network.state_dict())
+
+
 def test_names_of_before_2019_and_without_config(tmp_path: Path) -> None:
     theirs = _theirs("BertForMaskedLM")
     old = {
@@ -186,10 +200,14 @@ def _minilm() -> Path:
 
 
 def _encoded(folder: Path) -> tuple[Tensor, Tensor]:
-    tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_padding()
-    coded = tokenizer.encode_batch(SENTENCES)
-    return torch.tensor([one.ids for one in coded]), torch.tensor([one.attention_mask for one in coded]).bool()
+    """By our reader of the folder's tokenizer.json, which gives the library's own codes."""
+    library = pytest.importorskip("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = read_tokenizer(folder)
+    rows = [tokenizer.encode(text, add_special=True) for text in SENTENCES]
+    library.no_padding()
+    assert [row.tolist() for row in rows] == [one.ids for one in library.encode_batch(SENTENCES)]
+    tokens_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokenizer.filler)
+    return tokens_BT, torch.arange(tokens_BT.shape[1]) < torch.tensor([[len(row)] for row in rows])
 
 
 @pytest.mark.parametrize("name", ["bert", "minilm_l6"])

@@ -96,6 +96,18 @@ def test_the_loss_is_of_beginnings_and_ends_over_the_context_alone():
     assert task.training_step(net, whole, Phase()).loss.item() == pytest.approx(wanted, rel=1e-4)
 
 
+def test_labels_may_be_smoothed():
+    data, preprocess = prepared()
+    (batch,) = Bucketed(data, preprocess, batch_size=3, shuffle=False).epoch(0)
+
+    class Right(nn.Module):
+        def forward(self, tokens, mask, segments):
+            return torch.nn.functional.one_hot(batch.targets, tokens.shape[1]).float() * 5
+
+    task = QuestionAnswering(preprocess, nn.CrossEntropyLoss(label_smoothing=0.1))
+    assert task.evaluation_step(Right(), batch).loss.item() < 5
+
+
 def test_an_answer_that_was_cut_off_counts_as_wrong_and_teaches_nothing(tmp_path):
     data, preprocess = prepared(max_length=12)
     long = TextDataset(["What?"], torch.tensor([[60, 64]]), data.schema, "cut", second=["word " * 12 + "home"])

@@ -74,7 +74,7 @@ class SeriesPreprocessor(Preprocessor):
     def targets_back(self, targets: Tensor) -> Tensor:
         """Values in their own unit. Shapes: (…, H*K) -> the same."""
         count = len(self.schema.target.names)
-        steps = targets.unflatten(-1, (-1, count))
+        steps: Tensor = targets.unflatten(-1, (-1, count))  # type: ignore[no-untyped-call]
         mean, std = self._constant("mean", self._mean, targets), self._constant("std", self._std, targets)
         return (steps * std[:count] + mean[:count]).flatten(-2)
 

@@ -31,7 +31,9 @@ def text_statistics(train: TextDataset) -> dict[str, Any]:
         rows = tokenizer.ragged([(texts or [])[i] for i in sample])
         characters[name] = _lengths(torch.tensor([len(text) for text in texts or []]))
         tokens[name] = _lengths(rows.lengths)
-        unknown, total = unknown + int((rows.values == tokenizer.unknown).sum()), total + len(rows.values)
+        total += len(rows.values)
+        if tokenizer.unknown is not None:
+            unknown += int(rows.values.eq(tokenizer.unknown).sum())
     lone = len(characters) == 1
     found: dict[str, Any] = {
         "characters": next(iter(characters.values())) if lone else characters,

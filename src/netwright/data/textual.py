@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -59,6 +60,7 @@ class TextPreprocessor(Preprocessor):
     def __init__(self, schema: Schema, tokenizer: Tokenizer) -> None:
         super().__init__(schema)
         self.tokenizer = tokenizer
+        self._encoded: WeakKeyDictionary[TextDataset, dict[int, Encoded]] = WeakKeyDictionary()
 
     @classmethod
     def fitted(cls, train: Dataset) -> "TextPreprocessor":
@@ -142,16 +144,23 @@ class TextPreprocessor(Preprocessor):
             written = None
             if second is not None:
                 written, more = _fit(tokenizer.ragged(second), most - 1, (), ())
-                cut += more
-            return Encoded(first, written, None, None, cut)
+                cut = cut | more
+            return Encoded(first, written, None, None, int(cut.sum()))
         if kind == "span" and second is not None:
             return self._questions(texts, second, most)
         first, cut = _fit(tokenizer.ragged(texts), most, tokenizer.before, tokenizer.after)
-        return Encoded(first, None, None, None, cut)
+        return Encoded(first, None, None, None, int(cut.sum()))
 
     def encode(self, dataset: TextDataset, longest: int | None = None) -> Encoded:
-        """A whole data set, once; documents that were cut are said in the log."""
-        made = self.encoded(dataset.texts, dataset.second, longest)
+        """A whole data set, which is kept as long as it lives; documents that were cut are said in the log."""
+        most = min(self.longest, longest or self.longest)
+        kept = self._encoded.setdefault(dataset, {})
+        if most not in kept:
+            kept[most] = self._encode(dataset, most)
+        return kept[most]
+
+    def _encode(self, dataset: TextDataset, most: int) -> Encoded:
+        made = self.encoded(dataset.texts, dataset.second, most)
         targets = None
         if self.schema.target.kind == "span" and dataset.second is not None:
             targets = self._answers(dataset, made)
@@ -159,7 +168,6 @@ class TextPreprocessor(Preprocessor):
             targets = self.targets(dataset.targets)
         if made.cut:
             template = "{cut} of {total} texts of {name} are longer than {most} tokens; their ends are cut off"
-            most = min(self.longest, longest or self.longest)
             _log.warning(say(template, cut=made.cut, total=len(dataset), name=dataset.name, most=most))
         return Encoded(made.first, made.second, made.border, targets, made.cut)
 
@@ -175,17 +183,18 @@ class TextPreprocessor(Preprocessor):
             found = [x.get(known[k] if k < len(known) and known[k] in x else name) for k, name in enumerate(usual)]
         else:
             found = list(x) if isinstance(x, tuple | list) else [x]
-        if len(found) != len(usual) or not all(isinstance(text, str) and text.strip() for text in found):
+        texts = [text for text in found if isinstance(text, str) and text.strip()]
+        if not len(texts) == len(found) == len(usual):
             raise DataError("an input must be a row with {wanted}; got {got}", wanted=", ".join(usual), got=str(x))
-        return found[0], found[1] if len(usual) > 1 else ""
+        return texts[0], texts[1] if len(usual) > 1 else ""
 
     def _questions(self, texts: Sequence[str], contexts: Sequence[str], most: int) -> Encoded:
         """Question, then context, each with its end; what is too long is cut off the context."""
         before, after = self.tokenizer.before, self.tokenizer.after
         question, cut = _fit(self.tokenizer.ragged(texts), most // 2, before, after)
         context, room = self.tokenizer.ragged(contexts), most - question.lengths - len(after)
-        cut += int((context.lengths > room).sum())
-        return Encoded(question.joined(context.shortened(room).within((), after)), None, question.lengths, None, cut)
+        count = int((cut | (context.lengths > room)).sum())
+        return Encoded(question.joined(context.shortened(room).within((), after)), None, question.lengths, None, count)
 
     def _answers(self, dataset: TextDataset, made: Encoded) -> Tensor:
         """First and last token of each answer. Shapes: -> (N, 2) int64."""
@@ -230,10 +239,10 @@ def _settings(schema: Schema) -> TokenSettings:
     return schema.tokens or TokenSettings("characters" if schema.target.kind == "next-token" else "bpe")
 
 
-def _fit(rows: Ragged, most: int, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Ragged, int]:
-    """Rows cut to `most` tokens with what stands around them, and how many were longer."""
+def _fit(rows: Ragged, most: int, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Ragged, Tensor]:
+    """Rows cut to `most` tokens with what stands around them, and which were longer. Shapes: -> (N,) bool second."""
     room = max(1, most - len(before) - len(after))
-    return rows.shortened(room).within(before, after), int((rows.lengths > room).sum())
+    return rows.shortened(room).within(before, after), rows.lengths > room
 
 
 def _pieces(text: str) -> list[str]:

@@ -26,6 +26,7 @@ class Evidence:
     scene: Scene
     diverged: bool
     unexplained: float
+    penalty: float = 0.0  # what the step adds to the loss, over the loss
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,9 @@ def _saturated(known: Evidence) -> float | None:
 
 def _regularised(known: Evidence) -> float | None:
     net = known.scene.program.net
-    strong = any(float(getattr(m, "p", 0) or 0) >= 0.7 for m in net.modules() if isinstance(m, nn.modules.dropout._DropoutNd))
-    return 0.3 if strong or "over-regularized" in known.static or "dropout-misuse" in known.static else 0.0
+    rates = [float(m.p) for m in net.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    strong = max(rates, default=0.0) >= 0.7 or known.seen.gradients_alike() or known.penalty > 0.5
+    return 0.6 if strong or known.static & {"over-regularized", "dropout-misuse"} else 0.0
 
 
 def _optimizer(known: Evidence) -> float | None:
@@ -195,7 +197,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("symmetric-init", ("fresh",), "weights", _symmetric),
     Cause("double-softmax", ("raw-scores",), "output", _softmax, 0.8),
     Cause("wrong-loss", ("loss",), "loss", _loss),
-    Cause("not-shuffled", ("shuffled",), "data", _order),
+    Cause("not-shuffled", ("shuffled",), "data", _order, 0.9),
     Cause("input-not-normalized", ("inputs",), "inputs", _inputs),
     Cause("target-not-normalized", ("targets",), "targets", _targets),
     Cause("lr-too-high", ("lr/10", "lr/100", "lr/1000"), "optimizer.lr", _too_high),
@@ -207,7 +209,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause("vanishing-gradient", ("relu", "normalised"), "layers", _vanishing),
     Cause("missing-normalization", ("normalised",), "layers", _unnormalised),
     Cause("exploding-gradient", ("clipped",), "gradients", _exploding),
-    Cause("over-regularized", ("no-decay", "no-dropout", "unclipped"), "regularisation", _regularised, 0.7),
+    Cause(
+        "over-regularized", ("no-decay", "no-dropout", "unclipped", "plain-loss"), "regularisation", _regularised, 0.7
+    ),
     Cause("oscillation", ("less-momentum",), "optimizer", _swinging),
     Cause("batch-too-large", ("smaller-batches",), "batches", _large, 0.4),
     Cause("batch-too-small", ("larger-batches",), "batches", _small, 0.4),

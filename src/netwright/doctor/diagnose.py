@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,8 +21,8 @@ from netwright.doctor.causes import CAUSES, Evidence
 from netwright.doctor.check import check
 from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
-from netwright.doctor.outcomes import of_the_curve, of_the_data
-from netwright.doctor.probe import Batches, Outcome, Program, Scene, collect, run, set_scene
+from netwright.doctor.outcomes import of_the_curve, of_the_data, placed
+from netwright.doctor.probe import Batches, Examples, Outcome, Program, Scene, collect, run, set_scene
 from netwright.doctor.trials import Trials
 from netwright.doctor.watch import Signals, Watch, suspicions
 
@@ -84,7 +85,9 @@ def diagnose(
     if train is None or (loss_fn is None and step is None):
         raise ConfigError("diagnose needs train=(inputs, targets) or a loader, and loss_fn or step; give both")
     with undisturbed():
-        told = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, begun + budget_seconds, batch_size)
+        told = _diagnosed(
+            Program(net, opt, loss_fn, step), train, validation, epochs, begun + budget_seconds, batch_size
+        )
     told.seconds = time.monotonic() - begun
     return told
 
@@ -106,7 +109,7 @@ def _diagnosed(
     seen, watched = _watched(scene, length)
     start = watched.marks[0][1] if watched.each is not None else 1.0
     faults = frozenset(finding.fault for finding in static)
-    known = Evidence(seen, faults, scene, watched.bad, watched.unexplained)
+    known = Evidence(seen, faults, scene, watched.bad, watched.unexplained, _penalty(scene))
     trials = Trials(scene, known, watched.unexplained, start)
     trials.run()
     told = Diagnosis(steps=length, progress=trials.progress, unexplained=watched.unexplained)
@@ -123,7 +126,7 @@ def _live(scene: Scene, seen: Signals, watched: Outcome, trials: Trials) -> list
         found += of_the_data(scene, watched, trials)
     if not found:
         found += of_the_curve(scene, watched)
-    return found
+    return [placed(scene, finding, seen) if finding.fault == "non-finite" else finding for finding in found]
 
 
 def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
@@ -143,9 +146,14 @@ def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
 def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
     source = batches.pool if batches.pool is not None else batches.epochs[0][0]
     first = [part[:_CHECKED] if isinstance(part, Tensor) else part for part in source]
-    whole = [part if isinstance(part, Tensor) and part.numel() < 5_000_000 else some for part, some in zip(source, first, strict=True)]
+    whole = [
+        part if isinstance(part, Tensor) and part.numel() < 5_000_000 else some
+        for part, some in zip(source, first, strict=True)
+    ]
     loss = program.loss
-    return check(program.net, *whole, loss=loss, optimizer=program.optimizer, validation=held, examples=batches.examples)
+    return check(
+        program.net, *whole, loss=loss, optimizer=program.optimizer, validation=held, examples=batches.examples
+    )
 
 
 def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
@@ -166,9 +174,12 @@ def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
 def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagnosis:
     order = {"error": 0, "warning": 1, "note": 2}
     named = {finding.fault for finding in static if finding.severity == "error"}
+    seen: dict[str, int] = {}
     live = [finding for finding in live if finding.fault not in named]
     both = [*(f for f in static if f.severity == "error"), *live, *(f for f in static if f.severity != "error")]
-    told.findings = sorted(both, key=lambda finding: order[finding.severity])
+    again = [seen.setdefault(finding.fault, at) != at for at, finding in enumerate(both)]
+    placed = sorted(zip(both, again, strict=True), key=lambda pair: (order[pair[0].severity], pair[1]))
+    told.findings = [finding for finding, _ in placed]
     worst = next((finding for finding in told.findings if finding.severity != "note"), None)
     if worst is None:
         told.verdict = say("Nothing stands out: no fault was seen, and no probe did much better than your run.")
@@ -187,6 +198,17 @@ def _watched(scene: Scene, length: int) -> tuple[Signals, Outcome]:
             marks=max(1, length // 12), deadline=scene.deadline, watcher=watch.step,
         )  # fmt: skip
         return watch.signals(), outcome
+
+
+def _penalty(scene: Scene) -> float:
+    """What the step adds to the given loss, over that loss, on a first batch."""
+    batch, fork = next(scene.batches.sequence(1)), scene.program.fork()
+    if not fork.custom or fork.loss is None:
+        return 0.0
+    torch.manual_seed(0)
+    own = Examples(batch, None).loss(fork)
+    told = run(fork, [batch], replace(scene.train, yardstick=None)).losses
+    return (told[0] - own) / max(abs(own), 1e-12) if told and math.isfinite(own) else 0.0
 
 
 def _pace(scene: Scene) -> float | None:

@@ -1,20 +1,26 @@
 """What the whole run and its data show where no remedy stood out: overfitting, too short a run, labels without sense."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding
-from netwright.doctor.probe import Outcome, Scene
-from netwright.doctor.probe.batches import size_of
+from netwright.doctor.probe import Examples, Outcome, Scene, run
+from netwright.doctor.probe.batches import rows, size_of
+from netwright.doctor.probe.changes import FITTING
 from netwright.doctor.probe.reference import held_out, plain
+from netwright.doctor.probe.surgery import standardise_inputs, without_dropout
 from netwright.doctor.trials import Trials
+from netwright.doctor.watch import Signals
 from netwright.doctor.words import told
+from netwright.metrics.architecture import tensors_in
 
-__all__ = ["of_the_curve", "of_the_data"]
+__all__ = ["of_the_curve", "of_the_data", "placed"]
 
 _CHANCE = 0.97  # of what is unexplained: nothing was learned
 _TURNED = 1.3
@@ -59,11 +65,6 @@ def _held_back(scene: Scene, trials: Trials, possible: float) -> Iterator[Findin
 
 def _handful(scene: Scene) -> float | None:
     """What Adam leaves unexplained of 16 examples at the best of two rates."""
-    from netwright.doctor.probe.batches import rows
-    from netwright.doctor.probe.changes import FITTING
-    from netwright.doctor.probe.running import Examples, run
-    from netwright.doctor.probe.surgery import standardise_inputs, without_dropout
-
     count = size_of(scene.train.batch)
     few = tuple(rows(part, torch.linspace(0, count - 1, min(16, count)).long()) for part in scene.train.batch)
     found = []
@@ -83,14 +84,64 @@ def _handful(scene: Scene) -> float | None:
 
 def of_the_curve(scene: Scene, watched: Outcome) -> list[Finding]:
     """Overfitting and too short a run, from the marks of the watched run."""
-    held = [(step, share) for step, _, share in watched.marks if share is not None and math.isfinite(share)]
-    if len(held) >= 5:
-        best = min(held, key=lambda pair: pair[1])
-        last, train = held[-1], watched.marks[-1][1]
-        if last[1] > _TURNED * best[1] and last[1] - best[1] > 0.1 and train < 0.5 * best[1] and best[0] < 0.6 * last[0]:
-            evidence = say(
-                "Unexplained in validation: {best:.0%} after {at} steps, {last:.0%} after {steps}; in training {train:.0%}.",
-                best=best[1], at=best[0], last=last[1], steps=last[0], train=train,
-            )  # fmt: skip
-            return [told("overfitting", "error", "run", evidence, round(1 - best[1] / last[1], 4), True)]
-    return []
+    return [*_few_updates(scene, watched), *_turned(scene, watched)][:1]
+
+
+def _turned(scene: Scene, watched: Outcome) -> Iterator[Finding]:
+    """The validation loss climbs well above its best while training goes on improving, and the predictions suffer."""
+    rows = [(at, share, held, loss) for at, share, held, loss in watched.marks
+            if held is not None and math.isfinite(loss) and at <= scene.planned + 1]  # fmt: skip
+    if len(rows) < 5 or scene.batches.per_epoch < 2:
+        return
+    best, last = min(rows, key=lambda row: row[3]), rows[-1]
+    lowest = min(row[2] for row in rows)
+    if last[3] < _TURNED * best[3] or best[0] > 0.7 * last[0] or last[1] > 0.5 * lowest or last[1] > 0.8 * best[1]:
+        return
+    evidence = say(
+        "The validation loss was {best:.3g} after {at} steps and is {last:.3g} after {steps}, while training went on improving.",
+        best=best[3], at=best[0], last=last[3], steps=last[0],
+    )  # fmt: skip
+    plain = last[2] > 1.1 * lowest + 0.02 or last[3] > 2 * best[3]
+    yield told("overfitting", "error" if plain else "warning", "run", evidence, round(1 - best[3] / last[3], 4), plain)
+
+
+def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
+    """A planned run of a handful of steps that smaller batches would have turned into many."""
+    batches, planned = scene.batches, scene.planned
+    after = [share for at, share, *_ in watched.marks if at <= planned]
+    other = batches.rebatched(32) if batches.per_epoch <= 4 and batches.size >= 128 else None
+    if other is None or not after or planned > 60 or after[-1] < 0.5:
+        return
+    steps = min(planned * other.per_epoch // batches.per_epoch, 3 * scene.steps)
+    outcome = scene.play(scene.program.fork(), other, 0, steps)
+    if outcome.unexplained < 0.6 * after[-1]:
+        evidence = say(
+            "{planned} steps of {size} examples leave {own:.0%} of the targets unexplained; as many examples in batches of 32, {other:.0%}.",
+            planned=planned, size=batches.size, own=after[-1], other=outcome.unexplained,
+        )  # fmt: skip
+        yield told("batch-too-large", "error", "batches", evidence, round(1 - outcome.unexplained / after[-1], 4), True)
+
+
+def placed(scene: Scene, finding: Finding, seen: Signals) -> Finding:
+    """Name the module whose output, or the weight whose gradient, was the first that is not finite."""
+    last = seen.first_bad
+    if last is None or last > 2000:
+        return finding
+    fork, bad = scene.program.fork(), []
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            if not bad and any(not bool(torch.isfinite(t).all()) for t in tensors_in(output) if t.is_floating_point()):
+                bad.append(name)
+
+        return hook
+
+    for name, module in fork.net.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(look(name))
+    run(fork, scene.batches.sequence(last + 1), replace(scene.train, yardstick=None), deadline=scene.deadline)
+    if not bad:
+        return finding
+    return replace(
+        finding, where=bad[0], evidence=finding.evidence + say(" The first module that gave it: {where}.", where=bad[0])
+    )

@@ -15,7 +15,9 @@ __all__ = ["Trial", "Trials"]
 
 _SEEDS = 3
 _CONFIRMED = 3  # suspects whose best remedy is run on every seed
-_GAIN, _SHARE = 0.05, 0.25  # of what is unexplained, absolute and relative: what a remedy must take away
+_GAIN, _SHARE = 0.05, 0.1  # of what is unexplained, absolute and relative: what a remedy must take away
+_PLAIN = 0.6  # the share that makes a remedy for what the signals already show plain enough
+_ABSORBS = {"lr-too-high", "input-not-normalized", "target-not-normalized", "bad-init-scale", "exploding-gradient"}
 _DOUBT = 0.2  # above the gate for an error, still worth a warning
 
 
@@ -70,7 +72,8 @@ class Trials:
     @property
     def progress(self) -> float:
         """How much of the way that the best run came the user's run came, 0 to 1."""
-        return max(0.0, 1 - self.final) / max(1 - self.best, 1e-6) if self.best < 1 else 1.0
+        start = 1.0 if self.best < 0.98 else max(self.start, 1.0)  # reaching the labels' frequencies is no progress
+        return min(1.0, max(0.0, start - self.final) / max(start - self.best, 1e-6)) if self.best < start else 1.0
 
     def ranked(self) -> list[Trial]:
         """Suspects whose remedy helps, the likeliest first."""
@@ -95,7 +98,10 @@ class Trials:
     def _severity(self, trial: Trial, another: bool) -> Severity | None:
         if trial not in self.ranked() or not trial.effect.certain:
             return None
-        if self.progress < trial.cause.gate:
+        if self.known.diverged and trial.cause.fault not in _ABSORBS:
+            return "warning"
+        plain = trial.prior >= 0.4 and trial.effect.share > _PLAIN and self.final - self.best > 0.1
+        if self.progress < trial.cause.gate or plain:
             return "warning" if another or trial.effect.seeds < 2 else "error"
         return "warning" if self.progress < trial.cause.gate + _DOUBT and not another else None
 

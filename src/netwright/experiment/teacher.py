@@ -90,6 +90,13 @@ def _teacher(
     if has_convolution(network) and len(schema.input_shape) == 3:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = None if own == mine else torch.tensor([own.index(label) for label in mine], device=device)
+    if (
+        schema.kind == "text"
+        and predictor.preprocess is not None
+        and predictor.preprocess.values() != preprocess.values()
+    ):
+        template = "the teacher's tokenizer is another one; set data.tokens.path={file}, or train it on these data"
+        raise ConfigError(template, path="distill.teacher", file=Path(folder) / "tokenizer.json")
     adapt = _adapted(predictor.preprocess, preprocess)
     return Teacher(network, _named(Path(folder), predictor), weights_hash(network), adapt, order)
 

@@ -33,7 +33,7 @@ class Surprise:
 
     def update(self, predictions: Tensor, targets: Tensor) -> None:
         """Take in the nats of each token that counts (N,), and all targets, those that do not count below 0."""
-        self._total = self._total + predictions.double().sum()
+        self._total = self._total + predictions.detach().double().sum()
         self._tokens += len(predictions)
         if self._bytes_V is not None:
             self._bytes_V = self._bytes_V.to(targets.device)

@@ -6,7 +6,7 @@ Letters: B batch, N examples, C channels, K classes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,6 @@ class Classification(Task):
     default_loss = "cross-entropy"
     target_kinds = ("class",)
     default_metrics = ("accuracy", "f1", "auroc", "ece")
-    head: ClassVar[str] = "classification"
 
     def __init__(
         self,

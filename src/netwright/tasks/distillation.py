@@ -18,6 +18,7 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.losses.kl import KLDivergence
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.tasks.texts import forward
 
 __all__ = ["Distillation", "Teacher"]
 
@@ -37,9 +38,10 @@ class Teacher:
     order: Tensor | None = None
 
     @torch.no_grad()
-    def scores(self, inputs: Tensor) -> Tensor:
+    def scores(self, inputs: Tensor | tuple[Tensor, ...]) -> Tensor:
         """What it says of the student's inputs, in the student's order of the classes. Shapes: (B, …) -> (B, K)."""
-        said_BK: Tensor = self.network(inputs if self.adapt is None else self.adapt(inputs)).float()
+        adapted = self.adapt(inputs) if self.adapt is not None and isinstance(inputs, Tensor) else inputs
+        said_BK: Tensor = forward(self.network, adapted).float()
         return said_BK if self.order is None else said_BK.index_select(1, self.order)
 
 
@@ -67,7 +69,6 @@ class Distillation(Task):
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one batch; its two parts are logged as `hard_loss` and `soft_loss`."""
         out = self._student.training_step(model, batch, phase)
-        assert isinstance(batch.inputs, Tensor)
         soft = self._soft(out.predictions, self._teacher.scores(batch.inputs))
         loss = self._alpha * soft + (1 - self._alpha) * out.loss
         logs = {**out.logs, "hard_loss": out.loss.detach(), "soft_loss": soft.detach()}
@@ -116,9 +117,9 @@ class Distillation(Task):
         right, same = torch.zeros(2, dtype=torch.int64), 0
         model.eval()
         for batch in source.epoch(0):
-            assert isinstance(batch.inputs, Tensor) and batch.targets is not None
+            assert batch.targets is not None
             truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
-            said = [scores.argmax(1) for scores in (self._teacher.scores(batch.inputs), model(batch.inputs))]
+            said = [scores.argmax(1) for scores in (self._teacher.scores(batch.inputs), forward(model, batch.inputs))]
             right += torch.stack([(one == truth_B).sum() for one in said]).cpu()
             same, count = same + int((said[0] == said[1]).sum()), count + len(truth_B)
         model.train(was_training)

@@ -94,7 +94,7 @@ class Forecasting(Task):
             return self._flat(model(inputs))
         middle, spread = inputs.mean(1, keepdim=True), inputs.std(1, correction=0, keepdim=True)
         spread = torch.where(spread < _STILL, torch.ones_like(spread), spread)
-        said = self._flat(model((inputs - middle) / spread)).unflatten(1, (self._horizon, len(self._names)))
+        said = self._flat(model((inputs - middle) / spread)).view(len(inputs), self._horizon, len(self._names))
         count = len(self._names)
         return (said * spread[..., :count] + middle[..., :count]).flatten(1)
 
@@ -141,7 +141,7 @@ class Forecasting(Task):
     def _back(self, values: Tensor) -> Tensor:
         """In the series' own unit. Shapes: (B, H*K) -> (B, H, K)."""
         values = values if self._preprocess is None else self._preprocess.targets_back(values)
-        return values.unflatten(1, (self._horizon, len(self._names)))
+        return values.reshape(len(values), self._horizon, len(self._names))
 
     @torch.no_grad()
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:

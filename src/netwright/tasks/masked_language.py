@@ -20,6 +20,7 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.textual import TextPreprocessor
+from netwright.data.tokenizing import CharTokenizer
 from netwright.losses import LossFunction
 from netwright.metrics.running import Surprise
 from netwright.models.language.bert import MaskedHead
@@ -56,7 +57,7 @@ class MaskedLanguageModeling(Task):
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     own_targets = True
-    head: ClassVar[str] = "masked-language-modeling"
+    head: ClassVar[str] = "masked-language-modeling"  # what a network that has several heads is to have
 
     def __init__(
         self,
@@ -126,8 +127,9 @@ class MaskedLanguageModeling(Task):
             raise DataError("{got!r} has nothing to fill in; write <mask> where a token is wanted", got=str(text)[:80])
         tokenizer, hole = self._tokenizer, torch.tensor([self._tokenizer.mask])
         pieces: list[Tensor] = []
-        for piece in _HOLE.split(text):
-            pieces += [tokenizer.encode(piece), hole]
+        for piece in _HOLE.split(text):  # the space before a word belongs to its token, where tokens are not characters
+            before_hole = piece if isinstance(tokenizer, CharTokenizer) else piece.rstrip()
+            pieces += [tokenizer.encode(before_hole), hole]
         tokens_T = torch.cat([hole.new_tensor(tokenizer.before), *pieces[:-1], hole.new_tensor(tokenizer.after)])
         tokens_T = tokens_T.to(next(model.parameters()).device)
         place_N = tokens_T.eq(hole.item()).nonzero()[:, 0]

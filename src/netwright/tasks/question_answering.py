@@ -26,7 +26,7 @@ from netwright.tasks.texts import counted_loss, forward, one_line, readable
 
 __all__ = ["QuestionAnswering", "best_spans"]
 
-_NEVER = -1e4  # the score of a place where no answer can be
+_BELOW = 20.0  # how far below the worst place of the context all others are: softmax gives them nothing
 _SHOWN = 12
 _AT_ONCE = 32  # questions whose spans are weighed at a time
 
@@ -52,7 +52,7 @@ class QuestionAnswering(Task):
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     target_kinds = ("span",)
-    head: ClassVar[str] = "question-answering"
+    head: ClassVar[str] = "question-answering"  # what a network that has several heads is to have
 
     def __init__(
         self,
@@ -151,7 +151,10 @@ class QuestionAnswering(Task):
         for code in {*self._tokenizer.before, *self._tokenizer.after}:
             can_be_BT = can_be_BT & (tokens_BT != code)
         scores_B2T: Tensor = forward(model, inputs)
-        return scores_B2T.masked_fill(~can_be_BT[:, None], _NEVER)
+        cannot_B1T = ~can_be_BT[:, None]
+        least_B21 = scores_B2T.detach().masked_fill(cannot_B1T, math.inf).amin(2, keepdim=True)
+        least_B21 = least_B21.masked_fill(least_B21.isinf(), 0.0)
+        return torch.where(cannot_B1T, least_B21 - _BELOW, scores_B2T)  # finite, so that labels may be smoothed
 
     def _text(self, tokens_T: Tensor, place: list[int]) -> str | None:
         """The text of a span of tokens; None where there is none."""

@@ -9,10 +9,11 @@ Letters: B pairs, S places of a source, T places of a target, V vocabulary, R pa
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast, final
+from typing import Any, NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from netwright.core.errors import need
 from netwright.core.messages import say
@@ -29,7 +30,6 @@ from netwright.tasks.language import token_nats
 from netwright.tasks.texts import (
     IGNORED,
     SourceAround,
-    chosen_rows,
     counted_loss,
     forward,
     one_line,
@@ -73,7 +73,6 @@ class SequenceToSequence(Task):
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     target_kinds = ("text",)
-    head: ClassVar[str] = "sequence-to-sequence"
 
     def __init__(
         self,
@@ -94,7 +93,9 @@ class SequenceToSequence(Task):
         self._search = {"num_beams": beams, "length_penalty": length_penalty}
         self._measure, self._longest = measure, max_new_tokens
         self._step = 0
-        self._chosen: Tensor | None = None
+        self._chosen_N: Tensor | None = None  # of the examples of an evaluation, those that are written out
+        self._waiting: list[_Pair] = []
+        self._left = 0
 
     def batches(self, source: BatchSource, training: bool) -> BatchSource:
         """The source as it is; of an evaluation, the examples that are to be written out are drawn.
@@ -123,11 +124,13 @@ class SequenceToSequence(Task):
         logits_BTV = forward(model, batch.inputs).float()
         loss = counted_loss(self._loss, logits_BTV, batch.targets)
         wrote = _Wrote(token_nats(logits_BTV, batch.targets))
-        rows_R = chosen_rows(self._chosen, batch.index, len(batch.targets))[: self._measure]
-        if len(rows_R) and hasattr(model, "generate"):
-            rows_R = rows_R.to(batch.targets.device)
-            wrote.texts = self._written(model, part_of(batch.inputs, rows_R))
-            wrote.wanted = [self._tokenizer.decode(row[row != IGNORED]) for row in batch.targets[rows_R]]
+        if self._measure and hasattr(model, "generate"):
+            found = self._pairs(batch)
+            self._waiting, self._left = self._waiting + found, self._left - len(found)
+            if self._left <= 0 or len(self._waiting) >= _AT_ONCE:  # together: a few at a time would take as long
+                pairs, self._waiting = self._waiting, []
+                wrote.texts = self._written(model, [pair.source_S for pair in pairs])
+                wrote.wanted = [self._tokenizer.decode(pair.target_T) for pair in pairs]
         return StepOutput(loss, predictions=wrote)
 
     def measure(self) -> "_Written":
@@ -146,9 +149,12 @@ class SequenceToSequence(Task):
         """Sources with what should have been written and what was: the worst, then the best."""
         if not hasattr(model, "generate") or not self._measure:
             return []
-        rows = list(self._examples(model, source))
-        if not rows:
+        pairs = [pair for batch in source.epoch(0) for pair in self._pairs(batch)]
+        if not pairs:
             return []
+        outputs = self._written(model, [pair.source_S for pair in pairs])
+        decode = self._tokenizer.decode
+        rows = [(decode(pair.source_S), decode(pair.target_T), text) for pair, text in zip(pairs, outputs, strict=True)]
         scores = overlaps([row[2] for row in rows], [row[1] for row in rows])
         order = sorted(range(len(rows)), key=scores.__getitem__)
         shown = order if len(order) <= 2 * _SHOWN else order[:_SHOWN] + order[-_SHOWN:]
@@ -159,12 +165,10 @@ class SequenceToSequence(Task):
 
     def replies(self, model: nn.Module, inputs: Sequence[Any]) -> list[dict[str, Any]] | None:
         """What the network writes for each text."""
-        texts: list[str] = []
+        place, texts = next(model.parameters()).device, list[str]()
         for first in range(0, len(inputs), _AT_ONCE):
-            made = self._preprocess.batch(inputs[first : first + _AT_ONCE])
-            place = next(model.parameters()).device
-            source_BS, mask_BS = (part.to(place) for part in made)
-            texts += self._written(model, (source_BS, source_BS, mask_BS))
+            tokens_BS, mask_BS = (part.to(place) for part in self._preprocess.batch(inputs[first : first + _AT_ONCE]))
+            texts += self._written(model, [row[seen] for row, seen in zip(tokens_BS, mask_BS, strict=True)])
         return [{"text": text} for text in texts]
 
     def _attention(self, model: nn.Module, source: BatchSource) -> list[dict[str, Any]]:
@@ -201,39 +205,42 @@ class SequenceToSequence(Task):
         chance_BT = torch.rand(so_far_BT.shape, device=so_far_BT.device)
         return (source_BS, torch.where(chance_BT < share, own_BT, so_far_BT), *rest)
 
-    def _written(self, model: nn.Module, inputs: Any) -> list[str]:
-        """What the network writes for sources of one batch."""
-        source_RS, mask_RS = inputs[0], inputs[2]
-        longest = self._longest or min(_LONGEST, 2 * source_RS.shape[1] + 20)
+    def _written(self, model: nn.Module, sources: Sequence[Tensor]) -> list[str]:
+        """What the network writes for each source (S,)."""
         how: dict[str, Any] = {"bos": self._tokenizer.start, "eos": self._tokenizer.end, **self._search}
         how["temperature"] = 1.0 if self._search["num_beams"] != 1 else 0.0
         texts: list[str] = []
-        for rows in range(0, len(source_RS), _AT_ONCE):
-            part = slice(rows, rows + _AT_ONCE)
-            made_RT = cast(Any, model.generate)(source_RS[part], mask_RS[part], max_new_tokens=longest, **how)
+        for first in range(0, len(sources), _AT_ONCE):
+            part = sources[first : first + _AT_ONCE]
+            source_RS = pad_sequence([*part], batch_first=True, padding_value=self._tokenizer.filler)
+            mask_RS = pad_sequence([torch.ones_like(one, dtype=torch.bool) for one in part], batch_first=True)
+            how["max_new_tokens"] = self._longest or min(_LONGEST, 2 * source_RS.shape[1] + 20)
+            made_RT = cast(Any, model.generate)(source_RS, mask_RS, **how)
             tokens = (until_end(row, self._tokenizer.end) for row in made_RT[:, 1:].tolist())
             texts += [self._tokenizer.decode(row) for row in tokens]
         return texts
 
     def _draw(self, examples: int) -> None:
         """Which examples of an evaluation are written out: batches come by length, so the first would not do."""
-        self._chosen = torch.zeros(examples, dtype=torch.bool)
-        self._chosen[torch.randperm(examples, generator=generator(_CHOSEN, examples))[: self._measure]] = True
+        self._chosen_N = torch.zeros(examples, dtype=torch.bool)
+        self._chosen_N[torch.randperm(examples, generator=generator(_CHOSEN, examples))[: self._measure]] = True
+        self._waiting, self._left = [], int(self._chosen_N.sum())
 
-    def _examples(self, model: nn.Module, source: BatchSource) -> Iterator[tuple[str, str, str]]:
-        """Source, reference and output of the examples that are drawn."""
-        for batch in source.epoch(0):
-            assert batch.targets is not None
-            rows_R = chosen_rows(self._chosen, batch.index, len(batch.targets))[: self._measure]
-            if not len(rows_R):
-                continue
-            inputs = part_of(batch.inputs, rows_R.to(batch.targets.device))
-            outputs = self._written(model, inputs)
-            for source_S, mask_S, target_T, text in zip(
-                inputs[0], inputs[2], batch.targets[rows_R.to(batch.targets.device)], outputs, strict=True
-            ):
-                wanted = self._tokenizer.decode(target_T[target_T != IGNORED])
-                yield self._tokenizer.decode(source_S[mask_S]), wanted, text
+    def _pairs(self, batch: Batch) -> "list[_Pair]":
+        """Those of a batch that are written out, without what fills them up; all of them where nothing was drawn."""
+        assert batch.targets is not None
+        rows = list(range(len(batch.targets)))
+        if self._chosen_N is not None and batch.index is not None:
+            rows = self._chosen_N[batch.index.cpu()].nonzero()[:, 0].tolist()
+        source_BS, _, mask_BS = batch.inputs
+        return [_Pair(source_BS[row][mask_BS[row]], batch.targets[row][batch.targets[row] != IGNORED]) for row in rows]
+
+
+class _Pair(NamedTuple):
+    """Tokens of a source (S,) and of its reference (T,)."""
+
+    source_S: Tensor
+    target_T: Tensor
 
 
 @dataclass

@@ -16,7 +16,6 @@ from netwright.data.tokenizing import CharTokenizer, LibraryTokenizer, Tokenizer
 __all__ = [
     "IGNORED",
     "SourceAround",
-    "chosen_rows",
     "counted_loss",
     "forward",
     "one_line",
@@ -74,13 +73,6 @@ def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:
 def part_of(inputs: Tensor | tuple[Tensor, ...], rows: Tensor | slice) -> Tensor | tuple[Tensor, ...]:
     """Some rows of a batch's inputs."""
     return tuple(part[rows] for part in inputs) if isinstance(inputs, tuple) else inputs[rows]
-
-
-def chosen_rows(share: Tensor | None, index: Tensor | None, size: int) -> Tensor:
-    """Which rows of a batch are chosen, by the numbers of their examples. Shapes: share (N,) bool -> (R,) int64."""
-    if share is None or index is None:
-        return torch.arange(size)
-    return share[index.cpu()].nonzero()[:, 0]
 
 
 def counted_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, may_be_none: bool = False) -> Tensor:

@@ -119,7 +119,8 @@ class Word2VecTask(Task):
 
     def _grouped(self, groups: list[list[str]]) -> tuple[Tensor, Tensor]:
         """Codes of the words of the groups, and which group each is of. Shapes: -> (M,) and (M,) int64."""
-        codes, numbers = [], []
+        codes: list[int] = []
+        numbers: list[int] = []
         for number, words in enumerate(groups):
             found = [self._tokenizer.encode(word) for word in words]
             known = [int(code[0]) for code in found if len(code) == 1 and int(code[0]) not in self._tokenizer.special]

@@ -54,8 +54,8 @@ class SeriesWindows(OrderedSource):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
-        for index in self._order.batches(epoch, start):
-            index = index.to(self._starts.device)
+        for chosen in self._order.batches(epoch, start):
+            index = chosen.to(self._starts.device)
             stretch = self._rows_RC[self._starts[index][:, None] + self._steps]
             targets = stretch[:, self._window :, : self._targets].flatten(1)
             yield Batch(stretch[:, : self._window].contiguous(), targets, index)

@@ -20,7 +20,7 @@ __all__ = ["CORPORA", "Corpus", "Parts", "folder_of", "is_prepared", "prepare", 
 
 Parts = Mapping[str, list[dict[str, str]]]
 
-_VERSION = 1  # of the recipes: a folder of another one is prepared again
+_VERSION = 2  # of the recipes: a folder of another one is prepared again
 _HOME = "netwright.data.corpora."
 
 
@@ -83,8 +83,9 @@ def prepare(name: str, folder: Path | None = None, again: bool = False) -> Path:
     if not again and is_prepared(folder):
         return folder
     parts: Parts = load_target(corpus.recipe)()
-    about: dict[str, Any] = {"version": _VERSION, "name": name, "licence": corpus.licence, "source": corpus.source,
-                             "split": corpus.split, "columns": dict(corpus.columns), "sizes": {}, "sha256": {}}  # fmt: skip
+    about: dict[str, Any] = {"version": _VERSION, "sizes": {}, "sha256": {}}
+    about |= {key: getattr(corpus, key) for key in ("name", "licence", "source", "split")}
+    about["columns"] = dict(corpus.columns)
     for part, rows in parts.items():
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
         write_bytes(folder / f"{part}.jsonl", content)

@@ -14,7 +14,7 @@ from netwright.data.corpora.shares import part_of
 __all__ = ["pairs_of", "read"]
 
 HELP = Path("/usr/share/libreoffice/help")
-_LONGEST, _STRETCH = 400, 2.5  # characters of a paragraph, and how much longer one side may be
+_LONGEST, _STRETCH = 160, 2.5  # characters of a paragraph, and how much longer one side may be
 
 _PARAGRAPH = re.compile(r'<(p|h[1-6])\b[^>]*\bid="((?:par|hd|tit)_[^"]+)"[^>]*>(.*?)</\1>', re.S)
 _MAC = re.compile(r'<span hidden="true" id="MAC[^"]*" class="MAC">(?:<span[^>]*>[^<]*</span>|[^<])*</span>')

@@ -98,8 +98,10 @@ def of_texts(texts: Sequence[str], targets: Any, target_kind: Wanted | None = No
     if len(rows) != len(texts):
         template = "{inputs} inputs but {targets} targets; give one target an example"
         raise DataError(template, inputs=len(texts), targets=len(rows))
-    cells = {"text": list(texts), "target": rows}
-    columns = {name: np.array([*column, None], dtype=object)[:-1] for name, column in cells.items()}
+    cells: dict[str, list[Any]] = {"text": list(texts), "target": list(rows)}
+    columns: dict[str, Any] = {name: np.empty(len(rows), dtype=object) for name in cells}
+    for name, column in cells.items():
+        columns[name][:] = column
     table = RawTable(say("the data"), columns, np.arange(1, len(rows) + 1), unit=say(" row "))
     reasons = _blank(table, ["text"])
     made = _target(table, ["target"], target_kind, None, reasons)

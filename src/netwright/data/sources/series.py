@@ -254,7 +254,9 @@ def _refuse_twice(
     if not len(twice):
         return
     first, second = (table.place(int(order[row])) for row in (twice[0], twice[0] + 1))
-    do = say("remove one") if plan.series else say("remove one, or name the column that tells series apart: data.series")
+    do = (
+        say("remove one") if plan.series else say("remove one, or name the column that tells series apart: data.series")
+    )
     raise DataError("{first} and {second} are of the same time; {do}", first=first, second=second, do=do)
 
 
@@ -268,7 +270,7 @@ def _fill(
     last = np.maximum.accumulate(places, axis=0)
     begins = np.searchsorted(codes, codes)  # codes are sorted
     filled = np.take_along_axis(values, np.maximum(last, 0), axis=0)
-    return filled, np.isnan(values).any(1), (last < begins[:, None]).any(1)
+    return filled, np.isnan(values).sum(axis=1) > 0, (last < begins[:, None]).sum(axis=1) > 0
 
 
 def _missing(values: NDArray[np.float64], parsed: dict[str, Parsed], plan: _Plan, row: int) -> str:
@@ -279,17 +281,18 @@ def _missing(values: NDArray[np.float64], parsed: dict[str, Parsed], plan: _Plan
 
 def _breaks(rows: _Rows, table: RawTable) -> NDArray[np.int64]:
     """1 where a new stretch begins: another series, or after a gap in a regular grid; gaps are told."""
-    begins = np.diff(rows.codes, prepend=rows.codes[:1]) != 0
+    begins: NDArray[np.bool_] = np.diff(rows.codes, prepend=rows.codes[:1]) != 0
     steps = np.diff(rows.times, prepend=rows.times[:1])
     usual = steps[1:][~begins[1:]]
     if len(usual) and _is_grid(usual):
         gaps = ~begins & (steps > _GAP * np.median(usual))
         told = np.flatnonzero(gaps)[:_SHOWN_GAPS]
         rows.problems += [
-            BadRow(rows.places[row], say("times are missing before this row; no window crosses the gap")) for row in told
+            BadRow(rows.places[row], say("times are missing before this row; no window crosses the gap"))
+            for row in told
         ]
         begins |= gaps
-    return begins.astype(np.int64)
+    return np.asarray(begins, dtype=np.int64)
 
 
 def _is_grid(steps: NDArray[np.float64]) -> bool:

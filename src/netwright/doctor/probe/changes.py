@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from netwright.doctor.probe import surgery
 from netwright.doctor.probe.batches import Batches
-from netwright.doctor.probe.fork import Fork
+from netwright.doctor.probe.fork import Batch, Fork
 from netwright.doctor.probe.scene import Scene
 
 __all__ = ["CHANGES", "FITTING", "Change"]
@@ -157,6 +157,26 @@ def _no_dropout(scene: Scene) -> Made:
     return (fork, scene.batches) if surgery.without_dropout(fork) else None
 
 
+def _plain_loss(scene: Scene) -> Made:
+    """The step's own loop, with a gradient from the given loss alone: penalties that the loop adds are left out."""
+    fork, loss = scene.program.fork(), scene.program.loss
+    if not fork.custom or loss is None:
+        return None
+    seen: list[Batch] = []
+    fork.prepare.append(lambda batch: (seen.clear(), seen.append(batch), batch)[2])
+
+    def before(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        inputs, targets = seen[0]
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            output = fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs)
+            assert fork.loss is not None
+            fork.loss(output, targets).mean().backward()
+
+    fork.optimizer.register_step_pre_hook(before)
+    return fork, scene.batches
+
+
 def _adam(scene: Scene) -> Made:
     kind = type(scene.program.optimizer).__name__
     if kind in {"Adam", "AdamW"}:
@@ -244,6 +264,7 @@ CHANGES: dict[str, Change] = {
     "unclipped": Change("no clipping", _unclipped),
     "no-decay": Change("no weight decay", _no_decay),
     "no-dropout": Change("no dropout", _no_dropout),
+    "plain-loss": Change("the gradient of the given loss alone, unclipped", _plain_loss),
     "adam": Change("Adam at its default settings", _adam),
     "smaller-batches": Change("batches an eighth of the size", _smaller_batches),
     "larger-batches": Change("batches eight times as large", _larger_batches),

@@ -12,6 +12,7 @@ from netwright.doctor.probe.running import Outcome
 __all__ = ["Effect", "compare", "in_words"]
 
 _SURE = 3.0  # standard errors
+_NOTHING = 1.3
 _LEAST = 0.1  # of what was unexplained: less is not worth a word
 
 
@@ -33,14 +34,19 @@ class Effect:
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> Effect:
     """The effect of a change over seeds. The noise is the larger one of that between seeds and that between examples."""
     pairs = list(zip(before, after, strict=False))
-    gains = [one.unexplained - other.unexplained for one, other in pairs]
+    gains = [_level(one) - _level(other) for one, other in pairs]
     mean = sum(gains) / len(gains)
-    base = sum(one.unexplained for one, _ in pairs) / len(pairs)
+    base = sum(_level(one) for one, _ in pairs) / len(pairs)
     noise = _of_examples(*pairs[0])
     if len(gains) > 1:
         spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1))
         noise = max(noise, spread / math.sqrt(len(gains)))
     return Effect(mean, mean / max(base, 1e-9), noise, len(gains))
+
+
+def _level(outcome: Outcome) -> float:
+    """Beyond "ignores the input" nothing is gained: a remedy that only keeps a NaN away has not made it learn."""
+    return min(outcome.unexplained, _NOTHING)
 
 
 def _of_examples(one: Outcome, other: Outcome) -> float:

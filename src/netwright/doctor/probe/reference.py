@@ -79,7 +79,7 @@ def held_out(scene: Scene, steps: int) -> float | None:
         return None
     fork, test = scene.program.fork(), Examples((rows(pool[0], unknown), rows(pool[1], unknown)), measure)
     told = run(fork, learnt.sequence(steps, 0), test, marks=max(1, steps // 10), deadline=scene.deadline)
-    return min((share for _, share, _ in told.marks), default=None) if not told.error else None
+    return min((share for _, share, *_ in told.marks), default=None) if not told.error else None
 
 
 def _parts(scene: Scene) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] | None:

@@ -25,6 +25,14 @@ class Examples:
     batch: Batch
     yardstick: Yardstick | None
 
+    def loss(self, fork: Fork) -> float:
+        """The program's own loss on them; NaN where it cannot be had."""
+        inputs, targets = fork.take(self.batch)
+        try:
+            return _value(fork.loss(fork.outputs(inputs), targets)) if fork.loss is not None else math.nan
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            return math.nan
+
     def measure(self, fork: Fork) -> Tensor | None:
         """The unexplained share of each example now; None where there is no yardstick."""
         if self.yardstick is None:
@@ -38,10 +46,10 @@ class Examples:
 
 @dataclass
 class Outcome:
-    """One run. `marks`: (step, training share, validation share) along the way; `each`: by example, at the end."""
+    """One run. `marks`: (step, training share, validation share, validation loss) along the way; `each`: by example, at the end."""
 
     losses: list[float] = field(default_factory=list)
-    marks: list[tuple[int, float, float | None]] = field(default_factory=list)
+    marks: list[tuple[int, float, float | None, float]] = field(default_factory=list)
     each: Tensor | None = None
     held: Tensor | None = None
     seconds: float = 0.0
@@ -109,10 +117,15 @@ def run(
     return told
 
 
-def _mark(fork: Fork, step: int, train: Examples, validation: Examples | None) -> tuple[int, float, float | None]:
+def _mark(
+    fork: Fork, step: int, train: Examples, validation: Examples | None
+) -> tuple[int, float, float | None, float]:
     each = train.measure(fork)
     held = validation.measure(fork) if validation is not None else None
-    return step, float(each.mean()) if each is not None else math.nan, float(held.mean()) if held is not None else None
+    return (
+        step, float(each.mean()) if each is not None else math.nan,
+        float(held.mean()) if held is not None else None, validation.loss(fork) if validation is not None else math.nan,
+    )  # fmt: skip
 
 
 def _value(loss: Any) -> float:

@@ -113,6 +113,11 @@ class Signals:
         values = [norm for norm in rows.values() if math.isfinite(norm)]
         return max(values) / max(_median(values), 1e-12) if values else 1.0
 
+    def gradients_alike(self) -> bool:
+        """Whether the whole gradient has the same norm in every sampled step, as clipping leaves it."""
+        values = [norm for norm in self._totals().values() if math.isfinite(norm) and norm > 0]
+        return len(values) >= 4 and max(values) < 1.1 * min(values)
+
     def _totals(self) -> dict[int, float]:
         totals: dict[int, float] = {}
         for rows in self.gradients.values():

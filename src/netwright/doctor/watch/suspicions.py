@@ -70,7 +70,9 @@ def _of_steps(seen: Signals) -> Iterator[Finding]:
     if seen.rates and max(seen.rates) > 0:
         share = sum(rate < 1e-3 * max(seen.rates) for rate in seen.rates) / len(seen.rates)
         if share > 0.4:
-            evidence = say("For {share:.0%} of the steps the learning rate was under a thousandth of its best.", share=share)
+            evidence = say(
+                "For {share:.0%} of the steps the learning rate was under a thousandth of its best.", share=share
+            )
             yield told("schedule-collapsed", "warning", "optimizer.lr", evidence + _confidence(0.6))
     if seen.labelled >= 3 and seen.one_label >= 0.9 * seen.labelled:
         evidence = say("{share:.0%} of the batches hold one label only.", share=seen.one_label / seen.labelled)
@@ -86,12 +88,16 @@ def _of_layers(seen: Signals) -> Iterator[Finding]:
             yield told("dead-relu", "warning", name, evidence + _confidence(0.7))
             break
         if layer.saturated > 0.9:
-            evidence = say("{share:.0%} of the activations before {name} lie at their ends.", share=layer.saturated, name=name)
+            evidence = say(
+                "{share:.0%} of the activations before {name} lie at their ends.", share=layer.saturated, name=name
+            )
             yield told("saturation", "warning", name, evidence + _confidence(0.6))
             break
     ratio = seen.gradient_ratio()
     if ratio is not None and ratio < 1e-4:
-        evidence = say("The first layer's gradient is {ratio:.0e} of the last one's, each against its weight.", ratio=ratio)
+        evidence = say(
+            "The first layer's gradient is {ratio:.0e} of the last one's, each against its weight.", ratio=ratio
+        )
         yield told("vanishing-gradient", "warning", next(iter(seen.gradients), "net"), evidence + _confidence(0.6))
 
 

@@ -106,9 +106,11 @@ class Watch:
         """Everything gathered so far, as numbers."""
         told = self._signals
         flat = [value.reshape(-1)[0].float().cpu() for value in self._losses]
-        told.losses = torch.cat([*(part.cpu() for part in self._folded), *(v[None] for v in flat)]).tolist() if (
-            flat or self._folded
-        ) else []
+        told.losses = (
+            torch.cat([*(part.cpu() for part in self._folded), *(v[None] for v in flat)]).tolist()
+            if (flat or self._folded)
+            else []
+        )
         told.rates = list(self._rates)
         self._read_rows(told)
         told.layers = self._activations.layers()
@@ -199,7 +201,10 @@ def _dense(parameter: Tensor) -> bool:
 
 
 def _mode_matters(net: nn.Module) -> bool:
-    kinds: Callable[[nn.Module], bool] = lambda m: (isinstance(m, _DROPPING) and m.p > 0) or (  # noqa: E731
-        isinstance(m, nn.modules.batchnorm._BatchNorm) and any(p.requires_grad for p in m.parameters())
+    kinds: Callable[[nn.Module], bool] = lambda m: (
+        (isinstance(m, _DROPPING) and m.p > 0)
+        or (  # noqa: E731
+            isinstance(m, nn.modules.batchnorm._BatchNorm) and any(p.requires_grad for p in m.parameters())
+        )
     )
     return any(kinds(module) for module in net.modules())

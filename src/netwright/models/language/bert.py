@@ -169,7 +169,7 @@ class Bert(nn.Module):
                 got=time, context=self.context,
             )  # fmt: skip
         kind = self.segments.weight[0] if segments_BT is None else self.segments(segments_BT)
-        x_BTD = self.dropout(self.norm(self.tokens(tokens_BT) + self.positions(time) + kind))
+        x_BTD: Tensor = self.dropout(self.norm(self.tokens(tokens_BT) + self.positions(time) + kind))
         mask_BT = None if mask_BT is None else mask_BT.bool()
         for block in self.blocks:
             x_BTD = block(x_BTD, mask_BT)

@@ -12,10 +12,10 @@ from netwright.blocks.residual import DenseJoin, Residual
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal
 from netwright.models.layers.spatial import conv
 
-__all__ = ["Branches", "add", "concatenate"]
+__all__ = ["Branches", "concatenate", "sum_join"]
 
 
-def add(before: Signal, branch: nn.Module, after: Signal) -> Layer:
+def sum_join(before: Signal, branch: nn.Module, after: Signal) -> Layer:
     """The residual around `branch`; a 1x1 convolution meets a change of channels or a stride, a linear layer of width.
 
     Raises:

@@ -16,7 +16,7 @@ from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
 from netwright.core.schemas import Size, arguments
 from netwright.models.layers.entries import JOINS, RESIDUAL, Entry, read_entries
-from netwright.models.layers.joins import add, concatenate
+from netwright.models.layers.joins import concatenate, sum_join
 from netwright.models.layers.kinds import KINDS, OUTPUT_KINDS
 from netwright.models.layers.signal import Layer, LayerMisfitError, Signal
 
@@ -160,7 +160,9 @@ class _Builder:
     def _layer(self, entry: Entry, following: Entry | None, signal: Signal) -> Layer:
         if entry.kind in JOINS:
             branches = [self._branch(branch, signal) for branch in entry.branches]
-            return add(signal, *branches[0]) if entry.kind == RESIDUAL else concatenate(entry.kind, signal, branches)
+            if entry.kind == RESIDUAL:
+                return sum_join(signal, *branches[0])
+            return concatenate(entry.kind, signal, branches)
         bound: dict[str, Any] = {"signal": signal, **self.sizes}
         if entry.kind in _WEIGHTED and _cancels_bias(following, signal):
             bound["bias"] = False

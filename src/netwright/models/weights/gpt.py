@@ -61,7 +61,7 @@ def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
             raise CheckpointError(template, setting=setting, got=config[setting], value=value)
     bare = _bare(tensors)
     (vocab_size, hidden_size), context = bare["wte.weight"].shape, bare["wpe.weight"].shape[0]
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": vocab_size, "context": context, "hidden_size": hidden_size,
         "num_layers": len(_layers(bare)), "num_heads": _heads(bare, config),
     }  # fmt: skip

@@ -98,7 +98,7 @@ def pretrained(name: str, path: Path, asked: Mapping[str, Any], data: Mapping[st
     told = {key: value for key, value in wanted.items() if key not in ("in_channels", "num_classes")}
     found = recognise(known.canonical(name) or name, file, told)
     factory = known.load(found.name)
-    found = _with_channels(factory, _with_task(found, wanted, asked), file, wanted, asked)
+    found = _with_channels(factory, _with_task(found, wanted), file, wanted, asked)
     _check_data(factory, found, file, {key: value for key, value in wanted.items() if key not in asked})
     network, arguments, fresh = _network(factory, found, file, wanted, asked)
     if _value(factory, arguments, "task") in _CLASSLESS:
@@ -124,10 +124,10 @@ def _network(
     return network, arguments, load_exactly(network, found, file, spare_head="num_classes" in wanted)
 
 
-def _with_task(found: Found, wanted: Mapping[str, Any], asked: Mapping[str, Any]) -> Found:
-    """The head that is wanted, for networks that come with several: as asked, as the data need, else as in the file."""
+def _with_task(found: Found, wanted: Mapping[str, Any]) -> Found:
+    """The head that is wanted, of networks with several: as asked, as the task or the classes need, else the file's."""
     task = wanted.get("task", found.arguments.get("task"))
-    if "task" not in wanted and task in _CLASSLESS and "num_classes" in asked:
+    if "task" not in wanted and task in _CLASSLESS and "num_classes" in wanted:
         task = None
     others = {name: value for name, value in found.arguments.items() if name != "task"}
     return replace(found, arguments=others if task is None else {**others, "task": task})
