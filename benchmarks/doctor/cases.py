@@ -49,7 +49,7 @@ FAULTY: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [  # family, fau
     ("regression", "input-not-normalized", {"uneven": True}, {}),
     ("regression", "labels-corrupted", {"labels": "shuffled"}, {}),
     ("regression", "capacity-too-small", {"width": 1}, {}),
-    ("regression", "overfitting", {"few": 64, "epochs": 300, "width": 256, "lr": 1e-2}, {"epochs": 15}),
+    ("cnn", "overfitting", {"few": 96, "epochs": 100, "labels": "noisy"}, {"labels": "noisy"}),
     ("regression", "oscillation", {"optimizer": "sgd", "lr": 0.1, "momentum": 0.995}, {"optimizer": "sgd", "lr": 0.02}),
     ("resnet", "lr-too-high", {"optimizer": "sgd", "lr": 30.0}, {"optimizer": "sgd", "lr": 0.1}),
     ("resnet", "lr-too-low", {"lr": 1e-6}, {}),

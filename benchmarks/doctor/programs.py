@@ -22,7 +22,7 @@ BUNDLED = Path(__file__).resolve().parents[2] / "src" / "netwright" / "data" / "
 
 @dataclass
 class Dials:
-    """What can be turned. `loop`: "", "no-zero-grad", "eval", "clip", "nan", "no-step"; `labels`: "", "shuffled"."""
+    """What can be turned. `loop`: "", "no-zero-grad", "eval", "clip", "nan", "no-step"; `labels`: "", "shuffled", "noisy"."""
 
     lr: float | None = None
     optimizer: str = ""
@@ -88,6 +88,9 @@ def build(family: str, seed: int = 0, **dials: Any) -> Built:
     x, y = x[: s.few or cut], y[: s.few or cut]
     if s.labels == "shuffled":
         y = y[torch.randperm(len(y))]
+    if s.labels == "noisy":
+        wrong = torch.rand(len(y)) < 0.15
+        y = torch.where(wrong, torch.randint(0, 10, y.shape), y)
     if not s.shuffle and not same:
         order = y.reshape(len(y), -1)[:, 0].argsort()
         x, y = x[order], y[order]

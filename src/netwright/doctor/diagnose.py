@@ -31,7 +31,7 @@ __all__ = ["Diagnosis", "diagnose"]
 _LONG, _PROBE = 300, 150  # steps of the watched run at least, and of a probe at most, where time allows
 _WATCHED, _PROBED = 0.2, 0.5  # shares of the budget
 _RUNS = 30  # probes that the budget is planned for
-_CHECKED = 2048  # examples that the static rules see
+_QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
 
 @dataclass
@@ -145,15 +145,13 @@ def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
 
 def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
     source = batches.pool if batches.pool is not None else batches.epochs[0][0]
-    first = [part[:_CHECKED] if isinstance(part, Tensor) else part for part in source]
-    whole = [
-        part if isinstance(part, Tensor) and part.numel() < 5_000_000 else some
-        for part, some in zip(source, first, strict=True)
-    ]
-    loss = program.loss
-    return check(
-        program.net, *whole, loss=loss, optimizer=program.optimizer, validation=held, examples=batches.examples
+    inputs, targets = (
+        part if not isinstance(part, Tensor) or part.numel() < _QUICK else part[:_CHECKED] for part in source
     )
+    return check(
+        program.net, inputs, targets, loss=program.loss, optimizer=program.optimizer, validation=held,
+        examples=batches.examples,
+    )  # fmt: skip
 
 
 def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
@@ -166,7 +164,8 @@ def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
             if finding.fault in proved:
                 continue
             if trials.refuted(finding.fault) or trials.progress > 0.8:
-                finding = replace(finding, severity="note")
+                kept.append(replace(finding, severity="note"))
+                continue
         kept.append(finding)
     return kept
 

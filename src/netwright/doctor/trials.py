@@ -98,7 +98,9 @@ class Trials:
     def _severity(self, trial: Trial, another: bool) -> Severity | None:
         if trial not in self.ranked() or not trial.effect.certain:
             return None
-        if self.known.diverged and trial.cause.fault not in _ABSORBS:
+        seen = self.known.seen
+        calm = seen.largest_update() < 0.3 and seen.peak < 3  # before the NaN: then no long step made it
+        if self.known.diverged and (calm or trial.cause.fault not in _ABSORBS):
             return "warning"
         plain = trial.prior >= 0.4 and trial.effect.share > _PLAIN and self.final - self.best > 0.1
         if self.progress < trial.cause.gate or plain:

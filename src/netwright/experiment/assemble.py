@@ -23,12 +23,16 @@ from netwright.data.normalising import ImagePreprocessor
 from netwright.data.schema import Schema
 from netwright.data.section import anchored
 from netwright.experiment.back_translation import bind_translators
+from netwright.experiment.beginning import beginning
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.embeddings import start_from_vectors
-from netwright.experiment.pretrained import anchored_model, expected, frozen, normalised, split_model, start_from
+from netwright.experiment.pretrained import (
+    anchored_model, expected, frozen, is_gone, normalised, split_model, start_from,
+)  # fmt: skip
 from netwright.experiment.sources import SourceMaker, pair_maker
 from netwright.experiment.teacher import find_teacher, taught
+from netwright.experiment.vocabulary import belongs_to_weights, readable_data, with_vocabulary
 from netwright.models.layers import LayerStack
 from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task
@@ -93,7 +97,8 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
-    bundle = given.bundle or load_data(config.sections.data, base=config.folder)
+    config = config if given.bundle else with_vocabulary(config)
+    bundle = given.bundle or load_data(readable_data(config, folder), base=config.folder)
     config = _complete(config, bundle, given, folder)
     seeds.seed_everything(settings.seed)
     task_name, task_values = config.named("task")
@@ -101,7 +106,8 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     factory = TASKS.load(task_name)
     check_task(task_name, factory, bundle.schema)
     sizes = network_sizes(factory, task_values, bundle.schema)
-    model, model_recipe, seen = build_network(config, sizes, bundle.schema.input_shape, given.model)
+    built = _rebuilt(config, folder) if given.model is None else None
+    model, model_recipe, seen = built or build_network(config, sizes, bundle.schema.input_shape, given.model)
     preprocess = _preprocessor(bundle, factory, seen)
     precision = choose_precision(settings.precision, device, model)
     channels_last = has_convolution(model) and len(bundle.schema.input_shape) == 3
@@ -165,12 +171,25 @@ def build_network(
     values, settings = split_model(name, values)
     check_sizes(name, {**sizes, **values}, config.named("task")[0])
     if settings.weights is not None:
-        made = start_from(name, values, settings, sizes, config.folder)
+        made = start_from(name, values, settings, sizes, config.folder, belongs_to_weights(config))
         recipe = _recipe(made.name, made.arguments)
         return Built(frozen(made.network, settings), recipe, expected(settings, made))
     factory = models.catalog().load(name)
     arguments = schemas.arguments(factory, values, "model", sizes)
     return Built(frozen(construct(factory, arguments, name), settings), _recipe(name, arguments))
+
+
+def _rebuilt(config: Config, folder: Path) -> Built | None:
+    """The network of a run that goes on though the weights it began with are gone; its own are in its checkpoints."""
+    name, values = config.named("model")
+    settings = split_model(name, values)[1] if name is not None else None
+    if settings is None or settings.weights is None or folder.resolve() != config.folder.resolve():
+        return None
+    if not is_gone(settings.weights, folder):
+        return None
+    begun = beginning(folder)
+    network = construct(models.catalog().load(begun.name), begun.arguments, begun.name)
+    return Built(frozen(network, settings), _recipe(begun.name, begun.arguments), begun.normalisation)
 
 
 def _recipe(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,10 @@ _KINDS = {
 
 
 # Tasks that train the networks of others: these are what their cards say they are for.
-_NETWORKS_OF = {"metric-learning": ("image-classification", "tabular-classification")}
+_NETWORKS_OF = {
+    "metric-learning": ("image-classification", "tabular-classification"),
+    "multilabel-classification": ("image-classification", "tabular-classification", "text-classification"),
+}
 
 
 def fits(card: models.ModelCard, task: str | None) -> bool:

@@ -15,7 +15,7 @@ from netwright.data import Preprocessor
 from netwright.data.section import resolve
 from netwright.data.tokenizing import Tokenizer
 from netwright.experiment.config import Config
-from netwright.experiment.pretrained import split_model
+from netwright.experiment.pretrained import is_gone, split_model
 from netwright.models.sequence.word2vec import WordVectors
 from netwright.tasks.word2vec import vectors_of
 
@@ -40,7 +40,7 @@ def start_from_vectors(network: nn.Module, config: Config, preprocess: Preproces
     """Do what `model.embeddings` of a config says, if anything; see `start_embeddings`."""
     name, values = config.named("model")
     path = split_model(name, values)[1].embeddings if name is not None else None
-    if path is not None:
+    if path is not None and not is_gone(path, config.folder):
         start_embeddings(network, resolve(path, config.folder), preprocess)
 
 

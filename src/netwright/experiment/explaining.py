@@ -124,9 +124,10 @@ def _by_config(source: Source, input_shape: Sequence[int] | None, overrides: Seq
     from netwright.data import load_data
     from netwright.experiment.assemble import build_network, network_sizes
     from netwright.experiment.config import load_config
+    from netwright.experiment.vocabulary import with_vocabulary
     from netwright.tasks import TASKS
 
-    config = load_config(source, overrides)
+    config = with_vocabulary(load_config(source, overrides))
     schema = load_data(config.sections.data, base=config.folder).schema
     name, values = config.named("task")
     sizes = network_sizes(TASKS.load(name), values, schema) if name else schema.sizes()

@@ -22,14 +22,15 @@ from netwright.core.messages import say
 from netwright.data import Preprocessor, Schema
 from netwright.data.normalising import ImagePreprocessor
 from netwright.data.section import resolve
-from netwright.models.weights.loading import IMAGENET, Pretrained, pretrained
+from netwright.experiment.beginning import has_begun
+from netwright.models.weights.loading import IMAGENET, Pretrained, pretrained, value_of, wrong_vocabulary
 from netwright.models.weights.reading import Normalisation
 from netwright.optim.freezing import freeze
 from netwright.optim.naming import Names
 
 __all__ = [
-    "FineTuning", "anchored_model", "check_fine_tuning", "expected", "frozen", "normalised", "split_model",
-    "start_from",
+    "FineTuning", "anchored_model", "check_fine_tuning", "expected", "frozen", "is_gone", "normalised",
+    "split_model", "start_from",
 ]  # fmt: skip
 
 log = logging.getLogger("netwright")
@@ -74,33 +75,47 @@ def split_model(name: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], F
 
 
 def check_fine_tuning(section: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The section without its settings for fine-tuning, and what is wrong with these before anything is read."""
+    """The section without its settings for fine-tuning, and what is wrong with these before anything is read.
+
+    Args:
+        folder: of the config; where that is a run which can go on without its files, these need not be there.
+    """
     own, around = _apart(section.get("name"), section)
     try:
         settings = schemas.build(FineTuning, around, "model")
     except ConfigError as error:
         return own, error.problems
     problems = []
-    if settings.weights is not None and not _exists(settings.weights, folder):
+    if settings.weights is not None and not _exists(settings.weights, folder) and not has_begun(folder):
         template = "model.weights={path!r} does not exist; give a .pth or .safetensors file, or a folder with one"
         problems.append(Problem("model.weights", say(template, path=settings.weights[:200])))
-    if settings.embeddings is not None and not _exists(settings.embeddings, folder):
+    if settings.embeddings is not None and not _exists(settings.embeddings, folder) and not has_begun(folder):
         template = "model.embeddings={path!r} does not exist; give the folder of a run that learned vectors of words"
         problems.append(Problem("model.embeddings", say(template, path=settings.embeddings[:200])))
     return own, problems
 
 
 def start_from(
-    name: str, values: Mapping[str, Any], settings: FineTuning, sizes: Mapping[str, Any], folder: Path
-) -> Pretrained:
+    name: str, values: Mapping[str, Any], settings: FineTuning, sizes: Mapping[str, Any], folder: Path,
+    own_tokens: bool = False,
+) -> Pretrained:  # fmt: skip
     """The network of a section with `weights`, in training mode, with a head for the data.
+
+    Args:
+        own_tokens: the data are read with the tokenizer beside the weights, which may have vectors for more codes than
+            the tokenizer has, so that their number is a round one.
 
     Raises:
         CheckpointError: weights that cannot be read, or that do not fit the network or the data.
+        ConfigError: a tokenizer that is not the weights'.
     """
     assert settings.weights is not None
     path = resolve(settings.weights, folder)
-    made = pretrained(name, path, values, sizes)
+    fixed = {size: value for size, value in sizes.items() if not (own_tokens and size == "vocab_size")}
+    made = pretrained(name, path, values, fixed)
+    codes, vectors = sizes.get("vocab_size"), value_of(made.name, made.arguments, "vocab_size")
+    if own_tokens and codes is not None and vectors is not None and codes > vectors:
+        raise wrong_vocabulary(path, vectors, codes)
     template = "{model} starts from {file} ({source})"
     log.info(say(template, model=made.name, file=path, source=made.source))
     if made.fresh_head:
@@ -162,6 +177,11 @@ def anchored_model(section: Any, folder: Path) -> Any:
         return section
     given = {key: section[key] for key in ("weights", "embeddings") if isinstance(section.get(key), str | os.PathLike)}
     return {**section, **{key: os.path.abspath(resolve(path, folder)) for key, path in given.items()}}
+
+
+def is_gone(path: str, folder: Path) -> bool:
+    """Whether a run can, and must, go on without a file that it began with."""
+    return not _exists(path, folder) and has_begun(folder)
 
 
 def _apart(name: object, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from netwright.core.devices import describe_machine
 from netwright.core.records import append_jsonl, read_json, write_json, write_text
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
+from netwright.experiment.beginning import keep_beginning
 from netwright.metrics.architecture import Architecture
 
 __all__ = ["write_findings", "write_start", "write_summary"]
@@ -23,12 +25,21 @@ def write_start(made: Assembly, architecture: Architecture | None, findings: lis
     write_text(folder / "config.yaml", made.config.to_yaml())
     write_json(folder / "environment.json", _environment(made))
     write_json(folder / "schema.json", made.bundle.schema.to_dict())
+    if _reads_files(made):
+        keep_beginning(folder, made.recipe["model"], made.preprocess)
     if not (folder / "split.json").exists():
         write_json(folder / "split.json", made.bundle.split)
     if architecture is not None:
         write_json(folder / "architecture.json", architecture.to_dict())
     write_findings(folder, findings)
     write_summary(made, "running", {})
+
+
+def _reads_files(made: Assembly) -> bool:
+    """Whether the run began with files that need not be there when it goes on."""
+    model, tokens = made.config.sections.model, made.bundle.schema.tokens
+    tuned = isinstance(model, Mapping) and (model.get("weights") or model.get("embeddings"))
+    return "name" in made.recipe["model"] and bool(tuned or (tokens is not None and tokens.path is not None))
 
 
 def write_findings(folder: Path, findings: list[Finding]) -> None:

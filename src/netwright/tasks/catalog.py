@@ -12,6 +12,7 @@ _TABLE = {
     "language-modeling": "netwright.tasks.language:LanguageModeling",
     "masked-language-modeling": "netwright.tasks.masked_language:MaskedLanguageModeling",
     "metric-learning": "netwright.tasks.metric_learning:MetricLearning",
+    "multilabel-classification": "netwright.tasks.multilabel:MultilabelClassification",
     "q-learning": "netwright.tasks.q_learning:QLearning",
     "question-answering": "netwright.tasks.question_answering:QuestionAnswering",
     "regression": "netwright.tasks.regression:Regression",

@@ -62,7 +62,7 @@ class Batches:
         return replace(self, epochs=cut, size=size, shuffled=shuffle)
 
     def only(self, batch: Batch) -> "Batches":
-        """This one batch, again and again."""
+        """One batch, again and again."""
         return replace(self, epochs=((batch,),), size=size_of(batch), shuffled=False)
 
 

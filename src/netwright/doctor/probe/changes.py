@@ -163,7 +163,12 @@ def _plain_loss(scene: Scene) -> Made:
     if not fork.custom or loss is None:
         return None
     seen: list[Batch] = []
-    fork.prepare.append(lambda batch: (seen.clear(), seen.append(batch), batch)[2])
+
+    def keep(batch: Batch) -> Batch:
+        seen[:] = [batch]
+        return batch
+
+    fork.prepare.append(keep)
 
     def before(optimizer: torch.optim.Optimizer, *_: object) -> None:
         inputs, targets = seen[0]

@@ -1,4 +1,4 @@
-"""Was it the change, or chance? Runs with and without it are compared in pairs: same seed, same batches, same examples."""
+"""Was it the change, or chance? Runs with and without it are compared in pairs: same seed, batches and examples."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Effect:
 
 
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> Effect:
-    """The effect of a change over seeds. The noise is the larger one of that between seeds and that between examples."""
+    """The effect of a change over seeds. The noise is that between seeds or between examples, whichever is larger."""
     pairs = list(zip(before, after, strict=False))
     gains = [_level(one) - _level(other) for one, other in pairs]
     mean = sum(gains) / len(gains)

@@ -5,6 +5,7 @@ globals or its object is given copies of them instead.
 is copied too, so that nothing of the user's is written to; large constant tensors and data sets are shared.
 """
 
+import contextlib
 import copy
 import functools
 import types
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["private"]
+__all__ = ["paired", "private"]
 
 _SHARED = 1_000_000  # numbers, from which on a tensor that gets no gradient is not copied
 _DEPTH = 4  # functions that call functions
@@ -93,10 +94,8 @@ def _cell(cell: types.CellType, memo: dict[int, Any], depth: int) -> types.CellT
         found: types.CellType = memo[id(cell)]
         return found
     twin = memo[id(cell)] = types.CellType()
-    try:
+    with contextlib.suppress(ValueError):  # a variable without a value yet
         twin.cell_contents = private(cell.cell_contents, memo, depth + 1)
-    except ValueError:
-        pass  # a variable without a value yet
     return twin
 
 

@@ -30,18 +30,24 @@ class Plain(nn.Module):
         self.body = nn.Sequential(nn.Linear(width, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """inputs (B, ...) -> (B, outputs)."""
+        """From (B, ...) to (B, outputs)."""
         if self.table is not None:
             return self.body(self.table(inputs.clamp(0, self.table.num_embeddings - 1)).mean(1))  # type: ignore[no-any-return]
         return self.body((inputs.reshape(len(inputs), -1).float() - self.mean) / self.std)  # type: ignore[no-any-return]
 
 
-def plain(scene: Scene) -> float | None:
-    """The lowest unexplained share of held-out examples along a plain network's run; None where it does not apply."""
+def plain(scene: Scene, permuted: int = 0) -> float | None:
+    """The lowest unexplained share of held-out examples along a plain network's run; None where it does not apply.
+
+    With `permuted` the targets are shuffled by that seed: what luck alone gives.
+    """
     parts = _parts(scene)
     if parts is None or scene.train.yardstick is None:
         return None
     (x, y), (held_x, held_y) = parts
+    if permuted:
+        chance = torch.Generator().manual_seed(permuted)
+        y, held_y = y[torch.randperm(len(y), generator=chance)], held_y[torch.randperm(len(held_y), generator=chance)]
     targets = y.float() if scene.kind in {"numbers", "marks"} else y
     if scene.kind == "numbers":
         middle, spread = targets.mean(0, keepdim=True), targets.std(0, keepdim=True).clamp(min=1e-12)

@@ -46,7 +46,9 @@ class Examples:
 
 @dataclass
 class Outcome:
-    """One run. `marks`: (step, training share, validation share, validation loss) along the way; `each`: by example, at the end."""
+    """One run. `marks`: (step, training share, validation share, validation loss) along the way; `each`: by example, at
+    the end.
+    """
 
     losses: list[float] = field(default_factory=list)
     marks: list[tuple[int, float, float | None, float]] = field(default_factory=list)

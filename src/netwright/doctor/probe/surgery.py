@@ -123,7 +123,7 @@ def normalise_layers(fork: Fork) -> bool:
 
 
 def exchange_activations(fork: Fork, kinds: tuple[type[nn.Module], ...], other: Callable[[Tensor], Tensor]) -> bool:
-    """Hidden activations of these kinds compute `other`; False where there is none. The last weighted layer's is kept."""
+    """Hidden activations of these kinds compute `other`; False where there is none. The last layer's is kept."""
     order = [module for module in fork.net.modules() if isinstance(module, (*_WEIGHTED, *kinds))]
     last = max((at for at, module in enumerate(order) if isinstance(module, _WEIGHTED)), default=-1)
     chosen = [module for module in order[:last] if isinstance(module, kinds)]

@@ -26,7 +26,7 @@ _FACTORS = torch.logspace(-2, 1.5, 15)
 
 @dataclass(frozen=True)
 class Yardstick:
-    """`kind`: "classes", "marks" (0 and 1, each on its own), "numbers", or "loss" (only the user's own loss is left)."""
+    """`kind`: "classes", "soft" (rows that sum to 1), "marks" (0 and 1, each on its own) or "numbers"."""
 
     kind: str
     measure: Callable[[Tensor, Any], Tensor]

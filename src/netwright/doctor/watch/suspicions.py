@@ -103,7 +103,7 @@ def _of_layers(seen: Signals) -> Iterator[Finding]:
 
 def _unsure(fault: str, where: str, seen: Signals, confidence: float, update: float) -> Finding:
     evidence = say(
-        "In {steps} steps the loss went to {trend:.3g} times its first value; a step changes the weights by {update:.1e}.",
+        "In {steps} steps the loss went to {trend:.3g} times its first value; a step changes weights by {update:.1e}.",
         steps=len(seen.losses), trend=seen.trend, update=update,
     )  # fmt: skip
     return told(fault, "warning", where, evidence + _confidence(confidence))

@@ -10,7 +10,6 @@ every `every`-th step (and the first few) hooks look at activations, gradients a
 costs a list's append.
 """
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -201,10 +200,10 @@ def _dense(parameter: Tensor) -> bool:
 
 
 def _mode_matters(net: nn.Module) -> bool:
-    kinds: Callable[[nn.Module], bool] = lambda m: (
-        (isinstance(m, _DROPPING) and m.p > 0)
-        or (  # noqa: E731
-            isinstance(m, nn.modules.batchnorm._BatchNorm) and any(p.requires_grad for p in m.parameters())
-        )
-    )
-    return any(kinds(module) for module in net.modules())
+    def differs(module: nn.Module) -> bool:
+        if isinstance(module, _DROPPING):
+            return module.p > 0
+        norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        return norm and any(p.requires_grad for p in module.parameters())
+
+    return any(differs(module) for module in net.modules())

@@ -21,7 +21,7 @@ from netwright.models.catalog import card, catalog
 from netwright.models.weights.matching import OURS, Found, load_exactly, recognise
 from netwright.models.weights.reading import Checkpoint, Normalisation, read_checkpoint
 
-__all__ = ["IMAGENET", "Pretrained", "load_pretrained", "pretrained"]
+__all__ = ["IMAGENET", "Pretrained", "load_pretrained", "pretrained", "value_of", "wrong_vocabulary"]
 
 log = logging.getLogger("netwright")
 
@@ -149,6 +149,20 @@ def _misfit(size: str, has: Any, got: Any, file: Checkpoint) -> CheckpointError:
     return CheckpointError(template, file=file.path, size=size, has=has, got=got, do=do)
 
 
+def value_of(name: str, values: Mapping[str, Any], size: str) -> Any:
+    """The value of an argument of a network in the catalog, its constructor's own where none is given."""
+    return _value(catalog().load(name), values, size)
+
+
+def wrong_vocabulary(file: Path, has: int, got: int) -> ConfigError:
+    """What is said of texts in other codes than the weights are for."""
+    template = (
+        "the tokenizer of the data has {got} codes, and the weights of {file} have vectors for {has}; "
+        "set data.tokens.path to the tokenizer.json that belongs to the weights"
+    )
+    return ConfigError(template, path="data.tokens", got=got, file=file, has=has)
+
+
 def _value(factory: Any, values: Mapping[str, Any], size: str) -> Any:
     """The value of an argument, the constructor's own where none is given."""
     known = schemas.parameters(factory)
@@ -159,6 +173,8 @@ def _check_data(factory: Any, found: Found, file: Checkpoint, data: Mapping[str,
     """Whether the data have the sizes that the weights are for, but for those that fine-tuning can change."""
     for size in data:
         has = _value(factory, found.arguments, size)
+        if size == "vocab_size" and data[size] != has:
+            raise wrong_vocabulary(file.path, has, data[size])
         if size not in _REPLACED and data[size] != has:
             raise _misfit(size, has, data[size], file)
 
