@@ -42,6 +42,7 @@ zoo: $(VENV)/.ready
 bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/zoo.py
+	$(BIN)/python benchmarks/language.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,6 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
+from netwright.metrics import direction
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "gallery"
 PAGE = ROOT / "docs" / "gallery.md"
@@ -31,7 +35,7 @@ def main() -> int:
     if unknown := set(chosen.names) - set(names):
         parser.error(f"no example is called {', '.join(sorted(unknown))}")
     missed = [] if chosen.write else [name for name in chosen.names or names if not _run(name)]
-    done = [name for name in names if (RUNS / name / "summary.json").exists()]
+    done = [name for name in names if _finished(RUNS / name / "summary.json")]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(_page([_read(name) for name in done]), "utf-8")
     print(f"{PAGE.relative_to(ROOT)}: {len(done)} of {len(names)} examples; missed: {', '.join(missed) or 'none'}")
@@ -55,6 +59,10 @@ def _run(name: str) -> bool:
     return done.returncode == 0
 
 
+def _finished(summary: Path) -> bool:
+    return summary.exists() and json.loads(summary.read_text("utf-8"))["status"] == "finished"
+
+
 def _read(name: str) -> dict[str, Any]:
     folder = RUNS / name
     read = {
@@ -62,7 +70,8 @@ def _read(name: str) -> dict[str, Any]:
     }
     comments = [line[1:].strip() for line in (ROOT / "examples" / f"{name}.yaml").read_text("utf-8").splitlines()
                 if line.startswith("#")]  # fmt: skip
-    return {"name": name, "about": " ".join(comments), **read}
+    expect = YAML(typ="safe").load((ROOT / "examples" / f"{name}.yaml").read_text("utf-8")).get("expect", {})
+    return {"name": name, "about": " ".join(comments), "must": expect, **read}
 
 
 def _page(runs: list[dict[str, Any]]) -> str:
@@ -89,11 +98,18 @@ def _row(run: dict[str, Any]) -> str:
     summary, sizes = run["summary"], run["split"]["sizes"]
     network = f"{summary['model']}, {summary['parameters']:,}"
     data = f"{summary['data']}, {sizes['train']:,}" if sizes.get("train") else summary["data"]
-    wanted = summary["expect"]
-    got = "; ".join(f"{name} {_short(item['got'])}" for name, item in wanted.items())
-    must = "; ".join(f"{_short(item['wanted'])}{'' if item['ok'] else ' (missed)'}" for item in wanted.values())
+    figures = {name: summary["expect"][name]["got"] for name in run["must"]}
+    got = "; ".join(f"{name} {_short(value)}" for name, value in figures.items())
+    must = "; ".join(
+        f"{_short(wanted)}{'' if _reached(name, figures[name], wanted) else ' (missed)'}"
+        for name, wanted in run["must"].items()
+    )
     cells = [f"[{run['name']}](../examples/{run['name']}.yaml)", network, data, got, must, _time(summary["seconds"])]
     return f"| {' | '.join(cells)} |"
+
+
+def _reached(name: str, got: float | None, wanted: float) -> bool:
+    return got is not None and (got >= wanted if direction(name) == "max" else got <= wanted)
 
 
 def _short(value: float | None) -> str:

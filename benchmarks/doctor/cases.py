@@ -1,4 +1,4 @@
-"""The table: faulty programs by what is turned (the twin has every dial at its default), and healthy ones that look odd."""
+"""The table: faulty programs by what is turned, with their repaired twins, and healthy ones that look odd."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Small programs of eight families on real data, each with dials by which one thing can be made wrong.
 
-`build(family, **dials)` gives what `nw.diagnose` takes. Every dial at its default is the healthy twin. Sizes are tiny on
-purpose: a run is a few hundred steps of about a millisecond.
+`build(family, **dials)` gives what `nw.diagnose` takes. Every dial at its default is the healthy twin. Sizes are tiny
+on purpose: a run is a few hundred steps of about a millisecond.
 """
 
 import functools
@@ -22,7 +22,7 @@ BUNDLED = Path(__file__).resolve().parents[2] / "src" / "netwright" / "data" / "
 
 @dataclass
 class Dials:
-    """What can be turned. `loop`: "", "no-zero-grad", "eval", "clip", "nan", "no-step"; `labels`: "", "shuffled", "noisy"."""
+    """What can be turned. `loop`: "", "no-zero-grad", "eval" or "no-step"; `labels`: "", "shuffled" or "noisy"."""
 
     lr: float | None = None
     optimizer: str = ""
@@ -121,7 +121,7 @@ def _optimizer(net: nn.Module, s: Dials, lr: float) -> torch.optim.Optimizer:
     return kinds[s.optimizer](parameters, lr=lr, **more)
 
 
-def _loss(s: Dials, kind: str) -> Callable[[Any, Tensor], Tensor]:
+def _loss(s: Dials, kind: str) -> Callable[[Any, Tensor], Tensor]:  # noqa: PLR0911
     if s.loss == "mse-on-labels":
         return lambda out, y: F.mse_loss(out, F.one_hot(y, out.shape[-1]).float())
     if s.loss == "mae-on-labels":
@@ -291,14 +291,15 @@ def _fashion() -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def _text() -> tuple[Tensor, Tensor, int]:
-    text = gzip.open(BUNDLED / "glosses.txt.gz", "rt").read()[:24_000].lower()
+    with gzip.open(BUNDLED / "glosses.txt.gz", "rt") as held:
+        text = held.read(24_000).lower()
     letters = sorted(set(text))
     tokens = torch.tensor([letters.index(letter) for letter in text])
     rows = tokens[: len(tokens) // 25 * 25].view(-1, 25)
     return rows[:, :-1], rows[:, 1:], len(letters)
 
 
-def _family(name: str) -> tuple[Callable[[Dials], nn.Module], Tensor, Tensor, str, dict[str, Any]]:
+def _family(name: str) -> tuple[Callable[[Dials], nn.Module], Tensor, Tensor, str, dict[str, Any]]:  # noqa: PLR0911
     usual: dict[str, Any] = {"lr": 3e-3, "epochs": 6}
     if name == "mlp":
         x, y = _digits()

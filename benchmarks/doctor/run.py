@@ -17,11 +17,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import torch  # noqa: E402
-from cases import FAULTY, HEALTHY, HELD_OUT  # noqa: E402
-from programs import Built, build  # noqa: E402
+import torch
+from cases import FAULTY, HEALTHY, HELD_OUT
+from programs import Built, build
 
-import netwright as nw  # noqa: E402
+import netwright as nw
 
 torch.set_num_threads(1)
 ALSO = {  # names that say the same of these programs
@@ -95,7 +95,7 @@ def _row(
         "error": any(s == "error" for _, s, _ in said), "progress": told.progress, "unexplained": told.unexplained,
     }  # fmt: skip
     ok = row["first"] if fault else not said
-    print(f"{'ok ' if ok else 'BAD'} {told.seconds:5.1f}s p={told.progress or 0:.2f} u={told.unexplained or 0:.2f} {name} -> "
+    print(f"{'ok ' if ok else 'BAD'} {told.seconds:5.1f}s p={told.progress or 0:.2f} u={told.unexplained or 0:.2f} {name} -> "  # noqa: E501
           f"{[f'{n}:{s[0]}' for n, s, _ in said[:4]]}", flush=True)  # fmt: skip
     if chosen.verbose:
         print(told, {k: round(v, 2) for k, v in told.probes.items()}, sep="\n")
@@ -134,7 +134,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             shares = [statistics.mean(r[key] for r in part) for key in ("detected", "first", "three", "proved")]
             took = statistics.mean(r["seconds"] for r in part)
             print(
-                f"{name:24} {len(part):3} {shares[0]:8.2f} {shares[1]:6.2f} {shares[2]:6.2f} {shares[3]:6.2f} {took:6.1f}"
+                f"{name:24} {len(part):3} {shares[0]:8.2f} {shares[1]:6.2f} {shares[2]:6.2f} {shares[3]:6.2f} {took:6.1f}"  # noqa: E501
             )
     for name, part in (("tuned on", [r for r in healthy if r["family"] not in HELD_OUT]),
                        ("held out", [r for r in healthy if r["family"] in HELD_OUT])):  # fmt: skip
@@ -142,7 +142,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             errors, warned = sum(r["error"] for r in part), sum(r["detected"] and not r["error"] for r in part)
             took = statistics.mean(r["seconds"] for r in part)
             print(
-                f"healthy, {name}: {len(part)} programs, {errors} with an error, {warned} with a warning, {took:.1f} s a case"
+                f"healthy, {name}: {len(part)} programs, {errors} with an error, {warned} with a warning, {took:.1f} s a case"  # noqa: E501
             )
 
 

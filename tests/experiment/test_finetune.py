@@ -172,6 +172,31 @@ def test_a_run_that_left_goes_on_with_the_same_bits(photos: Path, lenet_weights:
     assert weights_hash(resumed.model) == weights_hash(whole.model)
 
 
+@pytest.mark.parametrize("normalise", ["imagenet", "data"])
+def test_a_run_of_pictures_goes_on_without_its_weights(
+    normalise: str, photos: Path, lenet_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leave(Hook):
+        stride = 1
+
+        def step_end(self, run: Any, out: Any) -> None:
+            if run.progress.step == 2:
+                run.leave = lambda: Preempted("left")
+
+    weights, hooks = Path(shutil.copy(lenet_weights, tmp_path / "gone.pth")), assembly._hooks
+    spec = config(photos, lenet(weights, normalise=normalise))
+    whole = nw.train(spec, out=tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(assembly, "_hooks", lambda *given: [*hooks(*given), Leave()])
+    with pytest.raises(Preempted):
+        nw.train(spec, out=tmp_path / "left", quiet=True)
+    monkeypatch.undo()
+    weights.unlink()
+    resumed = nw.train(resume=tmp_path / "left", quiet=True)
+    assert weights_hash(resumed.model) == weights_hash(whole.model)
+    means = [read_json(tmp_path / run / "model/preprocessor.json")["values"] for run in ("whole", "left")]
+    assert means[0] == means[1]
+
+
 def test_the_runs_own_config_finds_the_weights_from_anywhere(
     photos: Path, lenet_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

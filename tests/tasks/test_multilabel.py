@@ -30,7 +30,8 @@ def test_the_table_counts_each_label():
     scores = torch.tensor([[2.0, -1.0, -1.0], [2.0, 1.0, -1.0], [-2.0, 1.0, -1.0], [1.0, -1.0, -1.0]])
     truth = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     task = MultilabelClassification(SCHEMA)
-    (shown,) = task.exhibits(Given(), Source(Batch(scores[:3], truth[:3], None), Batch(scores[3:], truth[3:], None)), None)
+    batches = Batch(scores[:3], truth[:3], None), Batch(scores[3:], truth[3:], None)
+    (shown,) = task.exhibits(Given(), Source(*batches), None)
     assert shown["rows"] == [
         ["a", 3, 3, 0.6667, 0.6667, 0.6667], ["b", 1, 2, 0.5, 1.0, 0.6667], ["c", 0, 0, None, None, None]
     ]  # fmt: skip

@@ -42,7 +42,7 @@ def conv_norm_act(
     if activation_name != "identity":
         layers["activation"] = shape = activation(activation_name)
         if hasattr(shape, "inplace"):  # nobody else reads the norm's output, and a map less to write is time saved
-            shape.inplace = True
+            shape.inplace = True  # type: ignore[assignment]
     return nn.Sequential(layers)
 
 

@@ -80,6 +80,7 @@ def _section(source: str, overrides: list[str]) -> tuple[Any, Path | None]:
     if Path(source).suffix not in (".yaml", ".yml"):
         return source, None
     from netwright.experiment.config import load_config
+    from netwright.experiment.vocabulary import with_vocabulary
 
-    config = load_config(source, overrides)
+    config = with_vocabulary(load_config(source, overrides))
     return config.sections.data, config.folder

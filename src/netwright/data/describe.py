@@ -220,7 +220,7 @@ def _short(value: Any) -> str:
         return ", ".join(f"{name} {_short(entry)}" for name, entry in value.items())
     if isinstance(value, list):
         return "; ".join(_short(entry) for entry in value)
-    return repr(value) if isinstance(value, str) else f"{value}"
+    return repr(value) if isinstance(value, str) and not value.isidentifier() else f"{value}"
 
 
 def _table(columns: list[dict[str, Any]]) -> list[str]:

@@ -107,10 +107,8 @@ def _turned(scene: Scene, watched: Outcome) -> Iterator[Finding]:
         best=best[3], at=best[0], last=last[3], steps=last[0],
     )  # fmt: skip
     worse = last[2] - lowest  # the loss alone may climb with mere confidence
-    if worse > 0.1 * lowest + 0.02:
-        plain = worse > 0.25 * lowest + 0.05
-        effect = round(1 - best[3] / last[3], 4)
-        yield told("overfitting", "error" if plain else "warning", "run", evidence, effect, plain)
+    if worse > 0.25 * lowest + 0.05:
+        yield told("overfitting", "error", "run", evidence, round(1 - best[3] / last[3], 4), True)
 
 
 def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:

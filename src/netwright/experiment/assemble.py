@@ -24,12 +24,18 @@ from netwright.data.schema import Schema
 from netwright.data.section import anchored
 from netwright.experiment.back_translation import bind_translators
 from netwright.experiment.beginning import beginning
-from netwright.experiment.compatible import check_sizes, check_task, construct, default_task, part_of
+from netwright.experiment.compatible import check_sizes, check_task, construct, default_model, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.embeddings import start_from_vectors
 from netwright.experiment.pretrained import (
-    anchored_model, expected, frozen, is_gone, normalised, split_model, start_from,
-)  # fmt: skip
+    anchored_model,
+    expected,
+    frozen,
+    is_gone,
+    normalised,
+    split_model,
+    start_from,
+)
 from netwright.experiment.sources import SourceMaker, pair_maker
 from netwright.experiment.teacher import find_teacher, taught
 from netwright.experiment.vocabulary import belongs_to_weights, readable_data, with_vocabulary
@@ -48,11 +54,6 @@ __all__ = ["Assembly", "Built", "Given", "assemble", "build_network", "build_tas
 
 _LINES_PER_EPOCH, _LINES_PER_RUN = 20, 20  # of training figures in metrics.jsonl, where steps are many
 _LEAST_STRIDE = 25  # steps between two lines: a line takes two looks at all weights, which small steps would feel
-_DEFAULT_MODELS: dict[str, str | dict[str, Any]] = {
-    "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
-    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"}, "word2vec": "word2vec",
-    "forecasting": "lstm_forecaster",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = _loss(config, factory, bundle, given)
-    start_from_vectors(model, config, preprocess)
+    start_from_vectors(model, config, preprocess, folder)
     augment, pairs = _augment(config, bundle, factory), pair_maker(factory, task_values, bundle, preprocess, model)
     sources = SourceMaker(bundle, preprocess, model, settings, device, augment, pairs=pairs)
     train_source = sources.training()
@@ -183,9 +184,7 @@ def _rebuilt(config: Config, folder: Path) -> Built | None:
     """The network of a run that goes on though the weights it began with are gone; its own are in its checkpoints."""
     name, values = config.named("model")
     settings = split_model(name, values)[1] if name is not None else None
-    if settings is None or settings.weights is None or folder.resolve() != config.folder.resolve():
-        return None
-    if not is_gone(settings.weights, folder):
+    if settings is None or settings.weights is None or not is_gone(settings.weights, config.folder, folder):
         return None
     begun = beginning(folder)
     network = construct(models.catalog().load(begun.name), begun.arguments, begun.name)
@@ -254,7 +253,7 @@ def _complete(config: Config, bundle: DataBundle, given: Given, folder: Path) ->
     task_name = str(chosen.get("task") or config.named("task")[0])
     factory = TASKS.load(task_name)
     if config.sections.model is None and given.model is None:
-        chosen["model"] = _DEFAULT_MODELS.get(task_name, "mlp")
+        chosen["model"] = default_model(task_name, bundle.schema)
     default_loss = getattr(factory, "default_loss", None)
     if config.sections.loss is None and given.loss is None and default_loss is not None:
         chosen["loss"] = default_loss

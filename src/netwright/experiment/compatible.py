@@ -13,7 +13,7 @@ from netwright.core.messages import say
 from netwright.data.schema import Schema
 from netwright.tasks import TASKS
 
-__all__ = ["check_sizes", "check_task", "construct", "default_task", "fits", "part_of"]
+__all__ = ["check_sizes", "check_task", "construct", "default_model", "default_task", "fits", "part_of"]
 
 _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
 _TARGETS = {
@@ -24,6 +24,14 @@ _TARGETS = {
 _KINDS = {
     "array": "arrays", "environment": "an environment", "image": "pictures", "series": "a time series",
     "table": "a table", "text": "a text",
+}  # fmt: skip
+_DEFAULT_MODELS: dict[str, str | dict[str, Any]] = {
+    "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
+    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"}, "word2vec": "word2vec",
+    "forecasting": "lstm_forecaster", "masked-language-modeling": "bert_mini", "question-answering": "bert_mini",
+    "sequence-to-sequence": {
+        "name": "transformer", "num_layers": 3, "hidden_size": 256, "inner_size": 1024, "norm": "pre"
+    },
 }  # fmt: skip
 
 
@@ -52,6 +60,11 @@ def default_task(schema: Schema) -> str:
         )
         raise ConfigError(template, path="task", name=name, known=", ".join(TASKS.names()))
     return name
+
+
+def default_model(task: str, schema: Schema) -> str | dict[str, Any]:
+    """The network, or the section of one, that a config gets which names none."""
+    return _DEFAULT_MODELS.get(task, "lstm" if schema.kind == "text" else "mlp")
 
 
 def check_task(name: str, factory: Callable[..., Any], schema: Schema) -> None:

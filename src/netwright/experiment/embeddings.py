@@ -36,11 +36,13 @@ def word_vectors(network: nn.Module, tokenizer: Tokenizer | None) -> WordVectors
     return vectors_of(table_VD, tokenizer)
 
 
-def start_from_vectors(network: nn.Module, config: Config, preprocess: Preprocessor | None) -> None:
-    """Do what `model.embeddings` of a config says, if anything; see `start_embeddings`."""
+def start_from_vectors(network: nn.Module, config: Config, preprocess: Preprocessor | None, run: Path) -> None:
+    """Do what `model.embeddings` of a config says, if anything; see `start_embeddings`. A run that goes on without
+    that file has them in its checkpoints.
+    """
     name, values = config.named("model")
     path = split_model(name, values)[1].embeddings if name is not None else None
-    if path is not None and not is_gone(path, config.folder):
+    if path is not None and not is_gone(path, config.folder, run):
         start_embeddings(network, resolve(path, config.folder), preprocess)
 
 

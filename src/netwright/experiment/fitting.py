@@ -4,8 +4,9 @@ What does not fit is the user's mistake, so it must end in a sentence; deep insi
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,8 @@ def _try(made: Assembly) -> None:
     with torch.inference_mode(), engine.autocast():
         out = task.evaluation_step(made.model, Batch(inputs, targets, index))
         measure = task.measure()
-        (measure.fits if isinstance(measure, MetricSet) else measure.update)(out.predictions, targets)
+        look: Callable[[Any, Any], None] = measure.fits if isinstance(measure, MetricSet) else measure.update
+        look(out.predictions, targets)
     if made.config.train.batch_size == 1 and len(task.phases) == 1 and isinstance(inputs, Tensor):
         _check_lone(made, inputs[:1])
 

@@ -179,9 +179,9 @@ def anchored_model(section: Any, folder: Path) -> Any:
     return {**section, **{key: os.path.abspath(resolve(path, folder)) for key, path in given.items()}}
 
 
-def is_gone(path: str, folder: Path) -> bool:
-    """Whether a run can, and must, go on without a file that it began with."""
-    return not _exists(path, folder) and has_begun(folder)
+def is_gone(path: str, base: Path, run: Path) -> bool:
+    """Whether a run can, and must, go on by its own config without a file that it began with."""
+    return not _exists(path, base) and base.resolve() == run.resolve() and has_begun(run)
 
 
 def _apart(name: object, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -54,6 +54,6 @@ def card(name: str) -> ModelCard:
     canonical = known.canonical(name)
     if canonical is None:
         known.load(name)  # says which names come nearest
-    if canonical in MODELS:
+    if canonical is not None and canonical in MODELS:
         return MODELS[canonical]
     return ModelCard(target=name, family="own", tasks=(), summary="added by an installed package")

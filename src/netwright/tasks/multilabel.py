@@ -65,8 +65,9 @@ class MultilabelClassification(Task):
 
     def measure(self) -> MetricSet:
         """The metrics, fresh; of a single label those of a yes or no."""
-        kind = "multilabel" if len(self._labels) > 1 else "binary"
-        return MetricSet(self._metrics, kind, num_classes=len(self._labels))
+        return MetricSet(
+            self._metrics, "multilabel" if len(self._labels) > 1 else "binary", num_classes=len(self._labels)
+        )
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """How well each label is told, a row a label."""

@@ -13,7 +13,7 @@ from netwright.data.corpora.shares import part_of
 
 __all__ = ["pairs_of", "read"]
 
-HELP = Path("/usr/share/libreoffice/help")
+INSTALLED = Path("/usr/share/libreoffice/help")
 _LONGEST, _STRETCH = 160, 2.5  # characters of a paragraph, and how much longer one side may be
 
 _PARAGRAPH = re.compile(r'<(p|h[1-6])\b[^>]*\bid="((?:par|hd|tit)_[^"]+)"[^>]*>(.*?)</\1>', re.S)
@@ -21,7 +21,7 @@ _MAC = re.compile(r'<span hidden="true" id="MAC[^"]*" class="MAC">(?:<span[^>]*>
 _TAG, _SPACE, _WORD = re.compile(r"<[^>]+>"), re.compile(r"\s+"), re.compile(r"[^\W\d_]{2,}")
 
 
-def read(folder: Path = HELP) -> dict[str, list[dict[str, str]]]:
+def read(folder: Path = INSTALLED) -> dict[str, list[dict[str, str]]]:
     """Rows {en, de}.
 
     Raises:

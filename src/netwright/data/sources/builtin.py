@@ -153,10 +153,10 @@ _CARDS = (
     SetCard(
         "help-en-de",
         "sequence-to-sequence",
-        "33,353 pairs",
+        "27,626 pairs",
         "MPL-2.0",
         "Debian libreoffice-help-*, then fetched",
-        "LibreOffice's help, paragraphs in English and German; split by page",
+        "LibreOffice's help, short paragraphs in English and German; split by page",
         _SOURCES + "corpora:load_help",
     ),
     SetCard(

@@ -75,6 +75,12 @@ class Signals:
         return last / first if first > 0 else 1.0
 
     @property
+    def end(self) -> float:
+        """The loss of the last tenth of the steps over the very first one."""
+        losses = self.finite
+        return _median(losses[-max(len(losses) // 10, 3) :]) / losses[0] if losses and losses[0] > 0 else 1.0
+
+    @property
     def noise(self) -> float:
         """How much one step's loss differs from the next one's, over the loss itself."""
         losses = self.finite[len(self.finite) // 4 :]

@@ -54,7 +54,7 @@ def _unchanged(seen: Signals) -> Iterator[Finding]:
         evidence = say("No parameter has changed in {count} steps.", count=len(seen.losses))
         yield told("frozen-parameters", "error" if seen.stepped == 0 else "warning", "optimizer", evidence,
                    proven=seen.stepped == 0)  # fmt: skip
-    elif len(seen.losses) >= _ENOUGH and rates:
+    elif len(seen.losses) >= _ENOUGH and rates and not any(layer.dead > 0.9 for layer in seen.layers.values()):
         evidence = say("{name} has not changed in {count} steps.", name=seen.unchanged[0], count=len(seen.losses))
         yield told("frozen-parameters", "warning", seen.unchanged[0], evidence)
 
@@ -63,7 +63,8 @@ def _of_steps(seen: Signals) -> Iterator[Finding]:
     steps, update = len(seen.finite), seen.update()
     if steps < _ENOUGH:
         return
-    if seen.trend > 1.5 or (seen.trend > _STUCK and (update > 0.05 or seen.peak > 20)):
+    climbs = max(seen.trend, seen.end) > 1.5 and seen.largest_update() > 0.1  # a GAN's loss may climb by itself
+    if climbs or (seen.trend > _STUCK and (update > 0.05 or seen.peak > 20)):
         yield _unsure("lr-too-high", "optimizer.lr", seen, 0.7, update)
     elif seen.trend > 0.98 and 0 < update < 2e-5:
         yield _unsure("lr-too-low", "optimizer.lr", seen, 0.7, update)
