@@ -63,7 +63,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_task_has_a_network_of_its_own(task: str, data: str, model: str, folder: Path, tmp_path: Path) -> None:
     tokens = "" if "target" in data else ", tokens: {kind: bpe}"
     (tmp_path / "c.yaml").write_text(
-        f"data: {{path: {folder}/rows.jsonl, text: text, {data}{tokens}}}\ntask: {task}\ntrain: {{threads: 1, batch_size: 1}}\n"
+        f"data: {{path: {folder}/rows.jsonl, text: text, {data}{tokens}}}\ntask: {task}\n"
+        "train: {threads: 1, batch_size: 1}\n"
     )
     made = assemble(load_config(tmp_path / "c.yaml"), tmp_path / "run", quiet=True)
     assert made.recipe["model"]["name"] == model
