@@ -107,11 +107,15 @@ def _classes() -> dict[str, list[tuple[Room, ast.ClassDef]]]:
 
 
 def _made(call: ast.Call, room: Room) -> str:
-    """The class that a call makes; `replace(_CARD, …)` makes what `_CARD` is."""
-    if ast.unparse(call.func) == "replace" and call.args and isinstance(call.args[0], ast.Name):
-        for value, _ in room.bound.get((room.module.tree, call.args[0].id), []):
+    """The class that a call makes; `replace(_CARD, …)` makes what `_CARD` is, or what `_card(…)` says it returns."""
+    first = call.args[0] if ast.unparse(call.func) == "replace" and call.args else None
+    if isinstance(first, ast.Name):
+        for value, _ in room.bound.get((room.module.tree, first.id), []):
             if isinstance(value, ast.Call):
                 return _made(value, room)
+    elif isinstance(first, ast.Call):
+        returned = [getattr(made, "returns", None) for made in room.functions.get(ast.unparse(first.func), [])]
+        return next((ast.unparse(kind) for kind in returned if kind is not None), _made(first, room))
     return ast.unparse(call.func)
 
 
