@@ -38,8 +38,9 @@ def write_config(path: Path, **train: Any) -> str:
 def fork_server() -> ForkServerContext:
     """Processes of it start with everything imported, so that signals hit work and not imports."""
     context = multiprocessing.get_context("forkserver")
-    slow = ["torch._dynamo", "torchmetrics", "netwright.experiment.run", "netwright.reports", "netwright.cli.main"]
-    context.set_forkserver_preload([*slow, "netwright.tasks.classification", "netwright.models.vision.mlp"])
+    slow = ["torch._dynamo", "netwright.metrics.factories", "netwright.experiment.run", "netwright.reports"]
+    used = ["netwright.cli.main", "netwright.tasks.classification", "netwright.models.vision.mlp"]
+    context.set_forkserver_preload([*slow, *used])
     return context
 
 
