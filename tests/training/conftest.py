@@ -1,4 +1,3 @@
-import logging
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -12,13 +11,11 @@ from netwright.cli.main import main
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Runs choose the number of threads, and the command line takes the log over."""
-    threads, log = torch.get_num_threads(), logging.getLogger("netwright")
-    handlers, level, propagate = list(log.handlers), log.level, log.propagate
+    """Runs choose the number of threads."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-    log.handlers, log.level, log.propagate = handlers, level, propagate
 
 
 @pytest.fixture(scope="session")
