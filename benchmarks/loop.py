@@ -79,7 +79,9 @@ def _block(workload: str, measured: dict[str, list[dict[str, object]]]) -> str:
             got = medians[name] / medians["ours"]
             what = f"overhead over {name} {100 * (1 / got - 1):.1f} % (at most {100 * (1 / least - 1):.0f} %)"
             what = what if least < 1 else f"{got:.2f} times as fast as {name} (at least {least})"
-            lines.append(f"- {what}: {'reached' if got >= least else 'missed'}")
+            low, high = min(times[name]) / max(times["ours"]), max(times[name]) / min(times["ours"])
+            verdict = "reached" if got >= least else "missed"
+            lines.append(f"- {what}: {verdict}; their time was {low:.2f} to {high:.2f} of ours between the extremes")
     return "\n".join([*lines, ""])
 
 

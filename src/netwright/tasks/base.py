@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from netwright.data.batching import Batch, BatchSource
 
-__all__ = ["Measure", "Phase", "StepOutput", "Task", "TaskFactory"]
+__all__ = ["Measure", "Phase", "StepOutput", "Task", "TaskFactory", "with_monitor"]
 
 
 class StepOutput(NamedTuple):
@@ -117,3 +117,9 @@ class Task(ABC):
 
 
 TaskFactory = Callable[..., Task]
+
+
+def with_monitor(metrics: Sequence[str] | None, monitor: str, usual: Sequence[str]) -> list[str]:
+    """The wanted metrics, or the usual ones; the one that chooses the best weights is always measured."""
+    wanted = list(usual if metrics is None else metrics)
+    return wanted if monitor in wanted else [monitor, *wanted]

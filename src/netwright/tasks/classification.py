@@ -20,7 +20,7 @@ from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.sets import MetricSet
-from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.pictures import pixels_of, write_png
 from netwright.tasks.texts import forward, readable
 
@@ -56,7 +56,7 @@ class Classification(Task):
         self._schema, self._preprocess = schema, preprocess
         self._classes = schema.target.classes
         self._loss = loss if loss is not None else nn.CrossEntropyLoss()
-        self._metrics = _with_monitor(metrics, self.monitor, self._usual())
+        self._metrics = with_monitor(metrics, self.monitor, self._usual())
         self.measure()  # an unknown metric is refused now, not after the first epoch
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
@@ -194,9 +194,3 @@ def _calibration(sure_N: Tensor, right_N: Tensor) -> dict[str, Any]:
     x, y = calibration_curve(sure_N, right_N)
     return {"kind": "curve", "title": say("Calibration"), "x": x, "y": y,
             "x_label": say("probability it gives"), "y_label": say("share that is right")}  # fmt: skip
-
-
-def _with_monitor(metrics: Sequence[str] | None, monitor: str, usual: Sequence[str]) -> list[str]:
-    """The wanted metrics, or the usual ones; the one that chooses the best weights is always measured."""
-    wanted = list(usual if metrics is None else metrics)
-    return wanted if monitor in wanted else [monitor, *wanted]

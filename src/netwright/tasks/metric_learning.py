@@ -23,7 +23,7 @@ from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction, build_loss
 from netwright.metrics.neighbours import Neighbours
-from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.retrieval import Embeddings, maps, worst_queries
 
 __all__ = ["MetricLearning"]
@@ -69,8 +69,7 @@ class MetricLearning(Task):
         self._schema, self._preprocess, self._seed = schema, preprocess, seed
         self._loss = loss if loss is not None else build_loss(self.default_loss)
         self._alike = alike
-        wanted = list(self.default_metrics if metrics is None else metrics)
-        self._metrics = wanted if self.monitor in wanted else [self.monitor, *wanted]
+        self._metrics = with_monitor(metrics, self.monitor, self.default_metrics)
         self.measure()  # an unknown metric is refused now, not after the first epoch
 
     @staticmethod

@@ -15,7 +15,7 @@ from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
-from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.texts import forward
 
 __all__ = ["MultilabelClassification"]
@@ -49,8 +49,7 @@ class MultilabelClassification(Task):
     ) -> None:
         self._labels = schema.target.names
         self._loss = loss if loss is not None else nn.BCEWithLogitsLoss()
-        wanted = list(self.default_metrics if metrics is None else metrics)
-        self._metrics = wanted if self.monitor in wanted else [self.monitor, *wanted]
+        self._metrics = with_monitor(metrics, self.monitor, self.default_metrics)
         self.measure()  # an unknown metric is refused now, not after the first epoch
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:

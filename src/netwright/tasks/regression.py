@@ -17,7 +17,7 @@ from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
-from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.tasks.base import Measure, Phase, StepOutput, Task, with_monitor
 from netwright.tasks.texts import forward
 
 __all__ = ["InOwnUnit", "Regression"]
@@ -71,8 +71,7 @@ class Regression(Task):
         self._names = schema.target.names or ("target",)
         self._preprocess = preprocess
         self._loss = loss if loss is not None else nn.MSELoss()
-        wanted = list(self.default_metrics if metrics is None else metrics)
-        self._metrics = wanted if self.monitor in wanted else [self.monitor, *wanted]
+        self._metrics = with_monitor(metrics, self.monitor, self.default_metrics)
         self.measure()  # an unknown metric is refused now, not after the first epoch
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
