@@ -137,7 +137,7 @@ def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
         if fact.fault in by_fault:
             cause = by_fault.pop(fact.fault)
             kept.append(replace(fact, evidence=f"{fact.evidence} {cause.evidence}", effect=cause.effect,
-                                severity="error", proven=True))  # fmt: skip
+                                severity="error", proven=True, probe=cause.probe))  # fmt: skip
         elif fact.fault != "non-finite" or not any(finding.severity == "error" for finding in proved):
             kept.append(fact)
     return [*kept, *by_fault.values()]

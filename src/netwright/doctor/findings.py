@@ -1,12 +1,13 @@
 """What the doctor says: a finding names a fault, shows its evidence, and tells the remedy."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from netwright.core.messages import say
 
-__all__ = ["FAULTS", "Finding", "Severity", "ranked"]
+__all__ = ["FAULTS", "Finding", "Probe", "Severity", "ranked"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -66,12 +67,34 @@ _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True)
+class Probe:
+    """The experiment behind a finding: `change` names what was changed (a key of `doctor.probe.changes.CHANGES`),
+    `words` say it. The two curves hold the losses of the unchanged twin and of the changed one, over the same `steps`,
+    thinned to `points` means or fewer.
+    """
+
+    change: str
+    words: str
+    steps: int
+    unchanged: list[float]
+    changed: list[float]
+    points: ClassVar[int] = 60
+
+    @classmethod
+    def of(cls, change: str, words: str, unchanged: Sequence[float], changed: Sequence[float]) -> "Probe":
+        """Thin the losses of two runs."""
+        steps = max(len(unchanged), len(changed))
+        return cls(change, words, steps, _thinned(unchanged, cls.points), _thinned(changed, cls.points))
+
+
+@dataclass(frozen=True)
 class Finding:
     """One fault found.
 
     `where` is a module's path, a config key or a part of the data. `evidence` holds the numbers. `effect` is the
     effect of the remedy that a probe measured; `proven` says that the fault was shown by measurement, not only
-    suspected. `fix` is a patch of the config: dotted path to new value, where None deletes a list's item.
+    suspected. `fix` is a patch of the config: dotted path to new value, where None deletes a list's item. `probe` is
+    the experiment that showed it, where there was one.
     """
 
     code: str
@@ -84,6 +107,7 @@ class Finding:
     effect: float | None = None
     proven: bool = False
     fix: dict[str, Any] | None = None
+    probe: Probe | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -92,7 +116,10 @@ class Finding:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Finding":
         """Undo of `to_dict`; keys of a later version are ignored."""
-        return cls(**{key: value for key, value in data.items() if key in cls.__dataclass_fields__})
+        known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
+        if known.get("probe") is not None:
+            known["probe"] = Probe(**known["probe"])
+        return cls(**known)
 
     def __str__(self) -> str:
         head = f"{self.code} {say(self.severity)} {self.fault} [{self.where}]"
@@ -103,3 +130,10 @@ class Finding:
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first: errors, warnings, notes; proven before suspected; then by code and place."""
     return sorted(findings, key=lambda f: (_RANK[f.severity], not f.proven, f.code, f.where))
+
+
+def _thinned(losses: Sequence[float], points: int) -> list[float]:
+    """Means of equal stretches; a curve that ends in NaN or infinity ends before it, as JSON knows neither."""
+    finite = [value for value in losses if math.isfinite(value)]
+    width = max(1, math.ceil(len(finite) / points))
+    return [sum(part := finite[at : at + width]) / len(part) for at in range(0, len(finite), width)]

@@ -1,10 +1,10 @@
 """Suspects in the order of their likelihood, each tried on forks, and the verdict that the measurements allow."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netwright.core.messages import say
 from netwright.doctor.causes import CAUSES, Cause, Evidence
-from netwright.doctor.findings import Finding, Severity
+from netwright.doctor.findings import Finding, Probe, Severity
 from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.probe.compare import Effect, compare, in_words
 from netwright.doctor.probe.running import Outcome
@@ -114,7 +114,10 @@ class Trials:
         if severity == "warning":
             evidence += say(" Confidence {share:.0%}.", share=min(0.9, 0.5 + 0.4 * trial.effect.share))
         proven = severity == "error"
-        return told(trial.cause.fault, severity, trial.cause.where, evidence, round(trial.effect.share, 4), proven)
+        finding = told(trial.cause.fault, severity, trial.cause.where, evidence, round(trial.effect.share, 4), proven)
+        return replace(
+            finding, probe=Probe.of(trial.change, words, before[0].losses, self.tried[trial.change][0].losses)
+        )
 
     def _try(self, change: str, seeds: int) -> bool:
         runs = self.tried.setdefault(change, [])
