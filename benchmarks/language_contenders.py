@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 BATCH, WARM = 32, 12  # examples a step; steps before the clock starts
 CONTEXT, ROOM = 128, 256  # tokens of a training window; places of the network that writes
 PROMPT, NEW, CALLS = 16, 128, 9  # tokens read and written, timed calls
-BUDGET = 8192  # places of a batch, where it is they that fill it
+BUDGET = 4096  # places, the usual `--max-tokens` of translation
 GPT = {"layers": 4, "width": 256, "heads": 4, "dropout": 0.1}
 LSTM = {"layers": 2, "width": 128, "dropout": 0.3}
 TOKENS = {"kind": "words", "size": 20000, "max_length": 200}

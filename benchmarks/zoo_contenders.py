@@ -37,12 +37,12 @@ class Row:
 
 ROWS = {
     "lenet5": Row("plain nn.Sequential", 28, 128, 1),
-    "alexnet": Row("torchvision alexnet", 112, 32),
-    "vgg11_bn": Row("torchvision vgg11_bn", 64, 16),
-    "googlenet": Row("torchvision googlenet", 96, 16),
-    "resnet18": Row("torchvision resnet18", 96, 16),
-    "resnet50": Row("torchvision resnet50", 64, 16),
-    "densenet121": Row("torchvision densenet121", 64, 16),
+    "alexnet": Row("torchvision alexnet", 160, 32),
+    "vgg11_bn": Row("torchvision vgg11_bn", 96, 16),
+    "googlenet": Row("torchvision googlenet", 128, 16),
+    "resnet18": Row("torchvision resnet18", 160, 16),
+    "resnet50": Row("torchvision resnet50", 160, 16),
+    "densenet121": Row("torchvision densenet121", 128, 16),
     "mobilenet_v1": Row("timm mobilenetv1_100", 96, 16),
     "mobilenet_v2": Row("torchvision mobilenet_v2", 96, 16),
     "mobilenet_v3_large": Row("torchvision mobilenet_v3_large", 96, 16),
