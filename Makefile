@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: the test processes share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-all lint gallery zoo bench clean
+.PHONY: help demo test test-all lint gallery zoo bench doctor-bench doctor-pages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,8 @@ help:
 	@echo "make gallery   run every example (or NAMES=...) and write docs/gallery.md"
 	@echo "make zoo       measure and draw every network and write docs/zoo.md"
 	@echo "make bench     measure our loop and networks against others; docs/bench.md, docs/bench-zoo.md"
+	@echo "make doctor-bench  hold the doctor against faulty and healthy programs; docs/bench-doctor.md"
+	@echo "make doctor-pages  run the faulty programs (or NAMES=...) and write docs/doctor/"
 	@echo "make clean     remove .venv, caches and build outputs (not runs/)"
 
 demo: $(VENV)/.ready
@@ -43,6 +45,12 @@ bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/zoo.py
 	$(BIN)/python benchmarks/language.py
+
+doctor-bench: $(VENV)/.ready
+	$(BIN)/python benchmarks/doctor/run.py --jobs 2
+
+doctor-pages: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python tools/doctor_pages.py $(NAMES)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

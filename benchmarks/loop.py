@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))
 import contenders  # noqa: E402
 import fresh  # noqa: E402
 import startup  # noqa: E402
+import watch  # noqa: E402
 
 WANTED = (  # workload, contender, least ratio of its median to ours
     ("mlp", "best by hand", 1 / 1.05),
@@ -41,8 +42,9 @@ def main() -> int:
         measured = _rounds(workload, names, chosen.rounds)
         blocks.append(_block(workload, measured))
         print(blocks[-1], flush=True)
-    blocks.append(startup.table(chosen.rounds))
-    print(blocks[-1], flush=True)
+    for other in (watch, startup):
+        blocks.append(other.table(chosen.rounds))
+        print(blocks[-1], flush=True)
     if not chosen.dry:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(_page(blocks, chosen.rounds), "utf-8")

@@ -1,149 +1,176 @@
-"""How well the doctor does: `python benchmarks/doctor/run.py` prints the table, per fault and per family.
+"""How well the doctor does: `python benchmarks/doctor/run.py` measures every case, prints the tables and writes
+docs/bench-doctor.md (`make doctor-bench`).
 
-detected: anything but a note on a faulty program; first / top 3: the fault's name; proved: the right cause, as a proved
-error; alarm: an error (or a warning) on a healthy program. `--verify` measures instead that every faulty program is
-worse than its twin.
+With `--repair` it repairs as well, against random search; that is what writes the page. `--verify` measures instead
+that every faulty program is worse than its twin over three seeds. `--quick` takes every tenth case (`--quick 3`: every
+third), spread over faults and families. Cases run in worker processes, a fresh one for each handful.
 """
 
 import argparse
+import importlib.util
 import json
 import os
-import statistics
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+PAGE = HERE.parents[1] / "docs" / "bench-doctor.md"
 
-import torch
-from cases import FAULTY, HEALTHY, HELD_OUT
-from programs import Built, build
-
-import netwright as nw
+import torch  # noqa: E402
+from cases import FAULTY, HEALTHY, HELD_OUT, STYLE  # noqa: E402
 
 torch.set_num_threads(1)
-ALSO = {  # names that say the same of these programs
-    "over-regularized": {"dropout-misuse"},
-    "missing-normalization": {"vanishing-gradient"},
-    "vanishing-gradient": {"missing-normalization", "saturation"},
-    "wrong-optimizer": {"lr-too-low"},
-    "oscillation": {"lr-too-high"},
-}
+_HANDFUL = 8
+_BUDGET = 15.0  # seconds of `diagnose`
+
+Case = tuple[str, str, dict[str, Any], dict[str, Any], bool]
+ALL: list[Case] = [
+    *((*row, False) for row in FAULTY), *((*row, True) for row in STYLE),
+    *((family, "", dials, dials, False) for family, dials in HEALTHY),
+]  # fmt: skip
 
 
 def main() -> int:
-    """Run the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", nargs="+")
-    parser.add_argument("--faults", nargs="+")
-    parser.add_argument("--budget", type=float, default=20.0)
-    parser.add_argument("--only", choices=["faulty", "healthy"])
-    parser.add_argument("--tuned", action="store_true", help="only the families that are tuned on")
-    parser.add_argument("--verify", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--verbose", action="store_true")
-    chosen = parser.parse_args()
-    rows = [_row(*case, chosen) for case in _chosen(chosen)]
-    if not chosen.verify:
-        _print(rows)
-        if chosen.json:
-            chosen.json.write_text(json.dumps(rows, indent=1))
+    """Measure, print, write."""
+    chosen = _arguments()
+    if chosen.worker is not None:
+        for number in chosen.worker:
+            print(json.dumps([number, _measured(number, chosen)], default=str), flush=True)
+        return 0
+    numbers, begun = _chosen(chosen), time.monotonic()
+    rows = _rows(numbers, chosen)
+    if chosen.verify:
+        print(f"{sum(not row['worse'] for row in rows)} of {len(rows)} are not really worse")
+        return int(any(not row["worse"] for row in rows))
+    from fresh import machine
+    from page import page
+
+    told = page(rows, HELD_OUT, machine(), chosen.budget, time.monotonic() - begun, _rivals(chosen, numbers))
+    print(told)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(rows, indent=1))
+    if len(numbers) == len(ALL) and not chosen.dry and chosen.repair:
+        PAGE.write_text(told, "utf-8")
     return 0
 
 
-def _chosen(chosen: argparse.Namespace) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    every = [
-        *(FAULTY if chosen.only != "healthy" else []),
-        *((f, "", d, d) for f, d in HEALTHY if chosen.only != "faulty"),
-    ]
-    for family, fault, dials, twin in every:
-        wanted = not chosen.families or family in chosen.families
-        wanted &= not chosen.faults or fault in chosen.faults
-        if wanted and not (chosen.tuned and family in HELD_OUT) and not (chosen.verify and not fault):
-            yield family, fault, dials, twin
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--families", nargs="+")
+    parser.add_argument("--faults", nargs="+")
+    parser.add_argument("--only", choices=["faulty", "healthy"])
+    parser.add_argument("--tuned", action="store_true", help="only the families that are tuned on")
+    parser.add_argument("--held-out", action="store_true", help="only those that are not")
+    parser.add_argument("--quick", type=int, nargs="?", const=10, default=1, help="every tenth case, or so-manieth")
+    parser.add_argument("--budget", type=float, default=_BUDGET, help="seconds of diagnose")
+    parser.add_argument("--jobs", type=int, default=1, help="worker processes; 0: in this one")
+    parser.add_argument("--repair", action="store_true", help="repair as well, against random search; writes the page")
+    parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--dry", action="store_true", help="print only; leave docs/bench-doctor.md as it is")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--worker", nargs="+", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
-def _row(
-    family: str, fault: str, dials: dict[str, Any], twin: dict[str, Any], chosen: argparse.Namespace
-) -> dict[str, Any]:
-    name = f"{family} {fault or 'healthy'} {dials}"
-    if chosen.verify:
-        worse, better = ([_trained(build(family, seed, **given)) for seed in range(3)] for given in (dials, twin))
-        print(f"{statistics.mean(worse):7.3f} {statistics.mean(better):7.3f} "
-              f"{'' if max(worse) < min(better) else 'NOT WORSE'} {name}", flush=True)  # fmt: skip
-        return {}
-    b = build(family, **dials)
-    told = nw.diagnose(
-        b.net,
-        b.opt,
-        b.loss,
-        train=b.train,
-        validation=b.validation,
-        step=b.step,
-        epochs=b.epochs,
-        budget_seconds=chosen.budget,
+def _chosen(chosen: argparse.Namespace) -> list[int]:
+    numbers = [number for number, case in enumerate(ALL) if _wanted(case, chosen)]
+    if chosen.quick == 1:
+        return numbers
+    order = sorted(numbers, key=lambda number: (not ALL[number][1], ALL[number][1], ALL[number][0]))
+    return order[:: chosen.quick]
+
+
+def _wanted(case: Case, chosen: argparse.Namespace) -> bool:
+    family, fault, _, _, style = case
+    held = family in HELD_OUT
+    return (
+        (not chosen.families or family in chosen.families)
+        and (not chosen.faults or fault in chosen.faults)
+        and not (chosen.only == "healthy" and fault)
+        and not (chosen.only == "faulty" and not fault)
+        and not (chosen.tuned and held)
+        and not (chosen.held_out and not held)
+        and not (chosen.verify and (style or not fault))
     )
-    said = [(f.fault, f.severity, f.proven) for f in told.findings if f.severity != "note"]
-    names = [one[0] for one in said]
-    good = {fault, *ALSO.get(fault, set())}
-    row = {
-        "family": family, "fault": fault, "dials": dials, "said": said, "seconds": told.seconds,
-        "detected": bool(said), "first": bool(names) and names[0] in good, "three": bool(good & set(names[:3])),
-        "proved": any(n in good and s == "error" and p for n, s, p in said),
-        "error": any(s == "error" for _, s, _ in said), "progress": told.progress, "unexplained": told.unexplained,
-    }  # fmt: skip
-    ok = row["first"] if fault else not said
-    print(f"{'ok ' if ok else 'BAD'} {told.seconds:5.1f}s p={told.progress or 0:.2f} u={told.unexplained or 0:.2f} {name} -> "  # noqa: E501
-          f"{[f'{n}:{s[0]}' for n, s, _ in said[:4]]}", flush=True)  # fmt: skip
-    if chosen.verbose:
-        print(told, {k: round(v, 2) for k, v in told.probes.items()}, sep="\n")
+
+
+def _rows(numbers: list[int], chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """All rows in the order of the table, told as they come."""
+    if not chosen.jobs:
+        found = {number: _told(number, _measured(number, chosen)) for number in numbers}
+        return [found[number] for number in numbers]
+    parts = [numbers[at : at + _HANDFUL] for at in range(0, len(numbers), _HANDFUL)]
+    found = {}
+    with ThreadPoolExecutor(chosen.jobs) as workers:
+        for part in workers.map(lambda part: _worker(part, chosen), parts):
+            found |= part
+    return [found[number] for number in numbers]
+
+
+def _worker(part: list[int], chosen: argparse.Namespace) -> dict[int, dict[str, Any]]:
+    words = [sys.executable, str(HERE / "run.py"), "--budget", str(chosen.budget)]
+    words += [*(["--verify"] if chosen.verify else []), *(["--repair"] if chosen.repair else [])]
+    words += ["--worker", *map(str, part)]
+    found: dict[int, dict[str, Any]] = {}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            number, row = json.loads(line)
+            found[number] = _told(number, row)
+    for number in part:
+        if number not in found:  # the process died of it
+            family, fault, dials, _, style = ALL[number]
+            found[number] = {"family": family, "fault": fault, "dials": dials, "style": style, "worse": False,
+                             "problem": f"the worker ended with {process.returncode}"}  # fmt: skip
+    return found
+
+
+def _measured(number: int, chosen: argparse.Namespace) -> dict[str, Any]:
+    from one_case import measured, verified
+
+    family, fault, dials, twin, style = ALL[number]
+    if chosen.verify:
+        worse, one, other = verified(family, dials, twin)
+        return {"family": family, "fault": fault, "dials": dials, "worse": worse, "faulty": one, "twin": other}
+    return measured(family, fault, dials, twin, style, chosen.budget, chosen.repair)
+
+
+def _told(number: int, row: dict[str, Any]) -> dict[str, Any]:
+    from page import told
+
+    family, fault, dials, _, _ = ALL[number]
+    name = f"{number:3} {family} {fault or 'healthy'} ({told(dials)})"
+    if row.get("problem"):
+        print(f"??? {name}: {row['problem']}", flush=True)
+    elif "worse" in row:
+        print(f"{'ok ' if row['worse'] else 'NOT'} {row['faulty']:6.3f} {row['twin']:6.3f} {name}", flush=True)
+    else:
+        good = row["first"] if fault else not row["detected"]
+        mended = "".join(mark if row.get(key) else "-" for key, mark in
+                         (("repaired", "R"), ("in_three", "3"), ("random", "r"), ("random_three", "t")))  # fmt: skip
+        static = {None: " ", True: "s", False: "!"}[row["static"]]
+        said = ", ".join(f"{fault}:{level[0]}" for fault, level, *_ in row["said"][:4])
+        print(f"{'ok ' if good else 'BAD'} {row['seconds']:5.1f}s {static} {mended} {name} -> {said}", flush=True)
     return row
 
 
-def _trained(b: Built) -> float:
-    """Accuracy or R2 on the validation examples after the whole run."""
-    from netwright.doctor.probe.fork import plain_step
+def _rivals(chosen: argparse.Namespace, numbers: list[int]) -> list[str]:
+    """Other packages on the same cases, where they are installed."""
+    if importlib.util.find_spec("rivals") is None or not chosen.repair:
+        return []
+    import rivals
 
-    step = b.step or plain_step(b.loss)
-    for _ in range(b.epochs):
-        for batch in b.train:
-            b.net.train()
-            step(b.net, b.opt, batch)
-    b.net.eval()
-    x, y = b.validation
-    with torch.no_grad():
-        out = b.net(x)
-    if b.kind == "number":
-        return max(-1.0, float(1 - (out - y).square().mean() / (y - y.mean(0)).square().mean()))
-    return float((out.argmax(-1) == y).float().mean())
-
-
-def _print(rows: list[dict[str, Any]]) -> None:
-    faulty, healthy = [r for r in rows if r["fault"]], [r for r in rows if not r["fault"]]
-    print(f"\n{'':24} {'n':>3} {'detected':>8} {'first':>6} {'top 3':>6} {'proved':>6} {'s/case':>6}")
-    groups = {"all": faulty, "tuned on": [r for r in faulty if r["family"] not in HELD_OUT],
-              "held out": [r for r in faulty if r["family"] in HELD_OUT]}  # fmt: skip
-    groups |= {
-        f"family {f}": [r for r in faulty if r["family"] == f] for f in dict.fromkeys(r["family"] for r in faulty)
-    }
-    groups |= {f: [r for r in faulty if r["fault"] == f] for f in sorted({r["fault"] for r in faulty})}
-    for name, part in groups.items():
-        if part:
-            shares = [statistics.mean(r[key] for r in part) for key in ("detected", "first", "three", "proved")]
-            took = statistics.mean(r["seconds"] for r in part)
-            print(
-                f"{name:24} {len(part):3} {shares[0]:8.2f} {shares[1]:6.2f} {shares[2]:6.2f} {shares[3]:6.2f} {took:6.1f}"  # noqa: E501
-            )
-    for name, part in (("tuned on", [r for r in healthy if r["family"] not in HELD_OUT]),
-                       ("held out", [r for r in healthy if r["family"] in HELD_OUT])):  # fmt: skip
-        if part:
-            errors, warned = sum(r["error"] for r in part), sum(r["detected"] and not r["error"] for r in part)
-            took = statistics.mean(r["seconds"] for r in part)
-            print(
-                f"healthy, {name}: {len(part)} programs, {errors} with an error, {warned} with a warning, {took:.1f} s a case"  # noqa: E501
-            )
+    if not hasattr(rivals, "rows"):
+        return []
+    found = rivals.rows([ALL[number][:4] for number in numbers])
+    return ["## Others", found] if isinstance(found, str) and found else []
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def test_a_healthy_program_is_left_in_peace() -> None:
     diagnosis = told(net, torch.optim.Adam(net.parameters(), 3e-3))
     assert [f for f in diagnosis.findings if f.severity != "note"] == []
     assert "Nothing stands out" in diagnosis.verdict and diagnosis.progress > 0.8
-    assert diagnosis.to_dict()["probes"]["lr*10"] < 1.1 and "Nothing stands out" in str(diagnosis)
+    assert diagnosis.to_dict()["probes"] == {}  # a run that has come this far is not probed
+    assert "Nothing stands out" in str(diagnosis)
 
 
 def test_nothing_given_is_changed() -> None:

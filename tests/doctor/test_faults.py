@@ -482,7 +482,7 @@ def divided_twice() -> Program:
     return classifier(mlp(), torch.rand(64, 20, generator=torch.Generator().manual_seed(0)) / 255)
 
 
-@case("input-degenerate", "note", plain)
+@case("input-degenerate", "warning", plain)
 def a_constant_column() -> Program:
     x = numbers(64, 20)
     x[:, 3] = 1.5

@@ -9,6 +9,7 @@ import torch
 from healthy import classifier, mlp, numbers
 from torch import nn
 
+from netwright.core.errors import ConfigError
 from netwright.core.messages import set_language
 from netwright.doctor import FAULTS, Finding, check, ranked
 from netwright.doctor.check.losses import view_loss
@@ -43,7 +44,7 @@ def test_a_failing_rule_is_told_and_the_others_still_speak(monkeypatch: pytest.M
     assert ours.severity == "note" and "ZeroDivisionError" in ours.evidence and "NW112" in ours.evidence
 
 
-def test_a_network_that_cannot_be_copied_or_run_gives_findings_not_a_crash() -> None:
+def test_a_network_that_cannot_be_copied_is_checked_and_one_that_cannot_run_refused() -> None:
     class Stubborn(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -57,7 +58,8 @@ def test_a_network_that_cannot_be_copied_or_run_gives_findings_not_a_crash() -> 
             raise KeyError("no such thing")
 
     assert not [f for f in check(**classifier(Stubborn(), numbers(64, 20))) if f.severity == "error"]
-    assert [f.fault for f in check(Broken(), numbers(64, 20)) if f.severity == "error"] == ["shape-mismatch"]
+    with pytest.raises(ConfigError, match="KeyError"):
+        check(Broken(), numbers(64, 20))
 
 
 def test_losses_of_our_own_are_recognised_by_their_word() -> None:

@@ -151,3 +151,17 @@ def test_a_number_and_no_optimizer_will_do() -> None:
         for loss in loop(net, opt, x, y, 20):
             told.step(float(loss))
     assert told.findings == [] and copy.copy(told.signals()).stepped == 0
+
+
+@pytest.mark.parametrize(("asleep", "named"), [(False, True), (True, False)])
+def test_validation_in_training_mode(asleep: bool, named: bool) -> None:
+    net, opt, x, y = program(nn.Dropout(0.5))
+    with nw.watch(net, opt) as told:
+        for _ in range(6):
+            loop(net, opt, x, y, 5, told)
+            net.train(not asleep)
+            with torch.no_grad():
+                net(x)
+            net.train()
+    assert ("wrong-mode" in faults(told)) is named
+    assert not named or "without gradients" in told.findings[0].evidence

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 import netwright
-from netwright.cli import check, data, evaluate, explain, generate, models, predict, report, train
+from netwright.cli import check, data, doctor, evaluate, explain, generate, models, predict, report, train
 from netwright.core.messages import say
 
 __all__ = ["app"]
@@ -25,7 +25,7 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     verbs.callback()(_everywhere)
-    for module in (models, explain, check, train, evaluate, predict, generate, report):
+    for module in (models, explain, check, train, doctor, evaluate, predict, generate, report):
         verbs.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP))(module.command)
     verbs.add_typer(data.app(), name="data")
     return verbs

@@ -16,6 +16,9 @@ from netwright.doctor.watch.suspicions import piling_up
 
 __all__ = ["CAUSES", "Cause", "Evidence"]
 
+_FAR = 5.0  # from the size that a layer's own initialisation gives
+_STACK = 4  # weighted layers that may fade or blow up a signal
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -124,9 +127,9 @@ def _weights(known: Evidence) -> float | None:
             after = float(module.weight.detach().square().mean().sqrt())
             ratio = before / max(after, 1e-12)
             worst = max(worst, ratio, 1 / max(ratio, 1e-9))
-    if "bad-init-scale" in known.static:
-        return 0.5
-    return 0.4 if worst > 5 else -0.5
+    if "bad-init-scale" in known.static or worst > _FAR:
+        return 0.6
+    return -0.5
 
 
 def _symmetric(known: Evidence) -> float | None:
@@ -137,7 +140,7 @@ def _unnormalised(known: Evidence) -> float | None:
     deep = sum(isinstance(m, nn.Linear | nn.modules.conv._ConvNd) for m in known.scene.program.net.modules())
     if "missing-normalization" in known.static:
         return 0.4
-    return 0.1 if deep >= 8 else -0.4
+    return 0.1 if deep >= 2 * _STACK else -0.2 if deep >= _STACK else None
 
 
 def _vanishing(known: Evidence) -> float | None:

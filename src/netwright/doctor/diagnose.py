@@ -21,16 +21,18 @@ from netwright.doctor.causes import CAUSES, Evidence
 from netwright.doctor.check import check
 from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
-from netwright.doctor.outcomes import of_the_curve, of_the_data, placed
+from netwright.doctor.learnable import Learnable, held_back, of_the_data, what_is_learnable
+from netwright.doctor.outcomes import of_the_curve, placed
+from netwright.doctor.planning import Plan, planned_work
 from netwright.doctor.probe import Batches, Examples, Outcome, Program, Scene, collect, run, set_scene
 from netwright.doctor.trials import Trials
 from netwright.doctor.watch import Signals, Watch, suspicions
 
 __all__ = ["Diagnosis", "diagnose"]
 
-_LONG, _PROBE = 300, 150  # steps of the watched run at least, and of a probe at most, where time allows
-_WATCHED, _PROBED = 0.2, 0.5  # shares of the budget
-_RUNS = 30  # probes that the budget is planned for
+_READ = 600  # steps that the batches kept are to last for
+_SPENT = 0.9  # of the budget: what is under way at its end has to come to an end too
+_RESERVED = 0.1  # of the budget, for what comes after the probes
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
 
@@ -63,7 +65,7 @@ def diagnose(
     train: Any = None,
     validation: Any = None,
     step: Callable[[nn.Module, Optimizer, Any], Any] | None = None,
-    epochs: int = 1,
+    epochs: int | None = None,
     budget_seconds: float = 60.0,
     batch_size: int = 32,
 ) -> Diagnosis:
@@ -75,57 +77,60 @@ def diagnose(
         validation: the same, to see overfitting by.
         step: does one whole optimization step as your loop does it and returns the loss; by default zero_grad,
             forward, loss, backward, step. A batch is (inputs, targets).
-        epochs: how long your run is.
+        epochs: how long your run is (one epoch where it is not told; then nothing is said about its length).
         batch_size: for `train` given as tensors.
 
     Raises:
         ConfigError: without training data, or without a loss and a step.
     """
     begun = time.monotonic()
+    end = begun + _SPENT * budget_seconds
     if train is None or (loss_fn is None and step is None):
         raise ConfigError("diagnose needs train=(inputs, targets) or a loader, and loss_fn or step; give both")
     with undisturbed():
-        told = _diagnosed(
-            Program(net, opt, loss_fn, step), train, validation, epochs, begun + budget_seconds, batch_size
-        )
+        told = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, end, batch_size)
     told.seconds = time.monotonic() - begun
     return told
 
 
 def _diagnosed(
-    program: Program, train: Any, validation: Any, epochs: int, deadline: float, batch_size: int
+    program: Program, train: Any, validation: Any, epochs: int | None, deadline: float, batch_size: int
 ) -> Diagnosis:
     budget = deadline - time.monotonic()
-    batches = collect(train, program.net, 2 * _LONG, batch_size)
+    batches = collect(train, program.net, _READ, batch_size)
     held = _whole(validation, program.net) if validation is not None else None
     static = _static(program, batches, held)
-    planned = max(1, epochs) * batches.per_epoch
-    scene = set_scene(program, batches, held, _PROBE, planned, deadline)
-    pace = _pace(scene)
-    if pace is None:
+    scene = set_scene(program, batches, held, 0, max(1, epochs or 1) * batches.per_epoch, deadline)
+    plan = planned_work(scene, budget)
+    if plan is None:
         return _done(static, Diagnosis(), [])
-    length = int(min(max(planned, _LONG), max(20, _WATCHED * budget / pace)))
-    scene.steps = int(min(_PROBE, length, max(15, _PROBED * budget / _RUNS / pace)))
-    seen, watched = _watched(scene, length)
-    start = watched.marks[0][1] if watched.each is not None else 1.0
+    scene.steps, scene.reserve, scene.told = plan.steps, _RESERVED * budget, epochs is not None
+    seen, watched = _watched(scene, plan)
+    scene.steps = plan.steps_for(seen.rates)
     faults = frozenset(finding.fault for finding in static)
-    known = Evidence(seen, faults, scene, watched.bad, watched.unexplained, _penalty(scene))
-    trials = Trials(scene, known, watched.unexplained, start)
+    final = next((share for at, share, *_ in watched.marks if at == plan.end), watched.unexplained)
+    final = watched.unexplained if watched.bad or not math.isfinite(final) else final
+    known = Evidence(seen, faults, scene, watched.bad, final, _penalty(scene))
+    trials = Trials(scene, known, final, watched.marks[0][1] if watched.each is not None else 1.0)
+    data = what_is_learnable(scene, final) if scene.left > 3 * scene.reserve else Learnable()
     trials.run()
-    told = Diagnosis(steps=length, progress=trials.progress, unexplained=watched.unexplained)
+    told = Diagnosis(steps=len(watched.losses), progress=trials.progress, unexplained=final)
     told.probes = {name: runs[0].unexplained for name, runs in trials.tried.items() if runs}
-    return _done(_settled(static, trials), told, _live(scene, seen, watched, trials))
+    return _done(_settled(static, trials), told, _live(scene, data, seen, watched, trials))
 
 
-def _live(scene: Scene, seen: Signals, watched: Outcome, trials: Trials) -> list[Finding]:
+def _live(scene: Scene, data: Learnable, seen: Signals, watched: Outcome, trials: Trials) -> list[Finding]:
     """Facts, then proved causes, then what the curves and the data say; a symptom beside its cause is left out."""
     facts = [finding for finding in suspicions(seen) if finding.proven or finding.fault == "wrong-mode"]
-    proved = trials.findings()
+    of_data = list(of_the_data(scene, data, trials))
+    proved = trials.findings() if not any(finding.proven and finding.where == "targets" for finding in of_data) else []
+    if any(finding.fault == "missing-zero-grad" for finding in facts):  # whatever shortens the steps eases it
+        proved = [finding for finding in proved if finding.fault == "missing-zero-grad"]
     found = _tied(facts, proved)
     if not any(finding.severity == "error" for finding in found):
-        found += of_the_data(scene, watched, trials)
-    if not found:
-        found += of_the_curve(scene, watched)
+        found = [*of_data, *([] if of_data else of_the_curve(scene, watched, trials)), *found]
+    if not found:  # a suspicion is better than nothing where no time was left to prove it
+        found = suspicions(seen) if trials.hurried else list(held_back(scene, data, trials))
     return [placed(scene, finding, seen) if finding.fault == "non-finite" else finding for finding in found]
 
 
@@ -148,18 +153,28 @@ def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
     inputs, targets = (
         part if not isinstance(part, Tensor) or part.numel() < _QUICK else part[:_CHECKED] for part in source
     )
-    return check(
-        program.net, inputs, targets, loss=program.loss, optimizer=program.optimizer, validation=held,
-        examples=batches.examples,
-    )  # fmt: skip
+    try:
+        return check(
+            program.net, inputs, targets, loss=program.loss, optimizer=program.optimizer, validation=held,
+            examples=batches.examples,
+        )  # fmt: skip
+    except ConfigError:  # a network that only its own step knows how to call, such as a GAN's two
+        if program.step is None:
+            raise
+        return []
 
 
 def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
-    """Static warnings that a probe has refuted become notes; those that it has proved are told by the probe."""
+    """Static warnings that a probe has refuted become notes; those that it has proved are told by the probe. A network
+    whose own step runs has no mismatch, whatever a plain pass over it says.
+    """
     probed = {cause.fault for cause in CAUSES}
     proved = {finding.fault for finding in trials.findings() if finding.severity == "error"}
     kept = []
     for finding in static:
+        if finding.fault == "shape-mismatch" and trials.scene.program.step is not None:
+            kept.append(replace(finding, severity="note", proven=False))
+            continue
         if finding.severity == "warning" and finding.fault in probed:
             if finding.fault in proved:
                 continue
@@ -189,12 +204,13 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     return told
 
 
-def _watched(scene: Scene, length: int) -> tuple[Signals, Outcome]:
+def _watched(scene: Scene, plan: Plan) -> tuple[Signals, Outcome]:
     fork = scene.program.fork()
     with Watch(fork.net, fork.optimizer) as watch:
+        fork.aside = watch.paused
         outcome = run(
-            fork, scene.batches.sequence(length), scene.train, scene.validation,
-            marks=max(1, length // 12), deadline=scene.deadline, watcher=watch.step,
+            fork, scene.batches.sequence(plan.length), scene.train, scene.validation,
+            marks=plan.marks, deadline=scene.deadline, watcher=watch.step,
         )  # fmt: skip
         return watch.signals(), outcome
 
@@ -208,16 +224,6 @@ def _penalty(scene: Scene) -> float:
     own = Examples(batch, None).loss(fork)
     told = run(fork, [batch], replace(scene.train, yardstick=None)).losses
     return (told[0] - own) / max(abs(own), 1e-12) if told and math.isfinite(own) else 0.0
-
-
-def _pace(scene: Scene) -> float | None:
-    """Seconds a step; None where the program does not run."""
-    batches = list(scene.batches.sequence(3))
-    outcome = run(scene.program.fork(), batches, scene.train)
-    if outcome.error:
-        return None
-    again = run(scene.program.fork(), batches, replace(scene.train, yardstick=None))
-    return max(again.seconds / len(batches), 1e-5)
 
 
 def _whole(validation: Any, net: nn.Module) -> Any:

@@ -84,7 +84,8 @@ class Probe:
     def of(cls, change: str, words: str, unchanged: Sequence[float], changed: Sequence[float]) -> "Probe":
         """Thin the losses of two runs."""
         steps = max(len(unchanged), len(changed))
-        return cls(change, words, steps, _thinned(unchanged, cls.points), _thinned(changed, cls.points))
+        width = max(1, math.ceil(steps / cls.points))  # of both, so that a curve that ends early ends early on paper
+        return cls(change, words, steps, _thinned(unchanged, width), _thinned(changed, width))
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,7 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda f: (_RANK[f.severity], not f.proven, f.code, f.where))
 
 
-def _thinned(losses: Sequence[float], points: int) -> list[float]:
-    """Means of equal stretches; a curve that ends in NaN or infinity ends before it, as JSON knows neither."""
+def _thinned(losses: Sequence[float], width: int) -> list[float]:
+    """Means of stretches of `width`; a curve that ends in NaN or infinity ends before it, as JSON knows neither."""
     finite = [value for value in losses if math.isfinite(value)]
-    width = max(1, math.ceil(len(finite) / points))
     return [sum(part := finite[at : at + width]) / len(part) for at in range(0, len(finite), width)]

@@ -1,114 +1,83 @@
-"""What the whole run and its data show where no remedy stood out: overfitting, too short a run, senseless labels."""
+"""What the whole run shows where no remedy stood out: overfitting, too short a run, too few updates."""
 
-import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netwright.core.messages import say
-from netwright.doctor.findings import Finding
-from netwright.doctor.probe import Examples, Outcome, Scene, run
-from netwright.doctor.probe.batches import rows, size_of
-from netwright.doctor.probe.changes import FITTING
-from netwright.doctor.probe.reference import held_out, plain
-from netwright.doctor.probe.surgery import standardise_inputs, without_dropout
+from netwright.doctor.findings import Finding, Probe
+from netwright.doctor.probe import Outcome, Scene, run
+from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.trials import Trials
 from netwright.doctor.watch import Signals
 from netwright.doctor.words import told
 from netwright.metrics.architecture import tensors_in
 
-__all__ = ["of_the_curve", "of_the_data", "placed"]
+__all__ = ["of_the_curve", "placed"]
 
-_CHANCE = 0.9  # of what is unexplained: hardly more than luck with so many examples
-_TURNED = 1.3
-
-
-def of_the_data(scene: Scene, watched: Outcome, trials: Trials) -> list[Finding]:
-    """Labels that the inputs say nothing about, or much that a plain network finds and this one does not."""
-    return list(_of_data(scene, watched, trials))
+_TURNED, _TURNED_APART = 1.3, 1.1
+_MUCH, _HALVED, _ON_THE_WAY = 0.3, 0.5, 0.5  # left at the planned end; of it, later; of what the best probe reaches
+_ENOUGH = 1.5  # times the planned length
+_GENERAL = 0.8  # of what was unexplained of the validation examples
 
 
-def _of_data(scene: Scene, watched: Outcome, trials: Trials) -> Iterator[Finding]:
-    targets = scene.targets
-    if scene.train.yardstick is None or not isinstance(targets, Tensor) or scene.left < 5 * trials.slowest():
-        return
-    if targets.numel() > 20 and bool((targets == targets.reshape(-1)[0]).all()):
-        yield told("labels-corrupted", "error", "targets", say("All targets are the same."), proven=True)
-        return
-    possible = plain(scene)
-    if possible is None:
-        return
-    chance = possible > _CHANCE and possible > min(plain(scene, seed) or 1.0 for seed in (1, 2, 3)) - 0.01
-    own = held_out(scene, trials.scene.steps) if chance else None
-    many = scene.batches.pool is not None and size_of(scene.batches.pool) >= 150
-    if chance and own is not None and own > _CHANCE and many:
-        evidence = say("On examples held out, a plain network explains {plain:.0%} of the targets and yours {own:.0%}.",
-                       plain=max(0.0, 1 - possible), own=max(0.0, 1 - own))  # fmt: skip
-        yield told("labels-corrupted", "error", "targets", evidence, proven=True)
-    elif trials.final > possible + 0.25 and 1 - trials.final < 0.5 * (1 - possible):
-        yield from _held_back(scene, trials, possible)
-
-
-def _held_back(scene: Scene, trials: Trials, possible: float) -> Iterator[Finding]:
-    """Can it fit a handful of examples, with the best of several rates?"""
-    left = _handful(scene)
-    evidence = say("A plain network explains {plain:.0%} of targets held out; yours {own:.0%} of those it saw.",
-                   plain=1 - possible, own=max(0.0, 1 - trials.final))  # fmt: skip
-    if left is not None and left > 0.3:
-        evidence += say(" Of 16 examples alone it still leaves {left:.0%} unexplained.", left=left)
-        yield told("capacity-too-small", "error", "net", evidence, proven=True)
-    else:
-        yield told("slow-convergence", "warning", "net", evidence)
-
-
-def _handful(scene: Scene) -> float | None:
-    """What Adam leaves unexplained of 16 examples at the best of two rates."""
-    count = size_of(scene.train.batch)
-    few = tuple(rows(part, torch.linspace(0, count - 1, min(16, count)).long()) for part in scene.train.batch)
-    found = []
-    for rate in (3e-3, 3e-2):
-        adam = functools.partial(_adam, rate=rate)
-        fork = scene.program.fork(optimizer=adam, loss=FITTING.get(scene.kind))
-        without_dropout(fork)
-        if scene.inputs is not None:
-            standardise_inputs(fork, scene.inputs)
-        batch = (few[0], few[1])
-        outcome = run(fork, [batch] * 200, Examples(batch, scene.train.yardstick), deadline=scene.deadline)
-        if not outcome.error:
-            found.append(outcome.unexplained)
-    return min(found, default=None)
-
-
-def _adam(net: nn.Module, rate: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(net.parameters(), rate)
-
-
-def of_the_curve(scene: Scene, watched: Outcome) -> list[Finding]:
-    """Overfitting and too short a run, from the marks of the watched run."""
-    return [*_few_updates(scene, watched), *_turned(scene, watched)][:1]
+def of_the_curve(scene: Scene, watched: Outcome, trials: Trials) -> list[Finding]:
+    """Overfitting and too short a run, from the marks of the watched run; silent where its length was not told."""
+    if not scene.told or not watched.marks or watched.bad:
+        return []
+    return [*_few_updates(scene, watched), *_turned(scene, watched), *_cut_short(scene, watched, trials)][:1]
 
 
 def _turned(scene: Scene, watched: Outcome) -> Iterator[Finding]:
     """The validation loss climbs well above its best while training goes on improving, and the predictions suffer."""
     rows = [(at, share, held, loss) for at, share, held, loss in watched.marks
-            if held is not None and math.isfinite(loss) and at <= scene.planned + 1]  # fmt: skip
+            if held is not None and math.isfinite(loss) and at <= scene.planned]  # fmt: skip
     if len(rows) < 5 or scene.batches.per_epoch < 2:
         return
     best, last = min(rows, key=lambda row: row[3]), rows[-1]
     lowest = min(row[2] for row in rows)
-    if last[3] < _TURNED * best[3] or best[0] > 0.7 * last[0] or last[1] > 0.5 * lowest or last[1] > 0.8 * best[1]:
+    apart = last[2] > 0.5 and last[1] < 0.1 * last[2]  # by heart: then a smaller turn will do
+    if (
+        last[3] < (_TURNED_APART if apart else _TURNED) * best[3]
+        or best[0] > 0.7 * last[0]
+        or last[1] > 0.5 * lowest
+        or last[1] > 0.8 * best[1]
+    ):
         return
     evidence = say(
         "The validation loss was {best:.3g} after {at} steps and is {last:.3g} after {steps}; training improved.",
         best=best[3], at=best[0], last=last[3], steps=last[0],
     )  # fmt: skip
-    worse = last[2] - lowest  # the loss alone may climb with mere confidence
-    if worse > 0.25 * lowest + 0.05:
-        yield told("overfitting", "error", "run", evidence, round(1 - best[3] / last[3], 4), True)
+    effect = round(1 - best[3] / last[3], 4)
+    if last[2] - lowest > 0.25 * lowest + 0.05:  # the loss alone may climb with mere confidence
+        yield told("overfitting", "error", "run", evidence, effect, True)
+    elif apart or (last[2] > 0.3 and last[1] < 0.2 * last[2]):
+        yield told("overfitting", "warning", "run", evidence, effect)
+
+
+def _cut_short(scene: Scene, watched: Outcome, trials: Trials) -> Iterator[Finding]:
+    """At its planned end much is unexplained, which the same run explains when it simply goes on."""
+    rows = [(at, share, held) for at, share, held, _ in watched.marks if math.isfinite(share) and at >= scene.planned]
+    went_on = bool(rows) and rows[0][0] == scene.planned and rows[-1][0] >= _ENOUGH * scene.planned
+    if not went_on or trials.progress < _ON_THE_WAY:
+        return
+    _, own, held = rows[0]
+    at, later, after = min(rows, key=lambda row: row[1])
+    learnt = held is None or after is None or after < _GENERAL * held  # and not only learnt by heart
+    if own < _MUCH or later > _HALVED * own or not learnt:
+        return
+    words = say(CHANGES["longer"].words)
+    evidence = say(
+        "After its {planned} steps the run leaves {own:.0%} unexplained; going on as it is, {later:.0%} after {steps}.",
+        planned=scene.planned, own=own, later=later, steps=at,
+    )  # fmt: skip
+    probe = Probe.of("longer", words, watched.losses[: scene.planned], watched.losses[:at])
+    finding = told("undertrained", "error", "run", evidence, round(1 - later / own, 4), True)
+    yield replace(finding, probe=probe)
 
 
 def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
@@ -116,7 +85,7 @@ def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
     batches, planned = scene.batches, scene.planned
     after = [share for at, share, *_ in watched.marks if at <= planned]
     other = batches.rebatched(32) if batches.per_epoch <= 4 and batches.size >= 128 else None
-    if other is None or not after or planned > 60 or after[-1] < 0.5:
+    if other is None or planned > 60 or after[-1] < 0.3:
         return
     steps = min(planned * other.per_epoch // batches.per_epoch, 3 * scene.steps)
     outcome = scene.play(scene.program.fork(), other, 0, steps)
@@ -125,7 +94,10 @@ def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
             "{planned} steps of {size} examples leave {own:.0%} unexplained; the same in batches of 32, {other:.0%}.",
             planned=planned, size=batches.size, own=after[-1], other=outcome.unexplained,
         )  # fmt: skip
-        yield told("batch-too-large", "error", "batches", evidence, round(1 - outcome.unexplained / after[-1], 4), True)
+        change = "smaller-batches"
+        probe = Probe.of(change, say(CHANGES[change].words), watched.losses[:planned], outcome.losses)
+        effect = round(1 - outcome.unexplained / after[-1], 4)
+        yield replace(told("batch-too-large", "error", "batches", evidence, effect, True), probe=probe)
 
 
 def placed(scene: Scene, finding: Finding, seen: Signals) -> Finding:

@@ -14,11 +14,17 @@ from netwright.doctor.words import told
 __all__ = ["Trial", "Trials"]
 
 _SEEDS = 3
-_CONFIRMED = 3  # suspects whose best remedy is run on every seed
+_CONFIRMED = 2  # suspects whose best remedy is run on every seed
 _GAIN, _SHARE = 0.05, 0.1  # of what is unexplained, absolute and relative: what a remedy must take away
+_TELLING, _SOME = 0.4, 0.1  # a prior that signals give; of what is unexplained, worth a word in any case
+_AT_ONCE = 0.3  # the share that needs no second seed where the signals say the same
+_CONFIRMING = 2  # runs for which time is kept, once there is something to confirm
 _PLAIN = 0.6  # the share that makes a remedy for what the signals already show plain enough
 _ABSORBS = {"lr-too-high", "input-not-normalized", "target-not-normalized", "bad-init-scale", "exploding-gradient"}
+_NEARLY, _BEHIND, _LEVEL = 0.85, 0.35, 1.3
 _DOUBT = 0.2  # above the gate for an error, still worth a warning
+_HOLDS, _FITS = 0.85, 0.3  # unexplained of validation examples; without any, of those trained on
+_UNMOVED = 0.9  # of the first loss: it has neither fallen nor, by its inverse, climbed
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Trials:
     start: float
     tried: dict[str, list[Outcome]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
+    hurried: bool = False  # the budget ended before the suspects did
 
     def run(self) -> None:
         """Try every suspect while there is time, then the best ones on more seeds."""
@@ -52,13 +59,29 @@ class Trials:
         suspects.sort(key=lambda pair: -pair[0])
         for prior, cause in suspects:
             for change in cause.changes:
-                if self.scene.left > 0.25 * self.slowest() and self._try(change, 1):
-                    self._note(cause, prior, change)
+                if self._idle(cause, prior) or self._outdone(prior) or not self._try(change, 1):
+                    continue
+                self._note(cause, prior, change)
+                if prior < 0 and self._trial(cause).effect.gain < _GAIN:
+                    break  # the next one only takes it further
         for trial in self.ranked()[:_CONFIRMED]:
             for count in range(2, _SEEDS + 1):
-                if self.scene.left > 3 * self.slowest():
+                if count == 2 or trial.effect.share < _AT_ONCE:
                     self._try(trial.change, count)
-            self._note(trial.cause, trial.prior, trial.change)
+                    self._note(trial.cause, trial.prior, trial.change)
+
+    def _trial(self, cause: Cause) -> Trial:
+        return next(trial for trial in self.trials if trial.cause is cause)
+
+    def _idle(self, cause: Cause, prior: float) -> bool:
+        """Whatever its remedy might reach, the run itself has come too far for a word."""
+        far = 1 - self.final >= cause.gate + _DOUBT and (prior < _TELLING or self.final < _SOME)
+        return far and cause.fault not in self.known.static
+
+    def _outdone(self, prior: float) -> bool:
+        """A likelier suspect's remedy takes nearly everything away, so that one of this prior cannot come near it."""
+        most = min(self.scene.unchanged(0).unexplained, _LEVEL) if self.trials else 0.0
+        return any(t.effect.gain > _NEARLY * most and t.prior > prior + _BEHIND for t in self.trials)
 
     def slowest(self) -> float:
         """Seconds that the longest probe took."""
@@ -74,6 +97,11 @@ class Trials:
         """How much of the way that the best run came the user's run came, 0 to 1."""
         start = 1.0 if self.best < 0.98 else max(self.start, 1.0)  # reaching the labels' frequencies is no progress
         return min(1.0, max(0.0, start - self.final) / max(start - self.best, 1e-6)) if self.best < start else 1.0
+
+    def generalised(self) -> bool:
+        """Whether some remedy lets the program explain examples that it was not trained on."""
+        runs = [(o, o.held) for runs in self.tried.values() for o in runs[:1] if not o.error]
+        return any(float(held.mean()) < _HOLDS if held is not None else o.unexplained < _FITS for o, held in runs)
 
     def ranked(self) -> list[Trial]:
         """Suspects whose remedy helps, the likeliest first."""
@@ -102,9 +130,13 @@ class Trials:
         calm = seen.largest_update() < 0.3 and seen.peak < 3  # before the NaN: then no long step made it
         if self.known.diverged and (calm or trial.cause.fault not in _ABSORBS):
             return "warning"
-        plain = trial.prior >= 0.4 and trial.effect.share > _PLAIN and self.final - self.best > 0.1
+        if self.scene.train.yardstick is None and not self.known.diverged:  # a GAN's loss, or a policy's, is no measure
+            stuck = _UNMOVED < self.final < 1 / _UNMOVED and trial.prior >= 0
+            return "warning" if stuck and trial.effect.share > _PLAIN and not another else None
+        plain = trial.prior >= _TELLING and trial.effect.share > _PLAIN and self.final - self.best > _SOME
         if self.progress < trial.cause.gate or plain:
-            return "warning" if another or trial.effect.seeds < 2 else "error"
+            sure = trial.effect.seeds > 1 or (trial.effect.share > _AT_ONCE and trial.prior > 0)
+            return "error" if sure and not another else "warning"
         return "warning" if self.progress < trial.cause.gate + _DOUBT and not another else None
 
     def _told(self, trial: Trial, severity: Severity) -> Finding:
@@ -120,14 +152,23 @@ class Trials:
         )
 
     def _try(self, change: str, seeds: int) -> bool:
+        """Run a change on so many seeds; a run that the budget cuts short says nothing and is not kept."""
         runs = self.tried.setdefault(change, [])
         while len(runs) < seeds:
-            made = CHANGES[change].make(self.scene)
-            if made is None:
+            made = CHANGES[change].make(self.scene) if self._affordable(seeds) else None
+            if made is None or not self.scene.unchanged(len(runs)).whole:
                 break
-            self.scene.unchanged(len(runs))
-            runs.append(self.scene.play(*made, len(runs)))
+            outcome = self.scene.play(*made, len(runs))
+            if not outcome.whole and not outcome.error:
+                break
+            runs.append(outcome)
         return len(runs) >= seeds and not runs[0].error
+
+    def _affordable(self, seeds: int) -> bool:
+        spared = _CONFIRMING if seeds == 1 and self.ranked() else 0
+        enough = self.scene.left > self.scene.reserve + (1.2 + spared) * self.slowest()
+        self.hurried |= not enough
+        return enough
 
     def _note(self, cause: Cause, prior: float, change: str) -> None:
         effect = compare(self.scene.outcomes[""], self.tried[change])

@@ -27,6 +27,7 @@ from netwright.experiment.beginning import beginning
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_model, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.embeddings import start_from_vectors
+from netwright.experiment.hooking import make_hooks
 from netwright.experiment.pretrained import (
     anchored_model,
     expected,
@@ -43,17 +44,9 @@ from netwright.models.layers import LayerStack
 from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task
 from netwright.training.engine import Engine, Updater
-from netwright.training.hooks.base import Hook
-from netwright.training.hooks.early_stop import EarlyStop
-from netwright.training.hooks.progress import ProgressBar
-from netwright.training.hooks.recorder import Recorder
-from netwright.training.hooks.trackers import Trackers, make_tracker
 from netwright.training.session import Plan, Session
 
 __all__ = ["Assembly", "Built", "Given", "assemble", "build_network", "build_task", "network_sizes"]
-
-_LINES_PER_EPOCH, _LINES_PER_RUN = 20, 20  # of training figures in metrics.jsonl, where steps are many
-_LEAST_STRIDE = 25  # steps between two lines: a line takes two looks at all weights, which small steps would feel
 
 
 @dataclass(frozen=True)
@@ -132,7 +125,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
         folder, model, task, engine, task.batches(train_source, training=True), sources.validation(),
         Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
         (task.monitor, task.sense),
-        _hooks(config, folder, train_source.steps_per_epoch, total_steps, quiet),
+        make_hooks(config, folder, task, bundle.schema.kind, train_source.steps_per_epoch, total_steps, quiet),
     )  # fmt: skip
     seeds.seed_everything(seeds.mix(settings.seed, 1))  # however much chance the building above took
     recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
@@ -327,18 +320,6 @@ def _clip(plan: optim.OptimizerPlan) -> Callable[[Sequence[Tensor]], Tensor] | N
     if plan.clip is not None:
         return partial(optim.clip_norm, max_norm=plan.clip)
     return partial(optim.clip_value, max_value=plan.clip_value) if plan.clip_value is not None else None
-
-
-def _hooks(config: Config, folder: Path, steps_per_epoch: int, total_steps: int, quiet: bool) -> list[Hook]:
-    least = max(1, min(_LEAST_STRIDE, total_steps // _LINES_PER_RUN))
-    stride = max(least, steps_per_epoch // _LINES_PER_EPOCH)
-    trackers = Trackers(*(make_tracker(name, folder, config.to_dict()) for name in config.train.track))
-    hooks: list[Hook] = [Recorder(folder / "metrics.jsonl", stride, trackers)]
-    if config.train.early_stopping is not None:
-        hooks.append(EarlyStop(config.train.early_stopping.patience, config.train.early_stopping.min_delta))
-    if not quiet:
-        hooks.append(ProgressBar(max(1, stride // 2)))
-    return hooks
 
 
 def _jsonable(value: Any) -> Any:

@@ -9,11 +9,12 @@ from pathlib import Path
 from netwright.core.errors import DivergedError, Interrupted, MissingExtra, Preempted, ResourceError, ran_out_of_memory
 from netwright.core.messages import say
 from netwright.core.records import writing
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, ranked
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.record import write_findings, write_summary
+from netwright.training.hooks.doctor import live_findings, suspected
 
-__all__ = ["recorded_ending", "report", "resources"]
+__all__ = ["merged", "recorded_ending", "report", "resources"]
 
 log = logging.getLogger("netwright")
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -50,9 +51,8 @@ def recorded_ending(made: Assembly, findings: list[Finding]) -> Iterator[None]:
         with resources(made.session.folder):
             yield
     except (KeyboardInterrupt, Exception) as error:
-        if isinstance(error, DivergedError):
-            findings.append(_non_finite(error))
         try:
+            _look_once_more(made, findings, error)
             _record(made, findings, error)
         except Exception as second:  # a full disk may have no room for last words; the first error is the one to tell
             template = "{folder} does not tell how the run ended: {error}"
@@ -68,6 +68,24 @@ def report(folder: Path) -> None:
         write_report(folder)
     except MissingExtra as error:
         log.warning(say("no report.html: {error}", error=error))
+
+
+def merged(static: list[Finding], live: list[Finding]) -> list[Finding]:
+    """Both, the worst first; a fault that was found before the first step is not told twice."""
+    known = {finding.fault for finding in static}
+    return ranked([*static, *(finding for finding in live if finding.fault not in known)])
+
+
+def _look_once_more(made: Assembly, findings: list[Finding], error: BaseException) -> None:
+    """What the doctor suspected goes into the findings, and into the error of a run that diverged."""
+    if isinstance(error, KeyboardInterrupt):
+        return
+    live = live_findings(made.session, diverged=isinstance(error, DivergedError))
+    if isinstance(error, DivergedError):
+        findings.append(_non_finite(error))
+        if words := suspected(live):
+            error.args = (f"{error}; {words}",)
+    findings[:] = merged(findings, live)
 
 
 def _record(made: Assembly, findings: list[Finding], error: BaseException) -> None:

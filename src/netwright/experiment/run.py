@@ -18,18 +18,19 @@ from netwright.core.records import RunLock, read_json, read_jsonl, write_json
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
-from netwright.experiment.config import load_config
-from netwright.experiment.ending import recorded_ending, report, resources
+from netwright.experiment.config import Config, load_config
+from netwright.experiment.ending import merged, recorded_ending, report, resources
 from netwright.experiment.explaining import titled
 from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
-from netwright.experiment.record import write_start, write_summary
+from netwright.experiment.record import write_findings, write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
 from netwright.tasks.texts import part_of
-from netwright.training import loop
+from netwright.training import checkpoints, loop
+from netwright.training.hooks.doctor import live_findings
 from netwright.training.hooks.signals import graceful_exit
 
-__all__ = ["Run", "open_run", "train"]
+__all__ = ["Run", "carry_out", "open_run", "train"]
 
 log = logging.getLogger("netwright")
 _TRAIN_SHARE = 10_000  # examples of the training set that its final figures are measured on
@@ -54,11 +55,13 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `train --json`."""
-        return {
+        path = self.folder / "repairs.json"
+        told: dict[str, Any] = {
             "run": str(self.folder), "model": self.name, "metrics": self.metrics,
             "findings": [finding.to_dict() for finding in self.findings], "seconds": self.seconds,
             "expect": self.expectations,
         }  # fmt: skip
+        return told | ({"repairs": read_json(path)} if path.is_file() else {})
 
 
 def train(
@@ -103,12 +106,16 @@ def train(
         with resources(folder):
             if resume is None:
                 _refuse_used(folder)  # another run may have been quicker
-            elif (finished := _finished(folder)) is not None and not overrides and not sections:
+            elif not overrides and not sections and (finished := _finished(config, folder)) is not None:
                 log.info(say("{folder} is finished already; nothing is left to do", folder=folder))
                 return finished
             by_name = f"netwright train --resume {shlex.quote(str(folder))}"
             command = by_name if given is None else f"fit(…, out={str(folder)!r}, resume=True)"
-            return _run(assemble(config, folder, given, quiet), resume is not None, command)
+            if config.sections.doctor == "repair":
+                from netwright.experiment.repairing import train_and_repair
+
+                return train_and_repair(config, folder, given, quiet, resume is not None, command)
+            return carry_out(config, folder, given, quiet, resume is not None, command)
     finally:
         lock.release()
 
@@ -130,13 +137,34 @@ def open_run(folder: str | Path) -> Run:
         raise CheckpointError(template, folder=folder, reason=because(error)) from error
 
 
-def _run(made: Assembly, resumed: bool, command: str) -> Run:
+def carry_out(
+    config: Config,
+    folder: Path,
+    given: Given | None = None,
+    quiet: bool = False,
+    resumed: bool = False,
+    command: str = "",
+    start: Path | None = None,
+) -> Run:
+    """Train in a folder that the caller holds.
+
+    Args:
+        command: goes on with the run when it is stopped.
+        start: a checkpoint whose weights the network begins with.
+    """
+    with resources(folder):
+        return _run(assemble(config, folder, given, quiet), resumed, command, start)
+
+
+def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None) -> Run:
     session = made.session
     findings = check_assembly(made) if made.config.sections.doctor != "off" else []
     with made.config.placing():
         check_fit(made, findings)
     architecture = _architecture(made)
     restored = resumed and session.restore()  # before anything is written: what cannot be resumed stays as it is
+    if start is not None and not restored:
+        session.model.load_state_dict(checkpoints.read(start)["model"])
     with recorded_ending(made, findings):
         write_start(made, architecture, findings)
         _announce(made, findings)
@@ -175,16 +203,26 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
     write_json(folder / "exhibits.json", exhibits)
     save_model(folder / "model", session.model, made.recipe, made.preprocess)
     summary = write_summary(made, "finished", figures, session.stop_reason or "")
+    findings = merged(findings, live_findings(session))
+    write_findings(folder, findings)
     report(folder)
     return Run(
         folder, summary["metrics"], findings, summary["seconds"], summary["model"], session.model, summary["expect"]
     )
 
 
-def _finished(folder: Path) -> Run | None:
+def _finished(config: Config, folder: Path) -> Run | None:
+    """The run, where nothing is left to be done."""
     path = folder / "summary.json"
     summary = read_json(path) if path.is_file() else None
-    return open_run(folder) if isinstance(summary, dict) and summary.get("status") == "finished" else None
+    finished = isinstance(summary, dict) and summary.get("status") == "finished"
+    return open_run(folder) if finished and not _to_mend(config, folder) else None
+
+
+def _to_mend(config: Config, folder: Path) -> bool:
+    """Whether the doctor is to repair the finished run, and has not done so yet."""
+    path = folder / "repairs.json"
+    return config.sections.doctor == "repair" and not (path.is_file() and "plan" not in read_json(path))
 
 
 def _architecture(made: Assembly) -> Architecture | None:

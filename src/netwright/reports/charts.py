@@ -77,10 +77,13 @@ def line_chart(
     best: tuple[float, str] | None = None,
     guide: tuple[float, str] | None = None,
     x_range: tuple[float, float] | None = None,
+    also: Sequence[float] = (),
 ) -> Chart:
-    """`series` holds (values, label, style). `best` marks a step, `guide` draws a level, both with their label."""
-    every = [value for line, _, _ in series for value in (*line.ys, *line.lows, *line.highs)]
-    ys = axis(finite(every), include=_near(guide, every))
+    """`series` holds (values, label, style). `best` marks a step, `guide` draws a level, both with their label; `also`
+    are values of charts beside this one, so that all have one scale.
+    """
+    every = [*(value for line, _, _ in series for value in (*line.ys, *line.lows, *line.highs)), *also]
+    ys = axis(finite(every), may_log=key not in PERCENT, include=_near(guide, every))
     xs = axis([*(x for line, _, _ in series for x in line.xs), *(x_range or ())], tight=True, may_log=False)
     chart = Chart(title, x_label, _summary(key, series), [], xs.ticks(5), ys.ticks(4), y_label=y_label)
     chart.lines = [_line(key, values, label, style, xs, ys) for values, label, style in series]

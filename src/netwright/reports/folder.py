@@ -38,6 +38,7 @@ class RunRecord:
     validation: list[MetricLine] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     exhibits: list[dict[str, Any]] = field(default_factory=list)
+    repairs: dict[str, Any] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
     @property
@@ -62,7 +63,7 @@ def read_run(folder: Path) -> RunRecord:
     folder = Path(folder)
     _refuse_strangers(folder)
     run = RunRecord(folder)
-    for name in ("summary", "environment", "split", "schema", "architecture"):
+    for name in ("summary", "environment", "split", "schema", "architecture", "repairs"):
         setattr(run, name, mapping(_read(run, f"{name}.json", json.loads)))
     exhibits = _read(run, "exhibits.json", json.loads)
     run.exhibits = [item for item in exhibits if isinstance(item, dict)] if isinstance(exhibits, list) else []

@@ -15,8 +15,10 @@ from netwright.core.messages import language, say
 from netwright.core.records import write_text
 from netwright.reports import provenance, sections
 from netwright.reports.exhibits import exhibits
+from netwright.reports.findings import findings
 from netwright.reports.folder import RunRecord, read_run
 from netwright.reports.network import architecture
+from netwright.reports.repairs import repairs
 from netwright.reports.verdict import judge
 from netwright.reports.words import value_name
 
@@ -53,7 +55,8 @@ def _view(run: RunRecord) -> dict[str, Any]:
         "verdict": verdict,
         "figures": sections.figures(run, verdict),
         "metrics": sections.metrics_table(run, verdict.headline.key if verdict.headline else ""),
-        "findings": sections.findings(run),
+        "findings": findings(run),
+        "repairs": repairs(run),
         "curves": sections.curves(run),
         "signals": sections.signal_charts(run),
         "exhibits": exhibits(run),
@@ -74,6 +77,7 @@ def _contents(view: dict[str, Any]) -> list[tuple[str, str, int]]:
         (anchor, heading, number)
         for anchor, heading, number, there in (
             ("findings", say("Findings"), len(view["findings"]["items"]), True),
+            ("repairs", say("Repairs"), len(view["repairs"].get("attempts", ())), view["repairs"]),
             ("curves", say("Learning curves"), 0, view["curves"]),
             ("signals", say("Training signals"), 0, view["signals"]),
             ("exhibits", say("What it does"), 0, view["exhibits"]),

@@ -1,4 +1,4 @@
-"""The middle of the page: findings, figures and curves, each as plain data for the template."""
+"""The middle of the page: figures and curves, each as plain data for the template."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from netwright.reports.charts import Chart, line_chart
 from netwright.reports.curves import Series, Topic, signals, topics
 from netwright.reports.folder import RunRecord, mapping
 from netwright.reports.measured import expected, monitored, results
-from netwright.reports.numbers import as_float, big, count, duration, finite, metric, plain
+from netwright.reports.numbers import as_float, big, count, duration, finite, metric
 from netwright.reports.verdict import Verdict
 from netwright.reports.words import metric_name, value_name
 
-__all__ = ["best_point", "curves", "figures", "findings", "metrics_table", "signal_charts"]
+__all__ = ["best_point", "curves", "figures", "metrics_table", "signal_charts"]
 
-SEVERITIES = ("error", "warning", "note")
-MOST_FINDINGS = 60
 STYLES = ("c1", "c2", "c3", "c4")
 
 
@@ -77,40 +75,6 @@ def metrics_table(run: RunRecord, headline: str) -> dict[str, Any]:
         "splits": [value_name(split) for split in splits],
         "rows": rows,
         "expects": any(row["wanted"] for row in rows),
-    }
-
-
-def findings(run: RunRecord) -> dict[str, Any]:
-    """Errors first; a finding that was logged again and again is shown once, with how often."""
-    once: dict[tuple[str, ...], dict[str, Any]] = {}
-    for raw in run.findings:
-        severity = str(raw.get("severity")) if raw.get("severity") in SEVERITIES else "note"
-        key = (severity, *(plain(raw.get(name)) for name in ("code", "fault", "where", "why")))
-        times = once[key]["times"] + 1 if key in once else 1
-        once[key] = {**_finding(raw, severity), "times": times}  # the latest evidence counts
-    items = sorted(once.values(), key=lambda item: SEVERITIES.index(item["severity"]))
-    counts = [(name, value_name(name), sum(item["severity"] == name for item in items)) for name in SEVERITIES]
-    left_out = max(0, len(items) - MOST_FINDINGS)
-    return {
-        "items": items[:MOST_FINDINGS],
-        "counts": [each for each in counts if each[2]],
-        "left_out": left_out,
-        "recorded": (run.folder / "findings.jsonl").is_file(),
-    }
-
-
-def _finding(raw: dict[str, Any], severity: str) -> dict[str, Any]:
-    def text(name: str) -> str:
-        value = raw.get(name)
-        return "" if value in (None, "", [], {}) else plain(value)
-
-    fix = raw.get("fix")
-    return {
-        **{name: text(name) for name in ("code", "fault", "where", "evidence", "why", "remedy", "effect")},
-        "severity": severity,
-        "word": value_name(severity),
-        "proven": bool(raw.get("proven")),
-        "fix": [f"{key}: {plain(value)}" for key, value in fix.items()] if isinstance(fix, dict) else [],
     }
 
 

@@ -111,7 +111,7 @@ class Session:
                     return
 
     def step_end(self, out: StepOutput) -> None:
-        """Tell the hooks whose stride has come round; they look at figures, so the device is waited for anyhow.
+        """Tell the hooks whose stride has come round; most look at figures, so the device is waited for anyhow.
 
         Raises:
             DivergedError: an update was held back on the device since the last look.
@@ -119,7 +119,8 @@ class Session:
         step = self.progress.step
         for hook in self._steppers:
             if step % hook.stride == 0:
-                self.engine.check()
+                if hook.looks_at_figures:
+                    self.engine.check()
                 hook.step_end(self, out)
 
     def notify(self, event: Literal["start", "validation_end", "saved", "end"]) -> None:

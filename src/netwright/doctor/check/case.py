@@ -25,8 +25,10 @@ class Case:
     `inputs` and `targets` are all that was given; `few_inputs` and `few_targets` the part that was run. `training`
     and `quiet` are the graphs in training and in evaluation mode, None where the pass failed (then `trouble` says
     how). `output` and `quiet_output` are the main outputs; `gradients` those of the loss by parameter name, None for
-    parameters that got none. `rerun(inputs, seed=0)` gives another evaluation-mode output, `resteps(n)` the weights
-    after n small steps on a copy. `pairwise`: the output is (B, B), examples against examples.
+    parameters that got none. `penalty`: those that reach the user's own parameters past the output, as a closure over
+    them does; `score_loss`: the loss as a function of the main output alone. `rerun(inputs, seed=0)` gives another
+    evaluation-mode output, `resteps(n)` the weights after n small steps on a copy. `pairwise`: the output is (B, B),
+    examples against examples.
     """
 
     net: nn.Module
@@ -49,6 +51,8 @@ class Case:
     quiet_output: Tensor | None = None
     loss_value: float | None = None
     loss_has_gradient: bool | None = None
+    penalty: dict[str, Tensor | None] | None = None
+    score_loss: Callable[..., Any] | None = None
     gradients: dict[str, Tensor | None] | None = None
     trouble: Trouble | None = None
     target: TargetView | None = None
@@ -99,6 +103,12 @@ class Case:
     def fresh(self) -> bool:
         """Whether the optimizer has not stepped yet, so that "at initialisation" may be meant."""
         return self.optimizer is None or not self.optimizer.state
+
+    @property
+    def finite(self) -> bool:
+        """Whether the first input holds numbers only; where it does not, its measures say nothing."""
+        given = self.main_input
+        return given is None or not given.is_floating_point() or bool(torch.isfinite(given.sum()))
 
     def option(self, *paths: str) -> tuple[str, Any] | None:
         """The first of the dotted `paths` that the config holds, with its value."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
+from netwright.doctor.check.given import callable_loss, held_out, materialised, positional, to_tensors
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.rules import RULES
 from netwright.doctor.check.run import examine, undisturbed
@@ -38,8 +39,8 @@ def check(
     Nothing given is changed: passes run on private copies, with random states restored.
 
     Args:
-        inputs: a batch as the network takes it (a tuple for several inputs), or all training inputs: rules about data
-            look at everything, the network runs on some.
+        inputs: a batch as the network takes it (a tuple for several inputs, a dict for those that go by name), or all
+            training inputs: rules about data look at everything, the network runs on some.
         targets: what the loss takes beside the output. Without them and a loss, the rules about both are silent.
         loss: any callable of (output, targets), or the name of a known one.
         config: the run's config; fixes are patches of it.
@@ -47,22 +48,28 @@ def check(
         validation: (inputs, targets) to compare the training data with.
         examples: the size of the training set, where `inputs` is only a batch of it.
         metrics: names of the metrics that will be watched.
+
+    Raises:
+        ConfigError: network, loss and batch cannot be called together, for a reason that is no fault of training.
     """
-    net = _unwrapped(net)
-    given = inputs if type(inputs) is tuple else (inputs,)
-    given = tuple(_tensor(value, net) for value in given)
-    wanted = _tensor(targets, net) if targets is not None else None
-    case = Case(
-        net, given, wanted, given, wanted, None, optimizer, config, schema, validation, examples, tuple(metrics)
-    )
-    case.loss = view_loss(loss) if loss is not None else None
     notes: list[Finding] = []
     with undisturbed():
-        if all(tensor.numel() for tensor in tensors_in(given)):
+        case = _gathered(_unwrapped(net), inputs, targets, callable_loss(loss, targets))
+        case.optimizer = optimizer if case.net is _unwrapped(net) else None  # another network holds other tensors
+        case.config, case.schema, case.examples, case.metrics = config, schema, examples, tuple(metrics)
+        case.validation = held_out(validation, case.net)
+        if all(tensor.numel() for tensor in tensors_in(case.inputs)):
             notes += _guarded("NW100", lambda: _examine(case))
         for code, name in RULES.items():
             notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
     return ranked(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
+
+
+def _gathered(net: nn.Module, inputs: Any, targets: Any, loss: Any) -> Case:
+    given = positional(net, to_tensors(inputs, net))
+    net = materialised(net, given)
+    wanted = to_tensors(targets, net) if targets is not None else None
+    return Case(net, given, wanted, given, wanted, view_loss(loss) if loss is not None else None)
 
 
 def _unwrapped(net: nn.Module) -> nn.Module:
@@ -87,6 +94,8 @@ def _guarded(code: str, work: Callable[[], list[Finding]]) -> list[Finding]:
     """A rule that fails is our mistake: it is told in a note, and the other rules still speak."""
     try:
         return work()
+    except ConfigError:  # the user's: this batch, network and loss cannot be called together
+        raise
     except Exception as error:  # by definition we do not know which
         last = traceback.extract_tb(error.__traceback__)[-1]
         evidence = say("{code} raised {kind}: {error}", code=code, kind=type(error).__name__, error=str(error)[:200])
@@ -97,20 +106,3 @@ def _guarded(code: str, work: Callable[[], list[Finding]]) -> list[Finding]:
                 "NW100", "internal", "note", f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}", evidence, why, remedy
             )
         ]
-
-
-def _tensor(value: Any, net: nn.Module) -> Any:
-    """Arrays become tensors on the network's device; NumPy's float64 is taken as torch's float32."""
-    if isinstance(value, Tensor):
-        place = next((parameter.device for parameter in net.parameters()), value.device)
-        return value.detach().to(place)
-    if isinstance(value, numpy.ndarray) or hasattr(value, "__array__"):
-        array = numpy.asarray(value)
-        if array.dtype == numpy.float64:
-            array = array.astype(numpy.float32)
-        return _tensor(torch.as_tensor(array), net)
-    if isinstance(value, dict):
-        return {key: _tensor(item, net) for key, item in value.items()}
-    if isinstance(value, list) and value and isinstance(value[0], int | float | bool):
-        return _tensor(torch.tensor(value), net)
-    return type(value)(_tensor(item, net) for item in value) if type(value) in (tuple, list) else value

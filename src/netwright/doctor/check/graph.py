@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netwright.doctor.check.ops import DROPOUTS, RESHAPES, SQUASHES, WEIGHTED
+from netwright.doctor.check.ops import CONVOLUTIONS, DROPOUTS, PREPARED, RECURRENT, RESHAPES, SQUASHES, WEIGHTED
 from netwright.metrics.architecture import Node, Recorder
 
-__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "measure", "named"]
+__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "loose_tensors", "measure", "named"]
 
 _CELLS = 50_000  # of a tensor that are measured
+_PRODUCTS = CONVOLUTIONS | {"linear", "matmul", "mm", "bmm", "addmm", "einsum"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Output:
 
 @dataclass
 class Graph:
-    """One recorded pass: `nodes` in order, `output` the last of interest, `first` what the first weighted calls were
-    given.
+    """One recorded pass: `nodes` in order, `output` the last of interest, `first` what the first calls with weights on
+    each way from an input were given, `loose` plain tensors of modules that were multiplied with.
     """
 
     net: nn.Module
@@ -67,12 +68,13 @@ class Graph:
     inputs: list[Node] = field(default_factory=list)
     first: dict[Node, Tensor] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)
+    loose: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: nn.Module, inputs: tuple[Any, ...], recorder: Recorder, watcher: "Watcher") -> "Graph":
         """The graph of a finished recording."""
         graph = cls(net, recorder.nodes, recorder.output, recorder.strays, recorder.inputs, watcher.first)
-        graph.calls = recorder.calls
+        graph.calls, graph.loose = recorder.calls, watcher.seen_loose
         return graph
 
     def parameter(self, name: str) -> Tensor:
@@ -128,19 +130,52 @@ class Graph:
 
 
 class Watcher:
-    """What the recorder calls with each new tensor. `measuring` fills the nodes' stats; the first weighted inputs are
-    kept.
+    """What the recorder calls with each new tensor. `measuring` fills the nodes' stats; what the first calls with
+    weights are given is kept, for up to `keep` ways from an input; `loose` are plain tensors to look out for.
     """
 
-    def __init__(self, measuring: bool = True, keep: int = 2) -> None:
+    def __init__(self, measuring: bool = True, keep: int = 8, loose: dict[str, Tensor] | None = None) -> None:
         self.first: dict[Node, Tensor] = {}
+        self.seen_loose: dict[str, Tensor] = {}
         self._measuring, self._keep = measuring, keep
+        self._loose = {id(tensor): (name, tensor) for name, tensor in (loose or {}).items()}
 
     def __call__(self, node: Node, made: Tensor, args: tuple[Any, ...]) -> None:
         with torch.no_grad():
             node.stats = measure(made) if self._measuring else None
-            if node.op in WEIGHTED and len(self.first) < self._keep and node.parents and isinstance(args[0], Tensor):
+            if node.op in WEIGHTED | RECURRENT and self._is_new(node) and isinstance(args[0], Tensor):
                 self.first[node] = args[0].detach().clone()
+        if self._loose and node.op in _PRODUCTS:
+            for argument in args:
+                if id(argument) in self._loose:
+                    name, tensor = self._loose[id(argument)]
+                    self.seen_loose[name] = tensor
+
+    def _is_new(self, node: Node) -> bool:
+        known = any(node.parents == before.parents for before in self.first)
+        return not known and len(self.first) < self._keep and _meets_input(node)
+
+
+def _meets_input(node: Node) -> bool:
+    """Whether on some way back to an input there is only reshaping and arithmetic with constants."""
+    todo = list(node.parents)
+    while todo:
+        before = todo.pop()
+        if before.op == "input":
+            return True
+        if before.op in PREPARED and not before.parameters:
+            todo += before.parents
+    return False
+
+
+def loose_tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Tensors that modules hold as plain attributes, neither parameters nor buffers, by their dotted names."""
+    found = {}
+    for path, module in net.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and value.is_floating_point() and value.dim() >= 2:
+                found[f"{path}.{name}".lstrip(".")] = value
+    return found
 
 
 def measure(tensor: Tensor) -> Stats | None:

@@ -33,12 +33,12 @@ class Likeness:
 def likeness(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Likeness | None:
     """What `loss` behaves like on scores and targets shaped like these; None where it is none of the known ones."""
     rows = min(16, scores.shape[0], targets.shape[0] if targets.dim() else 1)
-    scores, targets = scores.detach()[:rows], targets.detach()[:rows]
+    scores, targets = scores.detach()[:rows], _legal(scores, targets.detach()[:rows])
     function = copy.deepcopy(loss) if isinstance(loss, nn.Module) else loss
     probes = [_probe(scores, seed) for seed in range(6)]
     answers = _answers(function, probes, targets)
-    if answers is None:
-        return None
+    if answers is None:  # some overflow where the output is far from the target
+        return Likeness("distance") if _is_distance(function, scores, targets) else None
     wide = [6 * probe - 3 for probe in probes]
     wide_answers = _answers(function, wide, targets)
     for kind, inside, onehot, candidate in _candidates(scores, targets):
@@ -47,7 +47,18 @@ def likeness(loss: Callable[..., Any], scores: Tensor, targets: Tensor) -> Liken
             slope = slope if _slope(candidate, wide, wide_answers) else 0.0  # |x - 1| is a line between 0 and 1
         if slope:
             return Likeness(kind, inside, onehot, 1 if slope > 0 else -1)
-    return Likeness("cross-entropy") if _has_softmax(function, probes, targets, answers) else None
+    if _has_softmax(function, probes, targets, answers):
+        return Likeness("cross-entropy")
+    return Likeness("distance") if _is_distance(function, scores, targets) else None
+
+
+def _legal(scores: Tensor, targets: Tensor) -> Tensor:
+    """Labels that have no unit are folded back, so that a loss can be told even where it would fail on them."""
+    if targets.is_floating_point() or scores.dim() < 2 or targets.dim() != scores.dim() - 1:
+        return targets
+    units = min(scores.shape[1], scores.shape[-1])
+    fits = targets.dtype == torch.bool or (int(targets.min()) >= 0 and int(targets.max()) < units)
+    return targets if fits else targets.remainder(units)
 
 
 def _probe(scores: Tensor, seed: int) -> Tensor:
@@ -90,10 +101,11 @@ def _candidates(scores: Tensor, targets: Tensor) -> Iterator[Candidate]:
         yield from _class_candidates(scores, targets.long())
     if scores.numel() == targets.numel():
         yield from _aligned_candidates(targets.reshape(scores.shape).to(scores.dtype))
-    if scores.dim() == 2 and scores.shape == targets.shape and not integer:
-        yield "cross-entropy", "", False, lambda p: F.cross_entropy(p, targets)
-        yield "cross-entropy", "softmax", False, lambda p: F.cross_entropy(p.softmax(1), targets)
-        if bool((targets >= 0).all()):
+    if scores.dim() == 2 and scores.shape == targets.shape:
+        soft = targets.to(scores.dtype)
+        yield "cross-entropy", "", False, lambda p: F.cross_entropy(p, soft)
+        yield "cross-entropy", "softmax", False, lambda p: F.cross_entropy(p.softmax(1), soft)
+        if not integer and bool((targets >= 0).all()):
             yield "kl", "", False, lambda p: F.kl_div(p, targets, reduction="batchmean")
     if scores.dim() == 2 and targets.dim() == 2 and scores.shape == targets.shape:
         yield "cross-entropy", "", True, lambda p: F.cross_entropy(p, targets.argmax(1))
@@ -115,6 +127,7 @@ def _class_candidates(scores: Tensor, labels: Tensor) -> Iterator[Candidate]:
         yield "nll-of-log", "", False, lambda p, r=rows, t=flat: F.nll_loss(r(p).log(), t)  # type: ignore[misc]
         yield "cross-entropy", "softmax", False, lambda p, r=rows, t=flat: F.cross_entropy(r(p).softmax(1), t)  # type: ignore[misc]
         yield "cross-entropy", "sigmoid", False, lambda p, r=rows, t=flat: F.cross_entropy(r(p).sigmoid(), t)  # type: ignore[misc]
+        yield "cross-entropy", "batch-axis", False, lambda p, r=rows, t=flat: F.nll_loss(F.log_softmax(r(p), 0), t)  # type: ignore[misc]
         for kind, inside, _, function in _aligned_candidates(onehot):
             yield kind, inside, True, lambda p, r=rows, f=function: f(r(p))  # type: ignore[misc]
         yield "mse", "softmax", True, lambda p, r=rows, t=onehot: F.mse_loss(r(p).softmax(1), t)  # type: ignore[misc]
@@ -123,6 +136,7 @@ def _class_candidates(scores: Tensor, labels: Tensor) -> Iterator[Candidate]:
 
 def _aligned_candidates(targets: Tensor) -> Iterator[Candidate]:
     yield "mse", "", False, lambda p: F.mse_loss(p, targets)
+    yield "mse", "", False, lambda p: F.mse_loss(p, targets).sqrt()
     yield "mae", "", False, lambda p: F.l1_loss(p, targets)
     yield "huber", "", False, lambda p: F.smooth_l1_loss(p, targets)
     yield "bce-logits", "", False, lambda p: F.binary_cross_entropy_with_logits(p, targets)
@@ -141,3 +155,19 @@ def _has_softmax(function: Callable[..., Any], probes: list[Tensor], targets: Te
         return False
     scale = max(abs(a - answers[0]) for a in answers)
     return scale > 0 and all(abs(a - b) < 1e-4 * scale for a, b in zip(moved, answers, strict=True))
+
+
+def _is_distance(function: Callable[..., Any], scores: Tensor, targets: Tensor) -> bool:
+    """Whether the loss is least where the output is the target, and grows on every way from there."""
+    if not targets.is_floating_point() or scores.shape != targets.shape or not float(targets.std()):
+        return False
+    size = float(targets.std())
+    ways = [size * (_probe(scores, seed) - 0.5) for seed in range(4)]
+    at = targets.to(scores.dtype)
+    steps = [at, *(at + far * way for way in ways for far in (-2.0, -1.0, 1.0, 2.0))]
+    found = _answers(function, steps, targets)
+    if found is None:
+        return False
+    least, rest = found[0], found[1:]
+    rows = [rest[place : place + 4] for place in range(0, len(rest), 4)]
+    return all(far > near > least and farther > further > least for far, near, further, farther in rows)

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "mse": ("values", "number"),
     "mae": ("values", "number"),
     "huber": ("values", "number"),
+    "distance": ("values", "number"),  # least where the output is the target
     "kl": ("log-probabilities", "distribution"),
     "multi-margin": ("values", "class"),
 }
@@ -91,8 +92,15 @@ class LossView:
     onehot: bool = False
 
 
-def view_loss(loss: Callable[..., Any] | str, scores: Tensor | None = None, targets: Tensor | None = None) -> LossView:
-    """Recognise `loss`; `scores` and `targets` of a batch are needed only for one that must be tried out."""
+def view_loss(
+    loss: Callable[..., Any] | str,
+    scores: Tensor | None = None,
+    targets: Tensor | None = None,
+    through: Callable[..., Any] | None = None,
+) -> LossView:
+    """Recognise `loss`; `scores` and `targets` of a batch are needed only for one that must be tried out, which is
+    called as `through` where it takes more than scores.
+    """
     if isinstance(loss, str):
         kind = loss if loss in KINDS else _FUNCTIONS.get(loss.replace("-", "_"))
         return _known(_named_loss(kind), kind, loss, "name")
@@ -109,7 +117,7 @@ def view_loss(loss: Callable[..., Any] | str, scores: Tensor | None = None, targ
     for kind_class, kind in _CLASSES.items():  # a subclass may have changed anything: try it out before believing it
         if isinstance(inner, kind_class) and type(inner).forward is kind_class.forward:
             return _known(loss, kind, name, "class", weighted)
-    return _tried(loss, name, scores, targets, weighted)
+    return _tried(loss, name, scores, targets, weighted, through or loss)
 
 
 def _named_loss(kind: str | None) -> Callable[..., Any]:
@@ -150,11 +158,13 @@ def _self_described(loss: Any, inner: Any, name: str, weighted: bool) -> LossVie
     return LossView(loss, name, kind, inner.expects, target_kind, "attribute", weighted)
 
 
-def _tried(loss: Any, name: str, scores: Tensor | None, targets: Tensor | None, weighted: bool) -> LossView:
+def _tried(
+    loss: Any, name: str, scores: Tensor | None, targets: Tensor | None, weighted: bool, through: Callable[..., Any]
+) -> LossView:
     unknown = LossView(loss, name, None, None, None, "unknown", weighted)
     if scores is None or targets is None or scores.dim() < 1 or scores.shape[0] < 2 or not scores.is_floating_point():
         return unknown
-    like = likeness(loss, scores, targets)
+    like = likeness(through, scores, targets)
     if like is None:
         return unknown
     expects, target_kind = KINDS[like.kind]

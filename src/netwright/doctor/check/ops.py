@@ -1,9 +1,21 @@
 """Names of calls, in the groups that rules speak of."""
 
-__all__ = ["ACTIVATIONS", "CONVOLUTIONS", "DROPOUTS", "NORMS", "POOLS", "RESHAPES", "SQUASHES", "WEIGHTED"]
+__all__ = [
+    "ACTIVATIONS",
+    "CONVOLUTIONS",
+    "DROPOUTS",
+    "NORMS",
+    "POOLS",
+    "PREPARED",
+    "RECURRENT",
+    "RESHAPES",
+    "SQUASHES",
+    "WEIGHTED",
+]
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
 WEIGHTED = CONVOLUTIONS | {"linear"}
+RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 NORMS = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize"}
 DROPOUTS = {
     "dropout",
@@ -76,3 +88,5 @@ ACTIVATIONS = SQUASHES | {
     "gumbel_softmax",
     "glu",
 }
+# What may stand between an input and the first weights and still leave it the input.
+PREPARED = RESHAPES | {"mul", "div", "sub", "add", "clamp", "log", "log1p", "sqrt", "pad", "dropout", "cat", "stack"}

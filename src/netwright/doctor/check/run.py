@@ -17,10 +17,13 @@ import numpy
 import torch
 from torch import Tensor, nn
 
+from netwright.core.errors import ConfigError, NetwrightError
+from netwright.core.messages import say
 from netwright.core.seeds import rng_state, set_rng_state
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import Graph, Watcher
+from netwright.doctor.check.graph import Graph, Watcher, loose_tensors
 from netwright.doctor.check.losses import view_loss
+from netwright.doctor.check.structured import of_main
 from netwright.doctor.check.targets import view_targets
 from netwright.doctor.check.trouble import Trouble
 from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in, trace
@@ -138,7 +141,7 @@ def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Te
 def _run_in_training(case: Case, twin: nn.Module) -> None:
     twin.train(True)
     _keep_frozen_norms_quiet(case.net, twin)
-    watcher = Watcher(measuring=case.quiet is None)
+    watcher = Watcher(measuring=case.quiet is None, loose=loose_tensors(twin))
     recorder = Recorder(twin, case.few_inputs, watcher)
     try:
         with torch.enable_grad(), recorder:
@@ -148,12 +151,14 @@ def _run_in_training(case: Case, twin: nn.Module) -> None:
         case.trouble = case.trouble or _trouble("forward", error, recorder, training=True)
         return
     recorder.finish(output)
-    case.output = _plain(main_tensor(output))
+    main = main_tensor(output)
+    case.output = _plain(main)
     case.training = Graph.of(twin, case.few_inputs, recorder, watcher)
     if case.loss is not None:
         scores = case.output if not case.pairwise else None
         targets = case.few_targets if isinstance(case.few_targets, Tensor) else None
-        case.loss = view_loss(case.loss.function, scores, targets)
+        case.score_loss = of_main(case.loss.function, output, main)
+        case.loss = view_loss(case.loss.function, scores, targets, case.score_loss)
         _take_gradients(case, twin, output)
 
 
@@ -172,15 +177,26 @@ def _take_gradients(case: Case, twin: nn.Module, output: Any) -> None:
             value = _loss(case, output)
         case.loss_value = float(value.detach().double().mean())
     except Exception as error:  # as above
+        _refuse(error, say("the loss"))
         case.trouble = case.trouble or Trouble("loss", _line(error), type(error).__name__, "", None, _shapes(case))
         return
     trained = {name: p for name, p in twin.named_parameters() if p.requires_grad}
     case.loss_has_gradient = isinstance(value, Tensor) and value.requires_grad
     if not case.loss_has_gradient or not trained or _checkpointed(value):
         return
+    case.penalty = _past_the_output(case, value)
     with contextlib.suppress(Exception):
         found = torch.autograd.grad(value.mean(), list(trained.values()), allow_unused=True)
         case.gradients = dict(zip(trained, found, strict=True))
+
+
+def _past_the_output(case: Case, value: Tensor) -> dict[str, Tensor | None] | None:
+    """Gradients on the user's own parameters: the passes ran on copies, so only a closure reaches these."""
+    own = {name: p for name, p in case.net.named_parameters() if p.requires_grad}
+    with contextlib.suppress(Exception):
+        found = torch.autograd.grad(value.mean(), list(own.values()), allow_unused=True, retain_graph=True)
+        return dict(zip(own, found, strict=True)) if any(each is not None for each in found) else None
+    return None
 
 
 def _checkpointed(value: Tensor) -> bool:
@@ -223,7 +239,21 @@ def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | 
     return None
 
 
+def _refuse(error: Exception, who: str) -> None:
+    """Errors of calling, not of sizes, types or values, tell nothing about training."""
+    known = isinstance(error, RuntimeError | ValueError | IndexError | AssertionError | NetwrightError)
+    known = known or "must be Tensor, not tuple" in str(error)  # a layer is given all that an LSTM returns
+    if not known or "missing the required" in str(error):
+        raise ConfigError(
+            "{who} raised {kind} on this batch: {error}; check calls net(*inputs) and loss(output, targets)",
+            who=who,
+            kind=type(error).__name__,
+            error=_line(error),
+        ) from error
+
+
 def _trouble(stage: str, error: Exception, recorder: Recorder, training: bool) -> Trouble:
+    _refuse(error, say("the network"))
     call = recorder.open[-1] if recorder.open else None
     shapes = call.input_shapes if call else []
     return Trouble(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 __all__ = ["TargetView", "view_targets"]
 
+_ENOUGH = 16  # examples
 _QUICK = 5_000_000  # numbers, beyond which rows are sampled
 _FROM_SCHEMA = {
     "class": "class",
@@ -77,6 +78,8 @@ def view_targets(targets: Tensor, schema: Any = None) -> TargetView | None:
 def _kind(targets: Tensor, values: Tensor, integer: bool) -> str:
     zero_one = bool(((values == 0) | (values == 1)).all())
     column = targets.dim() <= 1 or (targets.dim() == 2 and targets.shape[1] == 1)
+    if integer and column and _counted(targets):
+        return "number"
     if integer and not (zero_one and targets.dim() == 2):
         return "class" if column else "tokens"
     if column:
@@ -88,6 +91,12 @@ def _kind(targets: Tensor, values: Tensor, integer: bool) -> str:
             return "one-hot" if whole else "multilabel"
         return "distribution" if whole and bool((values >= 0).all()) else "number"
     return "number"
+
+
+def _counted(targets: Tensor) -> bool:
+    """Whole numbers that hardly ever repeat and spread wider than the examples could number classes: prices, years."""
+    count = targets.numel()
+    return count >= _ENOUGH and targets.unique().numel() > count / 2 and int(targets.max()) > 2 * count
 
 
 def _counts(targets: Tensor, kind: str) -> dict[int, int]:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netwright.doctor.probe import surgery
+from netwright.doctor.probe.activations import RELUS, SQUASHES, exchange_activations
 from netwright.doctor.probe.batches import Batches
 from netwright.doctor.probe.fork import Batch, Fork
 from netwright.doctor.probe.scene import Scene
@@ -122,13 +123,13 @@ def _normalised(scene: Scene) -> Made:
 
 def _relu(scene: Scene) -> Made:
     fork = scene.program.fork()
-    found = surgery.exchange_activations(fork, surgery.SQUASHING, F.relu)
+    found = exchange_activations(fork, scene.train.batch[0], SQUASHES, F.relu)
     return (fork, scene.batches) if found and surgery.reinitialise(fork, he=True) else None
 
 
 def _leaky(scene: Scene) -> Made:
     fork = scene.program.fork()
-    found = surgery.exchange_activations(fork, (nn.ReLU, nn.ReLU6), lambda value: F.leaky_relu(value, 0.1))
+    found = exchange_activations(fork, scene.train.batch[0], RELUS, lambda value: F.leaky_relu(value, 0.1))
     return (fork, scene.batches) if found else None
 
 
@@ -190,7 +191,9 @@ def _adam(scene: Scene) -> Made:
     def adam(net: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3)
 
-    return scene.program.fork(optimizer=adam), scene.batches
+    fork = scene.program.fork(optimizer=adam)
+    surgery.hold_rate(fork, [1e-3])
+    return fork, scene.batches
 
 
 def _smaller_batches(scene: Scene) -> Made:
@@ -208,6 +211,11 @@ def _larger_batches(scene: Scene) -> Made:
 def _shuffled(scene: Scene) -> Made:
     other = scene.batches.rebatched(scene.batches.size) if not scene.batches.shuffled else None
     return (scene.program.fork(), other) if other is not None else None
+
+
+def _longer(scene: Scene) -> Made:
+    """Nothing is changed: it is the watched run that goes on beyond the user's own length."""
+    return scene.program.fork(), scene.batches
 
 
 def _less_momentum(scene: Scene) -> Made:
@@ -274,5 +282,6 @@ CHANGES: dict[str, Change] = {
     "smaller-batches": Change("batches an eighth of the size", _smaller_batches),
     "larger-batches": Change("batches eight times as large", _larger_batches),
     "shuffled": Change("the examples shuffled", _shuffled),
+    "longer": Change("more steps of the same kind", _longer),
     "less-momentum": Change("a momentum of 0.9", _less_momentum),
 }

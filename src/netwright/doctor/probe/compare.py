@@ -32,14 +32,17 @@ class Effect:
 
 
 def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> Effect:
-    """The effect of a change over seeds. The noise is that between seeds or between examples, whichever is larger."""
+    """The effect of a change over seeds. The noise is that between seeds or between examples, whichever is larger;
+    where every seed alone is beyond chance, a run that differs wildly from seed to seed makes it no less sure.
+    """
     pairs = list(zip(before, after, strict=False))
     gains = [_level(one) - _level(other) for one, other in pairs]
     mean = sum(gains) / len(gains)
     base = sum(_level(one) for one, _ in pairs) / len(pairs)
-    noise = _of_examples(*pairs[0])
-    if len(gains) > 1:
-        spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1))
+    chances = [_of_examples(*pair) for pair in pairs]
+    noise = max(chances)
+    if any(gain <= _SURE * chance for gain, chance in zip(gains, chances, strict=True)):
+        spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / max(1, len(gains) - 1))
         noise = max(noise, spread / math.sqrt(len(gains)))
     return Effect(mean, mean / max(base, 1e-9), noise, len(gains))
 

@@ -61,6 +61,7 @@ class Fork:
     before: list[Callable[["Fork"], None]] = field(default_factory=list)
     prepare: list[Callable[[Batch], Batch]] = field(default_factory=list)
     handles: list[RemovableHandle] = field(default_factory=list)
+    aside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext  # around what we measure
 
     def take(self, batch: Batch) -> Batch:
         """The batch as this fork sees it."""
@@ -81,7 +82,7 @@ class Fork:
         try:
             for module, _ in modes:
                 module.training = False
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with self.aside(), torch.no_grad(), torch.random.fork_rng(devices=[]):
                 return self.net(*inputs) if type(inputs) is tuple else self.net(inputs)
         finally:
             for module, training in modes:

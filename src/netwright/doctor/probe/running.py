@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from netwright.doctor.probe.yardstick import WORST, Yardstick
 from netwright.metrics.architecture import tensors_in
 
 __all__ = ["Examples", "Outcome", "run"]
+
+_STARTED = 10  # steps, after which an exception is the end of a schedule and not a program that does not run
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,10 @@ class Outcome:
         """The mean loss of the last fifth over the first loss; `WORST` after a NaN."""
         if self.bad or not self.losses:
             return WORST
+        if min(self.losses) <= 0:  # a loss that may cross zero has no shares
+            return 1.0
         part, first = self.losses[-max(3, len(self.losses) // 5) :], self.losses[0]
-        return min(WORST, sum(part) / len(part) / first) if first > 0 else 1.0
+        return min(WORST, sum(part) / len(part) / first)
 
 
 def run(
@@ -87,18 +91,20 @@ def run(
     train: Examples,
     validation: Examples | None = None,
     seed: int = 0,
-    marks: int = 0,
+    marks: Collection[int] = (),
     deadline: float = math.inf,
     watcher: Callable[[Any], None] | None = None,
 ) -> Outcome:
-    """Take a step a batch, from `seed`; stop at the `deadline` (of `time.monotonic`) or after a NaN."""
+    """Take a step a batch, from `seed`, and measure at the steps in `marks` and, with any, at the end; stop at the
+    `deadline` (of `time.monotonic`), after a NaN, or where a schedule refuses to go on.
+    """
     torch.manual_seed(seed)
     random.seed(seed)
     numpy.random.seed(seed)
     told, begun = Outcome(), time.monotonic()
     try:
         for count, batch in enumerate(batches):
-            if marks and count % marks == 0:
+            if count in marks:
                 told.marks.append(_mark(fork, count, train, validation))
             loss = fork.advance(batch)
             told.losses.append(_value(loss))
@@ -110,7 +116,9 @@ def run(
                 told.whole = False
                 break
     except Exception as error:  # the user's step, on a changed network, may raise anything
-        told.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+        told.whole = False
+        if len(told.losses) < _STARTED:
+            told.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
     if not told.error:
         told.each, told.held = train.measure(fork), validation.measure(fork) if validation else None
         if marks:

@@ -20,7 +20,9 @@ _MEASURED = 384  # examples
 
 @dataclass
 class Scene:
-    """`steps`: how long probes run; `planned`: how long the user's run is; `deadline` in `time.monotonic` seconds."""
+    """`steps`: how long probes run; `planned`: how long the user's run is, and `told` whether somebody said so;
+    `deadline` in `time.monotonic` seconds, of which the last `reserve` are not for probes.
+    """
 
     program: Program
     batches: Batches
@@ -29,6 +31,8 @@ class Scene:
     steps: int
     planned: int
     deadline: float
+    reserve: float = 0.0
+    told: bool = True
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
     @property

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from netwright.doctor.probe.fork import Batch, Fork
 
 __all__ = [
-    "SQUASHING",
     "clip",
-    "exchange_activations",
     "hold_rate",
     "keep_awake",
     "map_output",
@@ -27,7 +25,6 @@ __all__ = [
     "without_dropout",
 ]
 
-SQUASHING = (nn.Sigmoid, nn.Tanh, nn.Hardsigmoid, nn.Hardtanh, nn.Softsign)
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (
     nn.modules.batchnorm._BatchNorm,
@@ -120,16 +117,6 @@ def normalise_layers(fork: Fork) -> bool:
     for module in weighted[:-1]:
         module.register_forward_hook(_normalised_linear if isinstance(module, nn.Linear) else _normalised_map)
     return True
-
-
-def exchange_activations(fork: Fork, kinds: tuple[type[nn.Module], ...], other: Callable[[Tensor], Tensor]) -> bool:
-    """Hidden activations of these kinds compute `other`; False where there is none. The last layer's is kept."""
-    order = [module for module in fork.net.modules() if isinstance(module, (*_WEIGHTED, *kinds))]
-    last = max((at for at, module in enumerate(order) if isinstance(module, _WEIGHTED)), default=-1)
-    chosen = [module for module in order[:last] if isinstance(module, kinds)]
-    for module in chosen:
-        module.register_forward_hook(lambda _, args, __: other(args[0]))
-    return bool(chosen)
 
 
 def map_output(fork: Fork, change: Callable[[Tensor], Tensor]) -> None:

@@ -6,6 +6,7 @@ a wrong loss can be compared), over the entropy of the labels. For numbers it is
 Per example, so that two runs can be compared in pairs.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from netwright.doctor.check.targets import view_targets
 from netwright.metrics.architecture import main_tensor
@@ -21,6 +22,7 @@ from netwright.metrics.architecture import main_tensor
 __all__ = ["WORST", "Yardstick", "yardstick_for"]
 
 WORST = 3.0  # what a diverged run is given
+_FAR = 1e6
 _FACTORS = torch.logspace(-2, 1.5, 15)
 
 
@@ -38,7 +40,8 @@ class Yardstick:
             return torch.full((1,), WORST)
         if not bool(torch.isfinite(scores).all()):
             return torch.full((max(1, scores.shape[0] if scores.dim() else 1),), WORST)
-        return self.measure(scores.detach().float(), targets).clamp(max=WORST)
+        each = self.measure(scores.detach().float(), targets).clamp(max=_FAR)
+        return each * (WORST / max(WORST, float(each.mean())))  # single examples may be far off
 
 
 def yardstick_for(output: Any, targets: Any, loss: Callable[..., Any] | None) -> Yardstick | None:
@@ -47,9 +50,13 @@ def yardstick_for(output: Any, targets: Any, loss: Callable[..., Any] | None) ->
     view = view_targets(targets) if isinstance(targets, Tensor) else None
     if scores is not None and view is not None:
         kind = _kind(scores, targets, view.kind)
+        if kind == "classes" and loss is None and not _as_many(scores, targets):
+            return None  # a step of one's own may give labels along that its network does not predict
         if kind is not None:
             try:
                 measure = _MEASURES[kind]
+                if kind == "classes" and _takes_classes_second(loss):
+                    measure = functools.partial(_classes, axes=(1, -1))
                 measure(scores.detach().float(), targets)
                 return Yardstick(kind, measure)
             except (RuntimeError, ValueError, IndexError):  # the shapes do not match after all
@@ -67,12 +74,22 @@ def _kind(scores: Tensor, targets: Tensor, kind: str) -> str | None:
     return "numbers" if scores.numel() == targets.numel() else None
 
 
-def _class_axis(scores: Tensor, targets: Tensor) -> int | None:
-    """Where the classes lie; None for a single column."""
+def _as_many(scores: Tensor, targets: Tensor) -> bool:
+    axis = _class_axis(scores, targets)
+    return axis is not None and scores.shape[axis] <= int(targets.max()) + 1
+
+
+def _takes_classes_second(loss: Callable[..., Any] | None) -> bool:
+    direct = (F.cross_entropy, F.nll_loss)
+    return loss in direct or isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss)
+
+
+def _class_axis(scores: Tensor, targets: Tensor, axes: tuple[int, int] = (-1, 1)) -> int | None:
+    """Where the classes lie, the first of `axes` that fits; None for a single column."""
     labels = targets.squeeze(-1) if targets.dim() == 2 and targets.shape[1] == 1 else targets
     if scores.dim() == labels.dim() + 1:
         highest = int(labels.max())
-        for axis in (1, scores.dim() - 1):
+        for axis in (axis % scores.dim() for axis in axes):
             rest = scores.shape[:axis] + scores.shape[axis + 1 :]
             if rest == labels.shape and scores.shape[axis] > max(highest, 1):
                 return axis
@@ -81,8 +98,8 @@ def _class_axis(scores: Tensor, targets: Tensor) -> int | None:
     return None
 
 
-def _classes(scores: Tensor, targets: Tensor) -> Tensor:
-    axis = _class_axis(scores, targets)
+def _classes(scores: Tensor, targets: Tensor, axes: tuple[int, int] = (-1, 1)) -> Tensor:
+    axis = _class_axis(scores, targets, axes)
     if axis is None:
         raise ValueError(scores.shape)
     count = scores.shape[axis]
@@ -140,7 +157,7 @@ def _numbers(scores: Tensor, targets: Tensor) -> Tensor:
     return (found - wanted).square().mean(1) / spread.clamp(min=1e-12)
 
 
-_MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+_MEASURES: dict[str, Callable[..., Tensor]] = {
     "classes": _classes,
     "soft": _soft,
     "marks": _marks,

@@ -48,6 +48,7 @@ class Signals:
     trained_asleep: int = 0
     trained_awake: int = 0
     tested_awake: int = 0
+    tested_asleep: int = 0
     mode_matters: bool = False
     constant_inputs: int = 0
     sampled_inputs: int = 0

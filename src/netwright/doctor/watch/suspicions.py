@@ -3,6 +3,7 @@ likely is a warning with its confidence, to be proved by `diagnose`.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding
@@ -41,6 +42,12 @@ def _facts(seen: Signals) -> Iterator[Finding]:
     if seen.trained_asleep and not seen.trained_awake and seen.mode_matters:
         evidence = say("All {count} training passes ran in evaluation mode.", count=seen.trained_asleep)
         yield told("wrong-mode", "warning", "loop", evidence)
+    if seen.tested_awake and not seen.tested_asleep and seen.mode_matters:
+        evidence = say("All {count} passes without gradients ran in training mode.", count=seen.tested_awake)
+        why = say("In training mode dropout makes predictions random, and batch norms take in validation examples.")
+        remedy = say("Call net.eval() before validation, and net.train() after it.")
+        found = told("wrong-mode", "warning", "loop", evidence + _confidence(0.7))
+        yield replace(found, why=why, remedy=remedy)
     if len(seen.losses) >= 5 and seen.unchanged:
         yield from _unchanged(seen)
     if seen.sampled_inputs >= 3 and seen.constant_inputs == seen.sampled_inputs:

@@ -10,6 +10,8 @@ every `every`-th step (and the first few) hooks look at activations, gradients a
 costs a list's append.
 """
 
+import contextlib
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +28,7 @@ from netwright.doctor.watch.suspicions import suspicions
 __all__ = ["Watch", "watch"]
 
 _EARLY = {0, 1, 2, 4, 7}
+_THINNED = 25  # of the steps so far, one such part passes between two looks: a long run changes slowly
 _FOLD = 512  # losses that are kept one by one
 _DROPPING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
@@ -34,7 +37,7 @@ def watch(net: nn.Module, optimizer: Optimizer | None = None, every: int = 10) -
     """A watch over a loop; call its `step(loss)` once after each optimization step.
 
     Args:
-        every: hooks are on for one step in so many.
+        every: hooks are on for one step in so many, and for fewer as the run grows long.
     """
     return Watch(net, optimizer, every)
 
@@ -47,7 +50,7 @@ class Watch:
         self._named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
         self._weights = [(name, p) for name, p in self._named if p.dim() > 1]
         self._start = [p.detach().clone() for _, p in self._named]
-        self._count = 0
+        self._count, self._due = 0, self._every
         self._losses: list[Tensor] = []
         self._folded: list[Tensor] = []
         self._rates: list[float] = []
@@ -60,6 +63,7 @@ class Watch:
         self._before: list[Tensor] = []
         self._piled: list[Tensor] = []
         self._root: RemovableHandle | None = None
+        self._paused = False
 
     def __enter__(self) -> "Watch":
         if self._root is None:
@@ -77,6 +81,15 @@ class Watch:
             self._root.remove()
             self._root = None
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Passes within are somebody's own measurements and not the loop's."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+
     def step(self, loss: Any, targets: Tensor | None = None) -> None:
         """One optimization step is done; `targets` of its batch let labels be looked at too."""
         if self._root is None:
@@ -93,8 +106,10 @@ class Watch:
                 self._labels.append(targets.min() == targets.max())
             self._detach()
         self._count += 1
-        if self._count in _EARLY or self._count % self._every == 0:
+        if self._count in _EARLY or self._count >= self._due:
             self._attach()
+        if self._count >= self._due:
+            self._due = self._count + max(self._every, self._count // _THINNED)
 
     @property
     def findings(self) -> list[Finding]:
@@ -184,12 +199,15 @@ class Watch:
             self._rows.append((kind, self._count, norms, other))
 
     def _see_call(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if self._paused:
+            return
         told = self._signals
         if torch.is_grad_enabled():
             told.trained_awake += module.training
             told.trained_asleep += not module.training
         else:
             told.tested_awake += module.training
+            told.tested_asleep += not module.training
         if self._handles and args and isinstance(args[0], Tensor) and args[0].dim() > 1 and args[0].shape[0] > 1:
             given = args[0].detach()
             self._inputs.append((given == given[:1]).all())

@@ -19,6 +19,7 @@ class Hook:
 
     name = "hook"
     stride = 0
+    looks_at_figures = True  # reads numbers in `step_end`, for which an accelerator is waited for
 
     def start(self, run: "Session") -> None:
         """Before the first step, also after a resume."""

@@ -35,4 +35,5 @@ RULES: dict[str, str] = {
     "NW130": "preprocessing",
     "NW131": "leakage",
     "NW132": "not_shuffled",
+    "NW133": "batch_too_large",
 }

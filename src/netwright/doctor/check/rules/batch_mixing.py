@@ -13,10 +13,14 @@ from netwright.doctor.findings import Finding
 CODE, FAULT = "NW125", "batch-mixing"
 
 _LEAK = 1e-3  # of the effect that an example has on its own output
+_NOISE = 1e-5  # of the output, which the order of additions may make
+_FAINT = 1e-7  # the same where a softmax over the batch is in plain sight
 
 
 def rule(case: Case) -> Iterator[Finding]:
     """In evaluation mode, change one example and look at the others; then look at the axis of the last softmax."""
+    if case.loss is not None and case.loss.inside == "batch-axis":
+        yield _within(case.loss.name)
     leak = _leak(case)
     if leak is not None:
         yield _mixed(case, leak)
@@ -24,9 +28,17 @@ def rule(case: Case) -> Iterator[Finding]:
     yield from _wrong_axis(case)
 
 
+def _within(name: str) -> Finding:
+    evidence = say("{name} behaves like the cross-entropy of a softmax over axis 0, where the examples are.", name=name)
+    why = say("Examples then compete with each other for one unit of probability, and classes do not compete at all.")
+    remedy = say("Use dim=1 in the loss, or F.cross_entropy on the raw scores.")
+    return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)
+
+
 def _leak(case: Case) -> float | None:
     before, given = case.quiet_output, case.few_inputs
-    if before is None or case.rerun is None or not case.batched or _relational(case, before):
+    strays = case.training is not None and case.training.strays  # layers that no eval() reaches are another fault
+    if before is None or case.rerun is None or not case.batched or strays or _relational(case, before):
         return None
     first = next((value for value in given if isinstance(value, Tensor)), None)
     if first is None or before.dim() < 1 or before.shape[0] != first.shape[0] or first.shape[0] < 3:
@@ -36,8 +48,10 @@ def _leak(case: Case) -> float | None:
         return None
     change = (after - before).double().abs().reshape(before.shape[0], -1).amax(1)
     own, others = float(change[0]), float(change[1:].max())
-    noise = 1e-5 * float(before.double().abs().max())
-    return others / max(own, 1e-30) if others > noise and others > _LEAK * own else None
+    size = float(before.double().abs().max())
+    if case.quiet is not None and _over_batch(case.quiet) is not None:
+        return others / max(own, 1e-30) if others > _FAINT * size else None
+    return others / max(own, 1e-30) if others > _NOISE * size and others > _LEAK * own else None
 
 
 def _disturbed(value: object) -> object:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node
-from netwright.doctor.check.ops import WEIGHTED
+from netwright.doctor.check.ops import DROPOUTS, RESHAPES, WEIGHTED
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW112", "bias-before-norm"
@@ -19,7 +19,7 @@ def rule(case: Case) -> Iterator[Finding]:
     places, wasted = [], 0
     for node in graph.nodes:
         bias = _bias(graph, node)
-        if bias and len(node.children) == 1 and _removes_mean(node.children[0]):
+        if bias and _feeds_a_norm(node):
             places.append(node.where)
             wasted += bias
     if not places:
@@ -42,6 +42,16 @@ def _bias(graph: Graph, node: Node) -> int:
     if node.op not in WEIGHTED:
         return 0
     return sum(graph.parameter(name).numel() for name in node.parameters if graph.parameter(name).dim() == 1)
+
+
+def _feeds_a_norm(node: Node) -> bool:
+    """Directly, or after reshaping and dropout that is off."""
+    while len(node.children) == 1:
+        node = node.children[0]
+        idle = node.op in DROPOUTS and not node.argument("p", 1, 0.5)
+        if not (node.op in RESHAPES or idle):
+            return _removes_mean(node)
+    return False
 
 
 def _removes_mean(node: Node) -> bool:

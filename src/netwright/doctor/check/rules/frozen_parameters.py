@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from torch import Tensor
+
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
+from netwright.doctor.check.graph import Graph
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW123", "frozen-parameters"
@@ -11,6 +14,8 @@ CODE, FAULT = "NW123", "frozen-parameters"
 
 def rule(case: Case) -> Iterator[Finding]:
     """Parameters with requires_grad=False are frozen on purpose and are left alone."""
+    if case.training is not None:
+        yield from _unregistered(case, case.training)
     trainable = {name: p for name, p in case.net.named_parameters() if p.requires_grad}
     if case.optimizer is not None:
         yield from _absent(case, trainable)
@@ -19,9 +24,6 @@ def rule(case: Case) -> Iterator[Finding]:
             yield _all_frozen(case)
         return
     yield from _gradients(case)
-    graph = case.training
-    if graph is not None and graph.strays:
-        yield _stray(case)
 
 
 def _absent(case: Case, trainable: Mapping[str, object]) -> Iterator[Finding]:
@@ -87,8 +89,10 @@ def _gradients(case: Case) -> Iterator[Finding]:
     if not lost or case.training is None:
         return
     used = {name for node in case.training.nodes for name in node.parameters}
-    cut = [name for name in lost if name in used and _reaches_output(case, name)]
-    idle = [name for name in lost if name not in used]
+    severed = _severed(case.training)
+    cut = [name for name in lost if name in used and (severed or _reaches_output(case, name))]
+    used |= {name for node in case.quiet.nodes for name in node.parameters} if case.quiet is not None else set()
+    idle = [name for name in lost if name not in used]  # stochastic depth skips layers in training
     if cut:
         evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(cut), names=_few(cut))
         why = say(
@@ -126,30 +130,48 @@ def _reaches_output(case: Case, name: str) -> bool:
     return any(name in node.parameters and node in reaching for node in graph.nodes)
 
 
-def _stray(case: Case) -> Finding:
-    assert case.training is not None
-    path, tensor = case.training.strays[0]
-    place = path or type(case.net).__name__
+def _severed(graph: Graph) -> bool:
+    """Whether no way leads from an input to the output: it went through NumPy, or was made anew."""
+    reaching = graph.reaching()
+    return graph.output is not None and bool(graph.inputs) and not any(node in reaching for node in graph.inputs)
+
+
+def _unregistered(case: Case, graph: Graph) -> Iterator[Finding]:
+    """Parameters outside the modules, and plain tensors that are multiplied with as weights are."""
+    if graph.strays:
+        path, tensor = graph.strays[0]
+        yield _stray(path or type(case.net).__name__, len(graph.strays), tensor)
+    weights = {name: tensor for name, tensor in graph.loose.items() if tensor.shape[-1] != tensor.shape[-2]}
+    learnable = [name for name, tensor in graph.loose.items() if tensor.requires_grad]
+    for name in learnable or list(weights)[:1]:
+        yield _loose(name, graph.loose[name])
+        return
+
+
+def _stray(place: str, count: int, tensor: Tensor) -> Finding:
     evidence = say(
         "{place} uses {count} parameter(s) that the network does not know, the first of shape {shape}.",
         place=place,
-        count=len(case.training.strays),
+        count=count,
         shape=tuple(tensor.shape),
     )
     why = say(
-        "Layers in a plain Python list or dict are not registered: "
+        "Layers in a plain Python list or dict, or made anew in forward, are not registered: "
         "net.parameters(), .to(device) and the state dict all miss them."
     )
-    return Finding(
-        CODE,
-        FAULT,
-        "error",
-        place,
-        evidence,
-        why,
-        say("Use nn.ModuleList, nn.ModuleDict or nn.ParameterList instead of the list or dict."),
-        proven=True,
+    remedy = say("Make them in __init__, and use nn.ModuleList, nn.ModuleDict or nn.ParameterList for several.")
+    return Finding(CODE, FAULT, "error", place, evidence, why, remedy, proven=True)
+
+
+def _loose(name: str, tensor: Tensor) -> Finding:
+    evidence = say(
+        "{name} of shape {shape} is multiplied with like a weight, but is a plain tensor.",
+        name=name,
+        shape=tuple(tensor.shape),
     )
+    why = say("Only nn.Parameter is found by net.parameters(). As it is, no optimizer and no state dict will hold it.")
+    remedy = say("Make it nn.Parameter(…) to learn it, or register_buffer(…) if it is meant to stay.")
+    return Finding(CODE, FAULT, "error" if tensor.requires_grad else "warning", name, evidence, why, remedy)
 
 
 def _few(names: list[str]) -> str:

@@ -13,6 +13,8 @@ CODE, FAULT = "NW119", "input-degenerate"
 _ENOUGH = 8  # examples, before constancy means anything
 _MANY = 0.8  # of the columns; borders of flattened pictures are constant too, but not that many
 _TINY = 0.02  # pixels divided by 255 twice lie below 1/255
+_ALIKE = 0.02
+_WIDE = 64  # columns, from which they may be the cells of a picture, with a border of background
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -23,7 +25,7 @@ def rule(case: Case) -> Iterator[Finding]:
     if not given.numel():
         yield _empty(given)
         return
-    if given.dim() < 1 or given.shape[0] < _ENOUGH or not case.batched:
+    if given.dim() < 1 or given.shape[0] < _ENOUGH or not case.batched or not case.finite:
         return
     sample = case.sample
     assert sample is not None
@@ -32,6 +34,7 @@ def rule(case: Case) -> Iterator[Finding]:
     elif given.is_floating_point():
         yield from _columns(case, sample, given)
         yield from _tiny(case, sample)
+        yield from _alike(sample)
 
 
 def _empty(given: Tensor) -> Finding:
@@ -68,11 +71,12 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
         return
     share = len(constant) / width
     table = getattr(case.schema, "kind", "") == "table"
-    sparse = (
-        float((sample == 0).double().mean()) >= _MANY
-    )  # bags of words, one-hot codes: rare ones are missing by chance
-    many = share >= _MANY and not sparse
-    severity: Severity = "warning" if many or table or given.dim() == 4 else "note"
+    moving = [place for place in range(width) if place not in set(constant)]
+    # Bags of words, one-hot codes: rare ones are missing by chance.
+    sparse = bool(moving) and float((sample.movedim(axis, -1)[..., moving] == 0).double().mean()) >= _MANY
+    border = given.dim() != 2 or (width >= _WIDE and bool((sample[0, constant] == sample.min()).all()))
+    lost = (share >= _MANY or not border) and not sparse
+    severity: Severity = "warning" if lost or table or given.dim() == 4 else "note"
     evidence = say(
         "{count} of {all} features have one value in all examples: {which}.",
         count=len(constant),
@@ -86,6 +90,22 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
     yield Finding(
         CODE, FAULT, severity, "inputs", evidence, why, say("Drop these features, or find out why they are constant.")
     )
+
+
+def _alike(sample: Tensor) -> Iterator[Finding]:
+    """Values that hardly differ from cell to cell and example to example, far from zero: scaled once too often."""
+    middle, size = float(sample.float().mean()), float(sample.float().std(correction=0))
+    if not 0 < size < _ALIKE * abs(middle):
+        return
+    evidence = say(
+        "All inputs lie around {middle:.4g}, with a standard deviation of {size:.2g}.", middle=middle, size=size
+    )
+    why = say(
+        "What tells examples apart is a small part of each number, and the first layer hears little but the common "
+        "offset. Normalising what is already normal looks like this."
+    )
+    remedy = say("Remove one of the two scalings, or subtract the mean and divide by the standard deviation.")
+    yield Finding(CODE, FAULT, "warning", "inputs", evidence, why, remedy)
 
 
 def _constant(columns: Tensor) -> list[int]:

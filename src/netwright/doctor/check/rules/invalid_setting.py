@@ -18,6 +18,7 @@ def rule(case: Case) -> Iterator[Finding]:
     """The optimizer's groups, the config, and the metrics against the target."""
     yield from _optimizer(case)
     yield from _config(case)
+    yield from _counts(case)
     yield from _metrics(case)
 
 
@@ -28,7 +29,9 @@ def _optimizer(case: Case) -> Iterator[Finding]:
             float(group.get("weight_decay", 0.0)),
             group.get("momentum", 0.0),
         )
-        if lr < 0 or (lr == 0 and not group.get("initial_lr")):  # a warm-up starts at 0 and remembers where it goes
+        if not 0 <= lr < float("inf") or (
+            lr == 0 and not group.get("initial_lr")
+        ):  # a warm-up starts at 0 and remembers where it goes
             why = say("A step of size zero changes nothing, and a negative one climbs the loss.")
             yield _setting(
                 "optimizer.lr",
@@ -89,6 +92,17 @@ def _config(case: Case) -> Iterator[Finding]:
         )
 
 
+def _counts(case: Case) -> Iterator[Finding]:
+    """More examples in the batch than there are in the data."""
+    given = case.main_input
+    if case.config is not None or case.examples is None or not case.batched or given is None or not given.dim():
+        return
+    if len(given) > case.examples:
+        why = say("The batch holds more than the whole of the data: the same examples twice, or other data.")
+        remedy = say("Give the true number of training examples, or a smaller batch.")
+        yield _setting("examples", f"{case.examples} < {len(given)}", why, remedy, None)
+
+
 def _metrics(case: Case) -> Iterator[Finding]:
     """Metrics that cannot be computed for this kind of target."""
     asked = {str(name).lower() for name in case.metrics}
@@ -109,14 +123,18 @@ def _metrics(case: Case) -> Iterator[Finding]:
         and not case.target.integer
         and (case.loss is None or case.loss.target_kind == "number")
     )
-    wrong = asked & (
-        _CLASS_METRICS if numbers else _NUMBER_METRICS if case.target.sure and case.target.classes else set()
-    )
+    wrong = asked & (_CLASS_METRICS if numbers else _NUMBER_METRICS if _surely_classes(case) else set())
     if wrong:
         kind = say("numbers") if numbers else say("classes")
         why = say("The targets are {kind}; this metric has no meaning for them.", kind=kind)
         remedy = say("Use rmse, mae or r2.") if numbers else say("Use accuracy or f1.")
         yield _setting("metrics", ", ".join(sorted(wrong)), why, remedy, None)
+
+
+def _surely_classes(case: Case) -> bool:
+    target, loss = case.target, case.loss
+    by_loss = loss is not None and loss.target_kind == "class"
+    return target is not None and target.classes and (target.sure or by_loss)
 
 
 def _setting(where: str, value: object, why: str, remedy: str, fix: dict[str, object] | None) -> Finding:

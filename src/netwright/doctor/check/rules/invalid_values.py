@@ -20,6 +20,8 @@ def rule(case: Case) -> Iterator[Finding]:
         yield from _not_finite(tensor, "inputs" if len(case.inputs) == 1 else f"inputs[{number}]")
     for tensor in tensors_in(case.targets):
         yield from _not_finite(tensor, "targets")
+    for tensor in tensors_in(case.validation):
+        yield from _not_finite(tensor, "validation")
     bad = [name for name, p in case.net.named_parameters() if not bool(torch.isfinite(p.detach()).all())]
     if bad:
         evidence = say(

@@ -13,7 +13,8 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW129", "lr-too-high"
 
-_OWN_SIZE = 1.0
+_OWN_SIZE, _MANY_TIMES = 1.0, 10.0
+_WEAK = 0.1  # size of a row of weights; torch's default gives 0.58
 _SIGNLIKE = ("Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax", "Lion")
 
 
@@ -32,10 +33,14 @@ def rule(case: Case) -> Iterator[Finding]:
             gradient = case.gradients.get(name)
             if gradient is None or name in free or parameter.dim() < 2 or not bool(parameter.any()):
                 continue
-            ratio = _ratio(parameter, gradient, float(group["lr"]), sign)
+            ratio = _ratio(parameter, gradient, float(group.get("lr", 0.0)), sign)
             if ratio > worst:
-                worst, where, rate = ratio, name, float(group["lr"])
+                worst, where, rate = ratio, name, float(group.get("lr", 0.0))
     if worst > _OWN_SIZE:
+        weight = case.net.get_parameter(where).detach().double()
+        sized = (
+            float(weight.square().mean().sqrt()) * weight[0].numel() ** 0.5 > _WEAK
+        )  # else the weights are too small
         evidence = say(
             "At lr={lr:g} the first step changes {where} by {ratio:.3g} times its size.",
             lr=rate,
@@ -46,7 +51,9 @@ def rule(case: Case) -> Iterator[Finding]:
             "Steps of a thousandth of the weights are usual; one as large as the weights replaces what they hold."
         )
         remedy = say("Try {lr:.0e}, or a warm-up.", lr=rate / worst / 100)
-        yield Finding(CODE, FAULT, "note", "optimizer.lr", evidence, why, remedy)
+        yield Finding(
+            CODE, FAULT, "warning" if worst > _MANY_TIMES and sized else "note", "optimizer.lr", evidence, why, remedy
+        )
 
 
 def _ratio(parameter: Tensor, gradient: Tensor, lr: float, sign: bool) -> float:

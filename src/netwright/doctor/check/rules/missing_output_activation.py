@@ -1,7 +1,10 @@
 """NW104: raw scores go into a loss that wants probabilities or their logarithms."""
 
+import contextlib
+import math
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from netwright.core.messages import say
@@ -16,7 +19,9 @@ def rule(case: Case) -> Iterator[Finding]:
     loss, output = case.loss, case.output
     if loss is None or output is None or not output.is_floating_point() or output.dim() < 1 or loss.inside:
         return
-    if loss.expects == "log-probabilities" and output.dim() > 1 and output.shape[case.class_axis] > 1:
+    if loss.expects is None:
+        yield from _refused(case, output)
+    elif loss.expects == "log-probabilities" and output.dim() > 1 and output.shape[case.class_axis] > 1:
         yield from _logs(case, output)
     elif loss.expects == "probabilities" and case.ending.kind not in {"tanh", "relu", "softplus", "relu6", "hardtanh"}:
         yield from _probabilities(case, output)
@@ -75,6 +80,33 @@ def _probabilities(case: Case, output: Tensor) -> Iterator[Finding]:
     )
     fix = _fix(case, "bce" if binary else "cross-entropy", False)
     yield Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True, fix=fix)
+
+
+def _refused(case: Case, output: Tensor) -> Iterator[Finding]:
+    """An unknown loss that fails or is not a number on this output, and is one once a sigmoid is put between."""
+    failed = case.trouble is not None and case.trouble.stage == "loss" and case.trouble.reason == "probability"
+    unknown = case.loss_value is not None and math.isnan(case.loss_value)
+    outside = float(((output < 0) | (output > 1)).double().mean())
+    if not (failed or unknown) or not outside or case.score_loss is None or not bool(torch.isfinite(output).all()):
+        return
+    with contextlib.suppress(Exception), torch.no_grad():
+        value = float(case.score_loss(output.sigmoid(), case.few_targets).double().mean())
+        if math.isfinite(value):
+            yield _between(case, outside, value)
+
+
+def _between(case: Case, outside: float, value: float) -> Finding:
+    assert case.loss is not None
+    evidence = say(
+        "{loss} is no number on these outputs, {share:.0%} of which lie outside 0 to 1; "
+        "after a sigmoid it is {value:.3g}.",
+        loss=case.loss.name,
+        share=outside,
+        value=value,
+    )
+    why = say("The loss takes logarithms of probabilities, and the network ends in raw scores.")
+    remedy = say("Put a sigmoid at the output, or use BCEWithLogitsLoss in place of the binary cross-entropy.")
+    return Finding(CODE, FAULT, "error", "output", evidence, why, remedy, proven=True)
 
 
 def _fix(case: Case, name: str, plain: bool) -> dict[str, object] | None:

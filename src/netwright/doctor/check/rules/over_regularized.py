@@ -13,6 +13,7 @@ CODE, FAULT = "NW128", "over-regularized"
 _PULL = 3.0  # decay over gradient
 _HALF_LIFE = 100.0  # steps
 _CLIPPED = 1e-3
+_ALONG = 0.9  # cosine between a penalty's gradient and the weights
 _DECOUPLED = ("AdamW", "LAMB", "Lamb", "Lion", "AdEMAMix")
 
 
@@ -22,6 +23,7 @@ def rule(case: Case) -> Iterator[Finding]:
     """
     if case.optimizer is not None and case.fresh:
         yield from _decay(case)
+    yield from _penalty(case)
     yield from _clip(case)
 
 
@@ -74,6 +76,29 @@ def _finding(case: Case, evidence: str) -> Finding:
         why,
         say("Use 1e-4 to 1e-1, less for small networks."),
         fix=fix,
+    )
+
+
+def _penalty(case: Case) -> Iterator[Finding]:
+    """A term in the loss that pulls the weights along themselves (L2) or their signs (L1)."""
+    if not case.penalty or not case.gradients:
+        return
+    weights = dict(case.net.named_parameters())
+    pulls = [
+        (weights[name].detach().flatten(), pull.flatten()) for name, pull in case.penalty.items() if pull is not None
+    ]
+    weight, pull = (torch.cat(parts).double() for parts in zip(*pulls, strict=True))
+    along = max(float(torch.cosine_similarity(pull, guess, dim=0)) for guess in (weight, weight.sign()))
+    slopes = sum(float(g.double().square().sum()) for g in case.gradients.values() if g is not None) ** 0.5
+    if along < _ALONG or slopes <= 0 or float(pull.norm()) < _PULL * slopes:
+        return
+    evidence = say(
+        "A penalty on the weights in the loss pulls {ratio:.3g} times as hard as the data.",
+        ratio=float(pull.norm()) / slopes,
+    )
+    why = say("The decay moves the weights to zero faster than the data can move them anywhere else.")
+    yield Finding(
+        CODE, FAULT, "warning", "loss", evidence, why, say("Weaken the penalty a thousandfold, or leave it out.")
     )
 
 

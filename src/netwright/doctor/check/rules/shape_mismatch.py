@@ -15,6 +15,8 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW101", "shape-mismatch"
 
+_MANY = 0.15  # of the convolutions; a few at the end are how networks for large pictures meet small ones
+
 _SHRUNK = re.compile(
     r"too small|smaller than kernel|greater than actual input|Calculated output size|non-?zero size", re.IGNORECASE
 )
@@ -109,8 +111,9 @@ def _fix(case: Case, trouble: Trouble) -> dict[str, object] | None:
 def _pointless(graph: Graph) -> Iterator[Finding]:
     """Convolutions wider than one cell over a map of one cell see padding only."""
     used = []
-    for node in graph.nodes:
-        if node.op in CONVOLUTIONS and "transpose" not in node.op and len(node.input_shapes) > 1 and node.parents:
+    convolutions = [node for node in graph.nodes if node.op in CONVOLUTIONS]
+    for node in convolutions:
+        if "transpose" not in node.op and len(node.input_shapes) > 1 and node.parents:
             cells, kernel = node.input_shapes[0][2:], node.input_shapes[1][2:]
             if cells and all(size == 1 for size in cells) and max(kernel) > 1:
                 used.append(node)
@@ -125,4 +128,12 @@ def _pointless(graph: Graph) -> Iterator[Finding]:
         "never meet data. The input is too small for so many strides."
     )
     remedy = say("Use fewer strides and poolings (a small-image stem), or larger inputs.")
-    yield Finding(CODE, FAULT, "warning" if len(used) > 1 else "note", used[0].where, evidence, why, remedy)
+    yield Finding(
+        CODE,
+        FAULT,
+        "warning" if len(used) > 1 and len(used) >= _MANY * len(convolutions) else "note",
+        used[0].where,
+        evidence,
+        why,
+        remedy,
+    )

@@ -10,7 +10,7 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW120", "target-not-normalized"
 
-_LARGE, _RATIO, _SMALL = 10.0, 30.0, 1e-3
+_LARGE, _RATIO, _SMALL = 15.0, 30.0, 1e-3
 
 
 def rule(case: Case) -> Iterator[Finding]:

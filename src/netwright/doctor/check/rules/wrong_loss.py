@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.losses import LossView
@@ -10,9 +12,10 @@ from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW106", "wrong-loss"
 
-_DISTANCES = {"mse", "mae", "huber"}
+_DISTANCES = {"mse", "mae", "huber", "distance"}
 _LINEAR = {"nll", "kl"}  # a product of output and target, which many other aims are too, with either sign
 _FEW_CLASSES = 1000
+_FEW_FLOATS = 9
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -45,6 +48,8 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
         severity, kind = "warning", say("0 and 1 only")
     elif target.kind == "binary":
         severity, kind = "note", say("0 and 1 only")
+    elif _look_like_labels(case, target):
+        severity, kind = "warning", say("the whole numbers 0 to {last}, about as often each", last=int(target.high))
     else:
         return
     evidence = say("{loss} on targets that are {kind}.", loss=loss.name, kind=kind)
@@ -61,6 +66,16 @@ def _distance(case: Case, loss: LossView, target: TargetView) -> Iterator[Findin
     yield Finding(
         CODE, FAULT, severity, "loss", evidence, why, remedy, fix=_fix(case, "bce" if two else "cross-entropy")
     )
+
+
+def _look_like_labels(case: Case, target: TargetView) -> bool:
+    """Labels turned into floats: from 0, none left out, none rare. Counts thin out, and ratings seldom start at 0."""
+    if target.kind != "number" or target.sure or case.ending.kind != "raw" or not isinstance(case.targets, Tensor):
+        return False
+    if target.low != 0 or not 2 <= target.high <= _FEW_FLOATS or case.targets.numel() != case.targets.shape[0]:
+        return False
+    values, counts = case.targets.unique(return_counts=True)
+    return len(values) == int(target.high) + 1 and int(counts.min()) >= max(4, int(counts.max()) / 3)
 
 
 def _binary(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding]:

@@ -16,9 +16,14 @@ _DROPPING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 
 def rule(case: Case) -> Iterator[Finding]:
     """Proved by two passes in evaluation mode that differ where they should not."""
-    yield from _noisy(case)
+    if case.training is None or not case.training.strays:  # layers that no eval() reaches are another fault
+        yield from _noisy(case)
+        yield from _batch_statistics(case)
     if case.optimizer is not None and not case.net.training:
         yield from _asleep(case)
+    elif case.net.training:
+        yield from _put_to_sleep(case)
+        yield from _never_updated(case)
 
 
 def _noisy(case: Case) -> Iterator[Finding]:
@@ -46,6 +51,78 @@ def _noisy(case: Case) -> Iterator[Finding]:
     yield Finding(
         CODE, FAULT, "error" if differs else "warning", active[0].where, evidence, why, remedy, proven=differs
     )
+
+
+def _batch_statistics(case: Case) -> Iterator[Finding]:
+    """A batch norm that has running statistics and does not use them in evaluation mode."""
+    for node in case.quiet.nodes if case.quiet is not None else []:
+        if (
+            node.op == "batch_norm"
+            and node.argument("training", 5, False)
+            and node.argument("running_mean", 1) is not None
+        ):
+            evidence = say(
+                "Batch norm at {where} takes its batch's statistics in evaluation mode too.", where=node.where
+            )
+            why = say(
+                "Its running statistics are kept but never used, and a prediction depends on the other examples of its "
+                "batch. F.batch_norm does not know the network's mode unless it is told."
+            )
+            remedy = say("Write F.batch_norm(…, training=self.training), or use nn.BatchNorm.")
+            yield Finding(CODE, FAULT, "error", node.where, evidence, why, remedy, proven=True)
+            return
+
+
+def _put_to_sleep(case: Case) -> Iterator[Finding]:
+    """Modules in training mode that run as in evaluation: forward calls eval() on them."""
+    modules = dict(case.net.named_modules())
+    for node in case.training.nodes if case.training is not None else []:
+        module = modules.get(node.path)
+        if not isinstance(module, (*_DROPPING, nn.modules.batchnorm._BatchNorm)) or not module.training:
+            continue
+        place = 5 if node.op == "batch_norm" else 2
+        if (
+            node.op in DROPOUTS | {"batch_norm"}
+            and node.argument("training", place, True) is False
+            and _matters(module)
+        ):
+            evidence = say(
+                "{where} is in training mode, but runs as in evaluation during a training pass.", where=node.where
+            )
+            why = say(
+                "Something in forward calls eval(). Dropout then drops nothing, and statistics are never updated."
+            )
+            yield Finding(
+                CODE, FAULT, "warning", node.where, evidence, why, say("Take eval() out of forward."), proven=True
+            )
+            return
+
+
+def _never_updated(case: Case) -> Iterator[Finding]:
+    """Batch norms held in evaluation mode with statistics that no batch has ever moved."""
+    stale = [
+        path
+        for path, module in case.modules(nn.modules.batchnorm._BatchNorm)
+        if not module.training and _matters(module) and _untouched(module)
+    ]
+    if not stale or case.optimizer is None:
+        return
+    evidence = say(
+        "{count} batch norm(s) are in evaluation mode within a network in training mode, the first {where}, and their "
+        "statistics are still 0 and 1.",
+        count=len(stale),
+        where=stale[0],
+    )
+    why = say(
+        "Statistics that were never measured normalise nothing. Freezing them is meant for networks that were trained."
+    )
+    remedy = say("Call net.train() and leave these layers in it, or load trained weights.")
+    yield Finding(CODE, FAULT, "warning", stale[0], evidence, why, remedy)
+
+
+def _untouched(module: nn.Module) -> bool:
+    mean, count = getattr(module, "running_mean", None), getattr(module, "num_batches_tracked", None)
+    return mean is not None and not bool(mean.any()) and (count is None or int(count) == 0)
 
 
 def _on(training: object, rate: object) -> bool:

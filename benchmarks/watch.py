@@ -1,0 +1,76 @@
+"""What `nw.watch` costs: the same plain loop with and without it, each time in a process of its own.
+
+The two take turns, and the figure is the ratio of the medians. `table` gives the block of docs/bench.md that
+`make bench` writes; run by itself, it prints it.
+
+    python benchmarks/watch.py [ROUNDS]
+    python benchmarks/watch.py plain|watched WORKLOAD      prints {"seconds": …} as one JSON line
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import contenders  # noqa: E402
+import fresh  # noqa: E402
+import torch  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+__all__ = ["table"]
+
+MOST = 1.03  # the watched loop's time over the plain one's
+_WAYS = ("plain", "watched")
+
+
+def seconds(way: str, workload: str) -> float:
+    """Of one step of a plain loop: resident tensors, batches by index, Adam."""
+    import netwright as nw
+
+    x, y = contenders.data()
+    net, clock = contenders.network(workload), contenders.Clock(workload)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    doctor = nw.watch(net, optimizer) if way == "watched" else None
+    while True:
+        for index in torch.randperm(len(x)).split(contenders.BATCH):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x[index]), y[index])
+            loss.backward()
+            optimizer.step()
+            if doctor is not None:
+                doctor.step(loss)
+            if clock.tick():
+                return clock.seconds()
+
+
+def table(rounds: int) -> str:
+    """The overhead as Markdown."""
+    lines = ["## The doctor's watch", "", "| network | plain, ms a step | watched, ms a step | watched / plain |",
+             "|---|---|---|---|"]  # fmt: skip
+    verdicts = []
+    for workload, name in contenders.WORKLOADS.items():
+        times: dict[str, list[float]] = {way: [] for way in _WAYS}
+        for turn in range(rounds):
+            for way in fresh.turns(_WAYS, turn):
+                times[way].append(fresh.measured("watch.py", way, workload)["seconds"])
+        plain, watched = (statistics.median(times[way]) for way in _WAYS)
+        ratio = watched / plain
+        lines.append(f"| {name} | {_ms(times['plain'])} | {_ms(times['watched'])} | {ratio:.3f} |")
+        verdict = "reached" if ratio <= MOST else "missed"
+        verdicts.append(f"- {name}: overhead {100 * (ratio - 1):.1f} % (at most {100 * (MOST - 1):.0f} %): {verdict}")
+    return "\n".join([*lines, "", *verdicts, ""])
+
+
+def _ms(times: list[float]) -> str:
+    middle, least, most = statistics.median(times), min(times), max(times)
+    return f"{middle * 1e3:.3f} ({least * 1e3:.3f} to {most * 1e3:.3f})"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        print(json.dumps({"seconds": seconds(*sys.argv[1:])}))
+    else:
+        print(table(int(sys.argv[1]) if len(sys.argv) > 1 else 5))

@@ -1,0 +1,76 @@
+"""How much is run: steps of the watched run and of each probe. The work decides and not the clock, so that the same
+program gets the same verdict on a busy machine; a budget that is too small for it takes halves of it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netwright.doctor.probe import Scene
+from netwright.doctor.probe.fork import Fork
+
+__all__ = ["Plan", "planned_work"]
+
+_PROBE, _LEAST = 150, 37  # steps of a probe
+_SHORT, _LONG, _LONGEST = 300, 600, 3000  # steps of the watched run: at least, beyond the user's own, at most
+_PILOT, _FEW = 6, 20
+_WATCHED, _PROBED = 0.12, 0.4  # shares of the budget
+_RUNS = 18  # probes that the budget is planned for
+_GONE = 0.1  # of a learning rate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`length`: steps that are watched; `steps`: of a probe, of which the budget bears `most`; `end`: the step at which
+    the run is judged, after the user's own length or a probe's.
+    """
+
+    length: int
+    steps: int
+    most: int
+    end: int
+    marks: frozenset[int]
+
+    def steps_for(self, rates: Sequence[float]) -> int:
+        """Of a probe where the learning rate went like this: a schedule that ends early shows only after its end."""
+        top = rates.index(max(rates)) if rates else 0
+        gone = next((at for at in range(top, len(rates)) if rates[at] < _GONE * rates[top]), 0)
+        return max(self.steps, min(2 * gone, self.most, self.length))
+
+
+def planned_work(scene: Scene, budget: float) -> Plan | None:
+    """The plan for a scene; None where the program does not run."""
+    fork = scene.program.fork()
+    rates = _rates(fork)
+    pace = _pace(scene, fork)
+    if pace is None:
+        return None
+    own = scene.planned
+    length = max(_SHORT, min(2 * own, _LONG), min(own, _LONGEST))
+    if _rates(fork) != rates:  # beyond its end a schedule means nothing
+        length = max(own, _FEW)
+    while length > _SHORT // 2 and length * pace > _WATCHED * budget:
+        length //= 2
+    steps, most = min(_PROBE, length), int(_PROBED * budget / _RUNS / pace)
+    while steps > max(_LEAST, most):
+        steps //= 2
+    end = min(length, max(own, steps))
+    marks = {length * at // 4 for at in range(4)} | {own * at // 10 for at in range(11)} | {end}
+    return Plan(length, steps, most, end, frozenset(marks))
+
+
+def _pace(scene: Scene, fork: Fork) -> float | None:
+    """Seconds a step: the quickest of a few, which a busy machine delays the least."""
+    took = []
+    try:
+        for batch in scene.batches.sequence(_PILOT):
+            begun = time.monotonic()
+            fork.advance(batch)
+            took.append(time.monotonic() - begun)
+    except Exception:  # the user's own step
+        return None
+    return max(min(took), 1e-5)
+
+
+def _rates(fork: Fork) -> list[float]:
+    return [float(group["lr"]) for group in fork.optimizer.param_groups]

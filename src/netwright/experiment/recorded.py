@@ -1,0 +1,117 @@
+"""What the record of a run shows by itself: that it diverged, learnt by heart, or stopped while it still learnt."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from netwright.core.errors import CheckpointError
+from netwright.core.messages import say
+from netwright.core.records import read_json, read_jsonl
+from netwright.doctor.findings import Finding
+
+__all__ = ["is_run", "recorded_findings"]
+
+_TURNED, _FELL, _LATE = 1.3, 0.8, 0.7  # validation loss up to, training loss down to; share of the run by which
+_STILL = 0.1  # of its height that the validation loss falls in the last quarter of the run
+_AGAINST_HEART = (
+    "Stop early, keep the best weights, use more data or augmentation, decay or dropout, or a smaller network."
+)
+_DEAD_RATE, _SHARE = 1e-3, 0.4  # of the highest learning rate; of the lines
+
+
+def is_run(folder: Path) -> bool:
+    """Whether this is a run folder, whatever became of the run."""
+    return (folder / "config.yaml").is_file()
+
+
+def recorded_findings(folder: Path) -> list[Finding]:
+    """Findings from `summary.json` and `metrics.jsonl`.
+
+    Raises:
+        CheckpointError: not a run folder.
+    """
+    if not is_run(folder):
+        raise CheckpointError("{folder} is not a run folder; give one that `netwright train` printed", folder=folder)
+    path = folder / "summary.json"
+    summary = read_json(path) if path.is_file() else {}
+    lines = read_jsonl(folder / "metrics.jsonl")
+    train = [line for line in lines if line.get("kind") == "train" and _is_number(line.get("loss"))]
+    held = [line for line in lines if line.get("kind") == "validation" and _is_number(line.get("loss"))]
+    return [*_diverged(summary), *_learnt_by_heart(train, held), *_too_short(summary, held), *_scheduled(train)]
+
+
+def _diverged(summary: dict[str, Any]) -> Iterator[Finding]:
+    if summary.get("status") != "diverged":
+        return
+    yield Finding(
+        "NW301", "non-finite", "error", "loss", str(summary.get("note") or ""),
+        say("The loss stopped being a finite number, so no update could follow from it."),
+        say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
+        proven=True,
+    )  # fmt: skip
+
+
+def _learnt_by_heart(train: Sequence[dict[str, Any]], held: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """The validation loss turned long before the end, while the training loss went on falling."""
+    if len(held) < 5 or len(train) < 5:
+        return
+    best, last = min(held, key=lambda line: line["loss"]), held[-1]
+    tail = fmean(line["loss"] for line in held[-max(1, len(held) // 10) :])
+    if tail < _TURNED * best["loss"] or best["step"] > _LATE * last["step"]:
+        return
+    near = sorted(train, key=lambda line: abs(line["step"] - best["step"]))[:5]
+    before, after = fmean(line["loss"] for line in near), fmean(line["loss"] for line in train[-5:])
+    if after > _FELL * before or before <= 0:
+        return
+    evidence = say(
+        "The validation loss was {best:.3g} after {at} steps and is {last:.3g} after {steps}; the training loss went "
+        "from {before:.3g} to {after:.3g}.",
+        best=best["loss"], at=best["step"], last=tail, steps=last["step"], before=before, after=after,
+    )  # fmt: skip
+    yield Finding(
+        "NW302", "overfitting", "warning", "run", evidence,
+        say("From here on the network learns the training examples by heart."),
+        say(_AGAINST_HEART),
+        round(1 - best["loss"] / tail, 4), True,
+    )  # fmt: skip
+
+
+def _too_short(summary: dict[str, Any], held: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """The last validation is the best, and the loss still falls fast."""
+    if summary.get("status") != "finished" or len(held) < 4:
+        return
+    quarter = held[-max(2, len(held) // 4) :]
+    first, last = quarter[0]["loss"], quarter[-1]["loss"]
+    if last != min(line["loss"] for line in held) or last <= 0 or first - last < _STILL * first:
+        return
+    evidence = say(
+        "In the last quarter of the run the validation loss fell from {first:.3g} to {last:.3g}, its lowest.",
+        first=first, last=last,
+    )  # fmt: skip
+    yield Finding(
+        "NW303", "undertrained", "note", "train.epochs", evidence,
+        say("The run ends while the loss still falls fast."), say("Train longer, or with a larger learning rate."),
+    )  # fmt: skip
+
+
+def _scheduled(train: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """For much of the run the learning rate was next to nothing."""
+    rates = [line["lr"] for line in train if _is_number(line.get("lr"))]
+    if len(rates) < 10 or max(rates) <= 0:
+        return
+    share = sum(rate < _DEAD_RATE * max(rates) for rate in rates) / len(rates)
+    if share > _SHARE and median(rates) < _DEAD_RATE * max(rates):
+        evidence = say(
+            "For {share:.0%} of the steps the learning rate was under a thousandth of its best.", share=share
+        )
+        yield Finding(
+            "NW304", "schedule-collapsed", "warning", "optimizer.schedule", evidence,
+            say("The schedule brings the learning rate to nothing while there is still much to learn."),
+            say("Stretch the schedule over the whole run, or let it end at a tenth of the first rate."),
+        )  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
