@@ -183,10 +183,10 @@ def test_a_run_of_pictures_goes_on_without_its_weights(
             if run.progress.step == 2:
                 run.leave = lambda: Preempted("left")
 
-    weights, hooks = Path(shutil.copy(lenet_weights, tmp_path / "gone.pth")), assembly._hooks
+    weights, hooks = Path(shutil.copy(lenet_weights, tmp_path / "gone.pth")), assembly.make_hooks
     spec = config(photos, lenet(weights, normalise=normalise))
     whole = nw.train(spec, out=tmp_path / "whole", quiet=True)
-    monkeypatch.setattr(assembly, "_hooks", lambda *given: [*hooks(*given), Leave()])
+    monkeypatch.setattr(assembly, "make_hooks", lambda *given: [*hooks(*given), Leave()])
     with pytest.raises(Preempted):
         nw.train(spec, out=tmp_path / "left", quiet=True)
     monkeypatch.undo()

@@ -129,8 +129,8 @@ def test_a_run_goes_on_without_its_weights(
         return {**made, "model": {**made["model"], "freeze": freeze}} if freeze else made
 
     whole = nw.train(spec(root / "bert"), out=tmp_path / "whole", quiet=True)
-    weights, hooks = shutil.copytree(root / "bert", tmp_path / "bert"), assembly._hooks
-    monkeypatch.setattr(assembly, "_hooks", lambda *given: [*hooks(*given), Leave()])
+    weights, hooks = shutil.copytree(root / "bert", tmp_path / "bert"), assembly.make_hooks
+    monkeypatch.setattr(assembly, "make_hooks", lambda *given: [*hooks(*given), Leave()])
     with pytest.raises(Preempted):
         nw.train(spec(weights), out=tmp_path / "left", quiet=True)
     monkeypatch.undo()

@@ -167,8 +167,16 @@ def _saturated(known: Evidence) -> float | None:
 def _regularised(known: Evidence) -> float | None:
     net = known.scene.program.net
     rates = [float(m.p) for m in net.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
-    strong = max(rates, default=0.0) >= 0.7 or known.seen.gradients_alike() or known.penalty > 0.5
+    strong = max(rates, default=0.0) >= 0.7 or known.seen.gradients_alike() or known.penalty > 0.5 or _decayed(known)
     return 0.6 if strong or known.static & {"over-regularized", "dropout-misuse"} else 0.0
+
+
+def _decayed(known: Evidence) -> bool:
+    """Whether the decay alone takes a hundredth of every weight in a step, or pulls like a gradient of its size."""
+    groups = known.scene.program.optimizer.param_groups
+    return any(
+        (decay := float(group.get("weight_decay") or 0)) >= 1 or float(group["lr"]) * decay > 0.01 for group in groups
+    )
 
 
 def _optimizer(known: Evidence) -> float | None:
@@ -204,7 +212,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("input-not-normalized", ("inputs",), "inputs", _inputs),
     Cause("target-not-normalized", ("targets",), "targets", _targets),
     Cause("lr-too-high", ("lr/10", "lr/100", "lr/1000"), "optimizer.lr", _too_high),
-    Cause("lr-too-low", ("lr*10", "lr*100", "lr*1000"), "optimizer.lr", _too_low, 0.3),
+    Cause("lr-too-low", ("lr*10", "lr*100", "lr*1000", "lr*10000", "lr*100000"), "optimizer.lr", _too_low, 0.3),
     Cause("schedule-collapsed", ("constant-rate",), "optimizer.lr", _scheduled),
     Cause("bad-init-scale", ("fresh",), "weights", _weights),
     Cause("dead-relu", ("leaky", "fresh"), "activations", _dead),

@@ -22,7 +22,7 @@ from netwright.doctor.check import check
 from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
 from netwright.doctor.learnable import Learnable, held_back, of_the_data, what_is_learnable
-from netwright.doctor.outcomes import of_the_curve, placed
+from netwright.doctor.outcomes import few_updates, of_the_curve, placed
 from netwright.doctor.planning import Plan, planned_work
 from netwright.doctor.probe import Batches, Examples, Outcome, Program, Scene, collect, run, set_scene
 from netwright.doctor.trials import Trials
@@ -33,6 +33,13 @@ __all__ = ["Diagnosis", "diagnose"]
 _READ = 600  # steps that the batches kept are to last for
 _SPENT = 0.9  # of the budget: what is under way at its end has to come to an end too
 _RESERVED = 0.1  # of the budget, for what comes after the probes
+_LIKE_FEW = {"lr-too-low", "wrong-optimizer", "batch-too-large", "missing-normalization"}
+_OF_TARGETS = {
+    "class-imbalance", "head-size-mismatch", "leakage", "missing-output-activation", "not-shuffled", "output-range",
+    "target-not-normalized", "wrong-loss",
+}  # fmt: skip
+_PLAIN = {"double-softmax", "not-shuffled", "symmetric-init", "wrong-loss"}  # facts, however well a run may go
+_STRUCTURE = ("shape-mismatch", "batch-mixing", "head-size-mismatch", "broadcast-loss", "invalid-values")
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
 
@@ -107,6 +114,9 @@ def _diagnosed(
     scene.steps, scene.reserve, scene.told = plan.steps, _RESERVED * budget, epochs is not None
     seen, watched = _watched(scene, plan)
     scene.steps = plan.steps_for(seen.rates)
+    if not scene.kind and program.loss is None:  # the second part of a batch is no target of the network
+        static = [finding for finding in static if finding.fault not in _OF_TARGETS]
+        seen.labelled = 0
     faults = frozenset(finding.fault for finding in static)
     final = next((share for at, share, *_ in watched.marks if at == plan.end), watched.unexplained)
     final = watched.unexplained if watched.bad or not math.isfinite(final) else final
@@ -126,12 +136,21 @@ def _live(scene: Scene, data: Learnable, seen: Signals, watched: Outcome, trials
     proved = trials.findings() if not any(finding.proven and finding.where == "targets" for finding in of_data) else []
     if any(finding.fault == "missing-zero-grad" for finding in facts):  # whatever shortens the steps eases it
         proved = [finding for finding in proved if finding.fault == "missing-zero-grad"]
-    found = _tied(facts, proved)
+    found = _tied(facts, _in_large_steps(scene, watched, proved))
     if not any(finding.severity == "error" for finding in found):
         found = [*of_data, *([] if of_data else of_the_curve(scene, watched, trials)), *found]
     if not found:  # a suspicion is better than nothing where no time was left to prove it
         found = suspicions(seen) if trials.hurried else list(held_back(scene, data, trials))
     return [placed(scene, finding, seen) if finding.fault == "non-finite" else finding for finding in found]
+
+
+def _in_large_steps(scene: Scene, watched: Outcome, proved: list[Finding]) -> list[Finding]:
+    """A longer step helps a run of few large batches, too; smaller batches are what it lacks."""
+    if any(finding.severity == "error" and finding.fault not in _LIKE_FEW for finding in proved):
+        return proved
+    few = list(few_updates(scene, watched)) if any(finding.severity == "error" for finding in proved) else []
+    rest = [finding for finding in proved if finding.fault != "batch-too-large"]
+    return [*few, *(replace(f, severity="warning", proven=False) for f in rest)] if few else proved
 
 
 def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
@@ -178,10 +197,11 @@ def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
         if finding.severity == "warning" and finding.fault in probed:
             if finding.fault in proved:
                 continue
-            if trials.refuted(finding.fault) or trials.progress > 0.8:
+            well = trials.progress > 0.8 and finding.fault not in _PLAIN
+            if well or (trials.refuted(finding.fault) and trials.progress > 0.5):
                 kept.append(replace(finding, severity="note"))
                 continue
-        kept.append(finding)
+        kept.append(trials.backed(finding))
     return kept
 
 
@@ -190,7 +210,9 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     named = {finding.fault for finding in static if finding.severity == "error"}
     seen: dict[str, int] = {}
     live = [finding for finding in live if finding.fault not in named]
-    both = [*(f for f in static if f.severity == "error"), *live, *(f for f in static if f.severity != "error")]
+    shown = [finding for finding in live if finding.severity == "error" or finding.probe is not None]
+    errors = sorted((f for f in static if f.severity == "error"), key=_structure)
+    both = [*errors, *shown, *(f for f in static if f.severity != "error"), *(f for f in live if f not in shown)]
     again = [seen.setdefault(finding.fault, at) != at for at, finding in enumerate(both)]
     placed = sorted(zip(both, again, strict=True), key=lambda pair: (order[pair[0].severity], pair[1]))
     told.findings = [finding for finding, _ in placed]
@@ -202,6 +224,11 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     else:
         told.verdict = say("{fault} is suspected; nothing could be proved.", fault=worst.fault)
     return told
+
+
+def _structure(finding: Finding) -> int:
+    """Where the parts do not fit, what the outputs mean is a later question."""
+    return _STRUCTURE.index(finding.fault) if finding.fault in _STRUCTURE else len(_STRUCTURE)
 
 
 def _watched(scene: Scene, plan: Plan) -> tuple[Signals, Outcome]:

@@ -7,7 +7,7 @@ remedy only learns faster by heart.
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from netwright.core.messages import say
 from netwright.doctor.findings import Finding
 from netwright.doctor.probe import Examples, Scene, run
 from netwright.doctor.probe.batches import rows, size_of
-from netwright.doctor.probe.changes import FITTING
+from netwright.doctor.probe.fitting import FITTING
 from netwright.doctor.probe.reference import Reference, held_out, plain
 from netwright.doctor.probe.surgery import hold_rate, standardise_inputs, without_dropout
 from netwright.doctor.trials import Trials
@@ -28,22 +28,29 @@ _CHANCE = 0.9  # of what is unexplained: hardly more than luck with so many exam
 _STREWN, _AS_OFTEN = 0.75, 0.12  # labels met where a network is surest, and how much oftener than elsewhere
 _ENOUGH = 150  # examples
 _LITTLE = 0.3
+_LEARNT = 0.85  # of a planted rule left unexplained, at most, where a real one would have shown
+_WELL = 300  # steps of a network that is trained well
 
 
 @dataclass(frozen=True)
 class Learnable:
     """`reference`: a plain network's; `chance`: no better than with permuted targets; `own`: what the user's program
-    leaves unexplained of held-out examples, where there is a doubt.
+    leaves unexplained of held-out examples, where there is a doubt; `well`: what its network does when it is trained
+    well. `shown`: the plain network learns a planted rule from the same inputs; `able`: so does the user's.
     """
 
     reference: Reference | None = None
     chance: bool = False
     own: float | None = None
+    well: float | None = None
+    shown: bool = False
+    able: bool = False
 
     @property
     def senseless(self) -> bool:
-        """Whether neither network finds anything that holds for other examples."""
-        return self.chance and self.own is not None and self.own > _CHANCE
+        """Whether neither network finds anything that holds for other examples, although a rule would have shown."""
+        tries = (self.own, self.well)
+        return self.chance and self.shown and all(left is not None and left > _CHANCE for left in tries)
 
     @property
     def strewn(self) -> bool:
@@ -55,29 +62,43 @@ class Learnable:
 
 
 def what_is_learnable(scene: Scene, final: float) -> Learnable:
-    """A plain network's run on seven of ten examples, and the program's own where that finds nothing or much noise;
-    of no matter where the run itself leaves little unexplained.
+    """A plain network's run on seven of ten examples, and the program's own where that finds nothing or much noise.
+    Where neither finds anything, both are to learn a planted rule first: else nothing can be concluded.
     """
-    possible = plain(scene) if scene.train.yardstick is not None and final > _LITTLE else None
+    many = scene.batches.pool is not None and size_of(scene.batches.pool) >= _ENOUGH
+    possible = plain(scene) if scene.trusted and (many or final > _LITTLE) else None
     if possible is None:
         return Learnable()
     chance = possible.left > _CHANCE and possible.left > _luck(scene) - 0.01
-    many = scene.batches.pool is not None and size_of(scene.batches.pool) >= _ENOUGH
-    return Learnable(possible, chance, held_out(scene, scene.steps) if many and (chance or _flat(possible)) else None)
+    if not many or not (chance or (_flat(possible) and final > _LITTLE)):
+        return Learnable(possible, chance)
+    found = Learnable(possible, chance, held_out(scene, scene.steps))
+    if not chance or found.own is None or found.own < _CHANCE:
+        return found
+    rule, steps = plain(scene, rule=True), max(scene.steps, _WELL)
+    if rule is None or rule.left > _LEARNT:
+        return found
+    well = held_out(scene, steps, well=True)
+    own = held_out(scene, steps, well=True, rule=True) if well is not None and well > _CHANCE else None
+    return replace(found, well=well, shown=True, able=own is not None and own < _CHANCE)
 
 
 def of_the_data(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding]:
     """What is said of the targets, or of a network that finds less in the inputs than a plain one."""
     targets, possible = scene.targets, data.reference
+    if not scene.trusted:
+        return
     if isinstance(targets, Tensor) and targets.numel() > 20 and bool((targets == targets.reshape(-1)[0]).all()):
         yield told("labels-corrupted", "error", "targets", say("All targets are the same."), proven=True)
     elif possible is None:
         return
     elif data.senseless and not trials.generalised():
+        own = max(0.0, 1 - min(data.own or 1, data.well or 1))
         evidence = say("On examples held out, a plain network explains {plain:.0%} of the targets and yours {own:.0%}.",
-                       plain=max(0.0, 1 - possible.left), own=max(0.0, 1 - (data.own or 1)))  # fmt: skip
-        yield told("labels-corrupted", "error", "targets", evidence, proven=True)
-    elif data.strewn:
+                       plain=max(0.0, 1 - possible.left), own=own)  # fmt: skip
+        evidence += say(" A rule planted in the same inputs is learnt from as many examples.")
+        yield told("labels-corrupted", "error" if data.able else "warning", "targets", evidence, proven=data.able)
+    elif data.strewn and trials.final > _LITTLE:
         evidence = say("Held-out labels agree with a plain network's guess in {right:.0%}, and where it is surest in "
                        "{surest:.0%}: wrong labels are strewn over all of them.",
                        right=possible.right, surest=possible.surest)  # fmt: skip
@@ -86,7 +107,7 @@ def of_the_data(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Findi
 
 def held_back(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding]:
     """A plain network finds much more in the inputs. Can this one fit a handful, with the better of two rates?"""
-    if data.reference is None or trials.final < data.reference.left + 0.25:
+    if not scene.trusted or data.reference is None or trials.final < data.reference.left + 0.25:
         return
     if 1 - trials.final < 0.5 * (1 - data.reference.left):
         yield from _held_back(scene, trials, data.reference.left)

@@ -17,11 +17,12 @@ from netwright.doctor.watch import Signals
 from netwright.doctor.words import told
 from netwright.metrics.architecture import tensors_in
 
-__all__ = ["of_the_curve", "placed"]
+__all__ = ["few_updates", "of_the_curve", "placed"]
 
 _TURNED, _TURNED_APART = 1.3, 1.1
 _MUCH, _HALVED, _ON_THE_WAY = 0.3, 0.5, 0.5  # left at the planned end; of it, later; of what the best probe reaches
 _ENOUGH = 1.5  # times the planned length
+_HANDFUL = 120  # steps that a run of large batches is short with
 _GENERAL = 0.8  # of what was unexplained of the validation examples
 
 
@@ -29,7 +30,7 @@ def of_the_curve(scene: Scene, watched: Outcome, trials: Trials) -> list[Finding
     """Overfitting and too short a run, from the marks of the watched run; silent where its length was not told."""
     if not scene.told or not watched.marks or watched.bad:
         return []
-    return [*_few_updates(scene, watched), *_turned(scene, watched), *_cut_short(scene, watched, trials)][:1]
+    return [*few_updates(scene, watched), *_turned(scene, watched), *_cut_short(scene, watched, trials)][:1]
 
 
 def _turned(scene: Scene, watched: Outcome) -> Iterator[Finding]:
@@ -80,12 +81,14 @@ def _cut_short(scene: Scene, watched: Outcome, trials: Trials) -> Iterator[Findi
     yield replace(finding, probe=probe)
 
 
-def _few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
+def few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
     """A planned run of a handful of steps that smaller batches would have turned into many."""
+    if not scene.told or not watched.marks or watched.bad:
+        return
     batches, planned = scene.batches, scene.planned
     after = [share for at, share, *_ in watched.marks if at <= planned]
     other = batches.rebatched(32) if batches.per_epoch <= 4 and batches.size >= 128 else None
-    if other is None or planned > 60 or after[-1] < 0.3:
+    if other is None or planned > _HANDFUL or after[-1] < 0.3:
         return
     steps = min(planned * other.per_epoch // batches.per_epoch, 3 * scene.steps)
     outcome = scene.play(scene.program.fork(), other, 0, steps)

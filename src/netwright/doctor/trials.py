@@ -23,7 +23,8 @@ _PLAIN = 0.6  # the share that makes a remedy for what the signals already show 
 _ABSORBS = {"lr-too-high", "input-not-normalized", "target-not-normalized", "bad-init-scale", "exploding-gradient"}
 _NEARLY, _BEHIND, _LEVEL = 0.85, 0.35, 1.3
 _DOUBT = 0.2  # above the gate for an error, still worth a warning
-_HOLDS, _FITS = 0.85, 0.3  # unexplained of validation examples; without any, of those trained on
+_HOLDS = 0.85  # unexplained of validation examples
+_REFUTED, _LONG = 0.05, 100  # share of a remedy that does not matter, seen in so many steps
 _UNMOVED = 0.9  # of the first loss: it has neither fallen nor, by its inverse, climbed
 
 
@@ -56,10 +57,10 @@ class Trials:
     def run(self) -> None:
         """Try every suspect while there is time, then the best ones on more seeds."""
         suspects = [(prior, cause) for cause in CAUSES if (prior := cause.prior(self.known)) is not None]
-        suspects.sort(key=lambda pair: -pair[0])
+        suspects.sort(key=lambda pair: (not self._named(pair[1]), -pair[0]))  # the budget holds for what is plain
         for prior, cause in suspects:
             for change in cause.changes:
-                if self._idle(cause, prior) or self._outdone(prior) or not self._try(change, 1):
+                if self._idle(cause, prior) or self._outdone(cause, prior) or not self._try(change, 1):
                     continue
                 self._note(cause, prior, change)
                 if prior < 0 and self._trial(cause).effect.gain < _GAIN:
@@ -76,12 +77,16 @@ class Trials:
     def _idle(self, cause: Cause, prior: float) -> bool:
         """Whatever its remedy might reach, the run itself has come too far for a word."""
         far = 1 - self.final >= cause.gate + _DOUBT and (prior < _TELLING or self.final < _SOME)
-        return far and cause.fault not in self.known.static
+        return far and not self._named(cause)
 
-    def _outdone(self, prior: float) -> bool:
+    def _outdone(self, cause: Cause, prior: float) -> bool:
         """A likelier suspect's remedy takes nearly everything away, so that one of this prior cannot come near it."""
         most = min(self.scene.unchanged(0).unexplained, _LEVEL) if self.trials else 0.0
-        return any(t.effect.gain > _NEARLY * most and t.prior > prior + _BEHIND for t in self.trials)
+        beyond = any(t.effect.gain > _NEARLY * most and t.prior > prior + _BEHIND for t in self.trials)
+        return beyond and not self._named(cause)
+
+    def _named(self, cause: Cause) -> bool:
+        return cause.fault in self.known.static
 
     def slowest(self) -> float:
         """Seconds that the longest probe took."""
@@ -100,8 +105,8 @@ class Trials:
 
     def generalised(self) -> bool:
         """Whether some remedy lets the program explain examples that it was not trained on."""
-        runs = [(o, o.held) for runs in self.tried.values() for o in runs[:1] if not o.error]
-        return any(float(held.mean()) < _HOLDS if held is not None else o.unexplained < _FITS for o, held in runs)
+        held = [o.held for runs in self.tried.values() for o in runs[:1] if not o.error and o.held is not None]
+        return any(float(share.mean()) < _HOLDS for share in held)
 
     def ranked(self) -> list[Trial]:
         """Suspects whose remedy helps, the likeliest first."""
@@ -119,9 +124,18 @@ class Trials:
         return found[:3]
 
     def refuted(self, fault: str) -> bool:
-        """Whether the remedy for this fault was tried and did not matter."""
+        """Whether the remedy for this fault was tried for long enough and did not matter."""
         mine = [trial for trial in self.trials if trial.cause.fault == fault]
-        return bool(mine) and not any(self._severity(trial, False) for trial in mine)
+        return bool(mine) and self.scene.steps >= _LONG and all(trial.effect.share < _REFUTED for trial in mine)
+
+    def backed(self, finding: Finding) -> Finding:
+        """A static finding with the experiment that bears it out, where its remedy was tried and helps."""
+        mine = [trial for trial in self.ranked() if trial.cause.fault == finding.fault and trial.effect.certain]
+        if not mine or finding.probe is not None:
+            return finding
+        shown = self._told(mine[0], "error")
+        evidence = f"{finding.evidence} {shown.evidence}"
+        return replace(finding, probe=shown.probe, effect=shown.effect, evidence=evidence, proven=True)
 
     def _severity(self, trial: Trial, another: bool) -> Severity | None:
         if trial not in self.ranked() or not trial.effect.certain:

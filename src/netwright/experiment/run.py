@@ -158,7 +158,7 @@ def carry_out(
 
 def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None) -> Run:
     session = made.session
-    findings = check_assembly(made) if made.config.sections.doctor != "off" else []
+    findings = _checked(made) if made.config.sections.doctor != "off" else []
     with made.config.placing():
         check_fit(made, findings)
     architecture = _architecture(made)
@@ -176,6 +176,15 @@ def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None)
                 return _finish(made, findings)
         finally:
             session.close()
+
+
+def _checked(made: Assembly) -> list[Finding]:
+    """Static findings; none where network, loss and batch cannot even be called, of which `check_fit` tells more."""
+    try:
+        return check_assembly(made)
+    except ConfigError as refusal:
+        log.debug(str(refusal))
+        return []
 
 
 def _finish(made: Assembly, findings: list[Finding]) -> Run:

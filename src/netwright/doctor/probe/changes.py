@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from netwright.doctor.probe import surgery
 from netwright.doctor.probe.activations import RELUS, SQUASHES, exchange_activations
 from netwright.doctor.probe.batches import Batches
+from netwright.doctor.probe.fitting import FITTING
 from netwright.doctor.probe.fork import Batch, Fork
 from netwright.doctor.probe.scene import Scene
 
-__all__ = ["CHANGES", "FITTING", "Change"]
+__all__ = ["CHANGES", "Change"]
 
 Made = tuple[Fork, Batches] | None
 
@@ -227,32 +228,6 @@ def _less_momentum(scene: Scene) -> Made:
     return fork, scene.batches
 
 
-def _cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
-    axis = 2 if scores.dim() == 3 and scores.shape[:2] == targets.shape else 1
-    return F.cross_entropy(scores.movedim(axis, -1).flatten(0, -2), targets.reshape(-1).long())
-
-
-def _yes_or_no(scores: Tensor, targets: Tensor) -> Tensor:
-    if bool(((scores >= 0) & (scores <= 1)).all()):
-        scores = scores.clamp(1e-6, 1 - 1e-6).logit()
-    return F.binary_cross_entropy_with_logits(scores.reshape(len(scores), -1), targets.reshape(len(scores), -1).float())
-
-
-def _squared(scores: Tensor, targets: Tensor) -> Tensor:
-    return F.mse_loss(scores.reshape(targets.shape), targets.float())
-
-
-def _of_soft(scores: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(scores, targets.float())
-
-
-FITTING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "classes": _cross_entropy,
-    "soft": _of_soft,
-    "marks": _yes_or_no,
-    "numbers": _squared,
-}
-
 CHANGES: dict[str, Change] = {
     "cleared": Change("gradients cleared before each step", _cleared),
     "awake": Change("the network in training mode", _awake),
@@ -263,6 +238,8 @@ CHANGES: dict[str, Change] = {
     "lr*10": Change("the learning rate multiplied by 10", _rate(10)),
     "lr*100": Change("the learning rate multiplied by 100", _rate(100)),
     "lr*1000": Change("the learning rate multiplied by 1000", _rate(1000)),
+    "lr*10000": Change("the learning rate multiplied by 10000", _rate(10_000)),
+    "lr*100000": Change("the learning rate multiplied by 100000", _rate(100_000)),
     "constant-rate": Change("the learning rate held at its first value", _constant_rate),
     "inputs": Change("the inputs standardised", _inputs_standardised),
     "targets": Change("the targets standardised", _targets_standardised),

@@ -1,41 +1,28 @@
 """What can be learned from these examples at all: a plain network with plain settings, judged on examples it never saw.
 
 It tells "nothing can be learned here" (labels that do not depend on the inputs) from "this network does not learn it".
+The same with labels by a planted rule tells whether so many examples would have shown it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netwright.doctor.probe.batches import Batches, rows, size_of
-from netwright.doctor.probe.changes import FITTING
+from netwright.doctor.probe.batches import Batch, Batches, rows, size_of
+from netwright.doctor.probe.fitting import FITTING
+from netwright.doctor.probe.fork import Fork, Program
+from netwright.doctor.probe.plain_net import Plain, planted, tensors_of
 from netwright.doctor.probe.running import Examples, run
 from netwright.doctor.probe.scene import Scene
+from netwright.doctor.probe.surgery import hold_rate, reinitialise, standardise_inputs, without_dropout
 
-__all__ = ["Plain", "Reference", "held_out", "plain"]
+__all__ = ["Reference", "held_out", "plain"]
 
-_EXAMPLES, _STEPS, _HIDDEN, _WIDEST = 1000, 180, 64, 4096
-
-
-class Plain(nn.Module):
-    """One hidden layer on standardised numbers, or on the mean of embeddings for whole numbers."""
-
-    def __init__(self, sample: Tensor, outputs: int) -> None:
-        super().__init__()
-        self.tokens = not sample.is_floating_point() and sample.dim() == 2 and int(sample.min()) >= 0
-        flat = sample.reshape(len(sample), -1).float()
-        width = _HIDDEN if self.tokens else flat.shape[1]
-        self.table = nn.Embedding(int(sample.max()) + 1, _HIDDEN) if self.tokens else None
-        self.mean, self.std = flat.mean(0), flat.std(0, correction=0)
-        self.std = torch.where(self.std > 1e-6, self.std, torch.ones_like(self.std))
-        self.body = nn.Sequential(nn.Linear(width, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """From (B, ...) to (B, outputs)."""
-        if self.table is not None:
-            return self.body(self.table(inputs.clamp(0, self.table.num_embeddings - 1)).mean(1))  # type: ignore[no-any-return]
-        return self.body((inputs.reshape(len(inputs), -1).float() - self.mean) / self.std)  # type: ignore[no-any-return]
+_EXAMPLES, _STEPS, _OFTEN = 2000, 300, 20
+_WIDEST = 20_000
+_RATE = 2e-3
 
 
 @dataclass(frozen=True)
@@ -49,39 +36,75 @@ class Reference:
     surest: float | None = None
 
 
-def plain(scene: Scene, permuted: int = 0) -> Reference | None:
+def plain(scene: Scene, permuted: int = 0, rule: bool = False) -> Reference | None:
     """A plain network's run; None where it does not apply.
 
-    With `permuted` the targets are shuffled by that seed: what luck alone gives.
+    With `permuted` the targets are shuffled by that seed: what luck alone gives. With `rule` a random rule of the
+    inputs makes them.
     """
-    parts = _parts(scene)
-    if parts is None or scene.train.yardstick is None:
+    pool, outputs = scene.batches.pool, _outputs(scene)
+    if outputs is None or pool is None or not _readable(pool) or scene.train.yardstick is None:
         return None
-    (x, y), (held_x, held_y) = parts
+    known, unknown = _halves(_ruled(scene, pool) if rule else pool)
     if permuted:
-        chance = torch.Generator().manual_seed(permuted)
-        y, held_y = y[torch.randperm(len(y), generator=chance)], held_y[torch.randperm(len(held_y), generator=chance)]
+        known, unknown = _shuffled(known, permuted), _shuffled(unknown, permuted)
+    (x, y), (held_x, held_y) = known, unknown
     targets = y.float() if scene.kind in {"numbers", "marks"} else y
     if scene.kind == "numbers":
         middle, spread = targets.mean(0, keepdim=True), targets.std(0, keepdim=True).clamp(min=1e-12)
         targets, held_y = (targets - middle) / spread, (held_y.float() - middle) / spread
-    outputs = _outputs(scene, y)
-    if outputs is None or x[0].numel() > _WIDEST:
+    return _trained(scene, (x, targets), (held_x, held_y), outputs)
+
+
+def held_out(scene: Scene, steps: int, well: bool = False, rule: bool = False) -> float | None:
+    """The same for the user's own program, trained on 7 of 10 examples; `well`: for its network, from fresh weights,
+    with the loss that fits, Adam, standardised inputs and no dropout.
+    """
+    pool, measure = scene.batches.pool, scene.train.yardstick
+    if pool is None or measure is None or size_of(pool) < 60:
         return None
+    known, unknown = _halves(_ruled(scene, pool) if rule else pool, None)
+    part = Batches((), known, min(scene.batches.size, 64) if well else scene.batches.size, True)
+    learnt = part.rebatched(part.size)
+    if learnt is None:
+        return None
+    fork, test = _well(scene) if well else scene.program.fork(), Examples(unknown, measure)
+    marks = range(0, steps, max(1, steps // 10))
+    told = run(fork, learnt.sequence(steps, 0), test, marks=marks, deadline=scene.deadline - scene.reserve)
+    return min((share for _, share, *_ in told.marks), default=None) if not told.error and told.whole else None
+
+
+def _well(scene: Scene) -> Fork:
+    program = Program(scene.program.net, scene.program.optimizer, FITTING[scene.kind])
+    fork = program.fork(optimizer=_adam)
+    without_dropout(fork)
+    reinitialise(fork)
+    hold_rate(fork, [_RATE])
+    if scene.inputs is not None:
+        standardise_inputs(fork, scene.inputs)
+    return fork
+
+
+def _adam(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], _RATE)
+
+
+def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Reference:
     torch.manual_seed(0)
+    (x, targets), (held_x, held_y), measure = known, unknown, scene.train.yardstick
     net = Plain(x, outputs)
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), _RATE)
     best = Reference(float("inf"))
     for count in range(_STEPS):
-        index = torch.randint(0, len(x), (min(64, len(x)),))
+        index = torch.randint(0, len(targets), (min(64, len(targets)),))
         optimizer.zero_grad()
         with torch.enable_grad():
-            FITTING[scene.kind](net(x[index]), targets[index]).backward()
+            FITTING[scene.kind](net(rows(x, index)), targets[index]).backward()
         optimizer.step()
-        if count % 20 == 19:
+        if count % _OFTEN == _OFTEN - 1 and measure is not None:
             with torch.no_grad():
                 scores = net(held_x)
-            left = float(scene.train.yardstick(scores, held_y).mean())
+            left = float(measure(scores, held_y).mean())
             best = min(best, _judged(scene.kind, left, scores, held_y), key=lambda told: told.left)
     return best
 
@@ -95,34 +118,44 @@ def _judged(kind: str, left: float, scores: Tensor, labels: Tensor) -> Reference
     return Reference(left, float(right.mean()), float(right[surest].mean()))
 
 
-def held_out(scene: Scene, steps: int) -> float | None:
-    """The same for the user's own program, trained on 7 of 10 examples."""
-    pool, measure = scene.batches.pool, scene.train.yardstick
-    if pool is None or measure is None or size_of(pool) < 60:
-        return None
-    order = torch.randperm(size_of(pool), generator=torch.Generator().manual_seed(7))
+def _readable(pool: Batch) -> bool:
+    parts = tensors_of(pool[0])
+    if parts is None or not isinstance(pool[1], Tensor) or size_of(pool) < 60:
+        return False
+    return all(len(part) == size_of(pool) and part[0].numel() <= _WIDEST for part in parts)
+
+
+def _halves(pool: Batch, most: int | None = _EXAMPLES) -> tuple[Batch, Batch]:
+    """Seven of ten examples to learn from, and the others."""
+    order = torch.randperm(size_of(pool), generator=torch.Generator().manual_seed(7))[:most]
     cut = len(order) * 7 // 10
     known, unknown = order[:cut], order[cut:][:_EXAMPLES]
-    part = Batches((), (rows(pool[0], known), rows(pool[1], known)), scene.batches.size, True)
-    learnt = part.rebatched(part.size)
-    if learnt is None:
-        return None
-    fork, test = scene.program.fork(), Examples((rows(pool[0], unknown), rows(pool[1], unknown)), measure)
-    marks = range(0, steps, max(1, steps // 10))
-    told = run(fork, learnt.sequence(steps, 0), test, marks=marks, deadline=scene.deadline)
-    return min((share for _, share, *_ in told.marks), default=None) if not told.error else None
+    return (rows(pool[0], known), rows(pool[1], known)), (rows(pool[0], unknown), rows(pool[1], unknown))
 
 
-def _parts(scene: Scene) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-    pool = scene.batches.pool
-    if pool is None or not isinstance(pool[0], Tensor) or not isinstance(pool[1], Tensor) or size_of(pool) < 60:
-        return None
-    order = torch.randperm(size_of(pool), generator=torch.Generator().manual_seed(7))[:_EXAMPLES]
-    cut = len(order) * 7 // 10
-    return (pool[0][order[:cut]], pool[1][order[:cut]]), (pool[0][order[cut:]], pool[1][order[cut:]])
+def _shuffled(part: Batch, seed: int) -> Batch:
+    chance = torch.Generator().manual_seed(seed)
+    return part[0], part[1][torch.randperm(len(part[1]), generator=chance).to(part[1].device)]
 
 
-def _outputs(scene: Scene, targets: Tensor) -> int | None:
+def _ruled(scene: Scene, pool: Batch) -> Batch:
+    """The same inputs with targets of the same kind and shape, made by a random rule."""
+    given: Any = pool[1]
     if scene.kind == "classes":
-        return int(targets.max()) + 1 if targets.dim() == 1 or targets[0].numel() == 1 else None
+        names = given.unique()
+        scores = planted(pool[0], len(names)).to(given.device)
+        return pool[0], names[scores.argmax(1)].reshape(given.shape)
+    scores = planted(pool[0], int(given[0].numel())).to(given.device).reshape(given.shape)
+    if scene.kind == "soft":
+        return pool[0], nn.functional.one_hot(scores.argmax(1), given.shape[1]).to(given.dtype)
+    return pool[0], (scores > 0).to(given.dtype) if scene.kind == "marks" else scores.to(given.dtype)
+
+
+def _outputs(scene: Scene) -> int | None:
+    pool = scene.batches.pool
+    targets = pool[1] if pool is not None else None
+    if not isinstance(targets, Tensor) or not targets.dim() or not targets.numel():
+        return None
+    if scene.kind == "classes":
+        return int(targets.max()) + 1 if targets[0].numel() == 1 and int(targets.min()) >= 0 else None
     return int(targets[0].numel()) if targets[0].numel() <= 64 else None

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netwright.doctor.probe.batches import Batches, rows, size_of
 from netwright.doctor.probe.fork import Fork, Program
+from netwright.doctor.probe.recognise import agreement
 from netwright.doctor.probe.running import Examples, Outcome, run
 from netwright.doctor.probe.yardstick import yardstick_for
 
@@ -33,6 +34,7 @@ class Scene:
     deadline: float
     reserve: float = 0.0
     told: bool = True
+    trusted: bool = True  # the loss is one of (output, targets)
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
     @property
@@ -82,8 +84,11 @@ def set_scene(
         measure = yardstick_for(output, chosen[1], program.loss)
     except Exception:  # the user's forward: probes then go by the losses alone
         measure = None
+    like = agreement(program, batches, measure.kind) if measure is not None and program.loss is None else "same"
+    measure = measure if like else None
     held = Examples(_some(validation), measure) if validation is not None and measure is not None else None
-    return Scene(program, batches, Examples(chosen, measure), held, steps, planned, deadline)
+    known = like == "same" and measure is not None
+    return Scene(program, batches, Examples(chosen, measure), held, steps, planned, deadline, trusted=known)
 
 
 def _some(source: Any) -> tuple[Any, Any]:

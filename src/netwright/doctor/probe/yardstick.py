@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.targets import view_targets
 from netwright.metrics.architecture import main_tensor
 
@@ -50,7 +51,7 @@ def yardstick_for(output: Any, targets: Any, loss: Callable[..., Any] | None) ->
     view = view_targets(targets) if isinstance(targets, Tensor) else None
     if scores is not None and view is not None:
         kind = _kind(scores, targets, view.kind)
-        if kind == "classes" and loss is None and not _as_many(scores, targets):
+        if kind == "classes" and not _as_many(scores, targets) and _unknown(loss, scores, targets):
             return None  # a step of one's own may give labels along that its network does not predict
         if kind is not None:
             try:
@@ -72,6 +73,10 @@ def _kind(scores: Tensor, targets: Tensor, kind: str) -> str | None:
     if kind in {"binary", "multilabel"} or (kind == "class" and int(targets.max()) <= 1):
         return "marks" if scores.numel() == targets.numel() else None
     return "numbers" if scores.numel() == targets.numel() else None
+
+
+def _unknown(loss: Callable[..., Any] | None, scores: Tensor, targets: Tensor) -> bool:
+    return loss is None or view_loss(loss, scores[:64].detach(), targets[:64]).kind is None
 
 
 def _as_many(scores: Tensor, targets: Tensor) -> bool:

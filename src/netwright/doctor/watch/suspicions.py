@@ -71,7 +71,8 @@ def _of_steps(seen: Signals) -> Iterator[Finding]:
     if steps < _ENOUGH:
         return
     climbs = max(seen.trend, seen.end) > 1.5 and seen.largest_update() > 0.1  # a GAN's loss may climb by itself
-    if climbs or (seen.trend > _STUCK and (update > 0.05 or seen.peak > 20)):
+    back = seen.end > _STUCK and seen.peak > 20  # thrown far at once, and no lower than it began
+    if climbs or back or (seen.trend > _STUCK and update > 0.05):
         yield _unsure("lr-too-high", "optimizer.lr", seen, 0.7, update)
     elif seen.trend > 0.98 and 0 < update < 2e-5:
         yield _unsure("lr-too-low", "optimizer.lr", seen, 0.7, update)
