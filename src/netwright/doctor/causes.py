@@ -17,6 +17,7 @@ from netwright.doctor.watch.suspicions import piling_up
 __all__ = ["CAUSES", "Cause", "Evidence"]
 
 _FAR = 5.0  # from the size that a layer's own initialisation gives
+_NAMED = 0.8  # by a static rule: what else helps is a symptom of it
 _STACK = 4  # weighted layers that may fade or blow up a signal
 
 
@@ -85,7 +86,7 @@ def _inputs(known: Evidence) -> float | None:
     rms = float(flat.square().mean().sqrt())
     uneven = float(spread.max() / spread.median()) if len(spread) else 1.0
     if "input-not-normalized" in known.static:
-        return 0.5
+        return _NAMED
     return 0.4 if rms > 10 or rms < 0.03 or uneven > 100 else -0.4
 
 
@@ -95,12 +96,12 @@ def _targets(known: Evidence) -> float | None:
         return None
     rms = float(targets.float().square().mean().sqrt())
     if "target-not-normalized" in known.static:
-        return 0.5
+        return _NAMED
     return 0.4 if rms > 10 or rms < 0.03 else -0.4
 
 
 def _softmax(known: Evidence) -> float | None:
-    return 0.6 if "double-softmax" in known.static else 0.3
+    return _NAMED if "double-softmax" in known.static else 0.3
 
 
 def _loss(known: Evidence) -> float | None:
@@ -112,7 +113,7 @@ def _loss(known: Evidence) -> float | None:
     kind = view_loss(scene.program.loss).kind
     if kind in fitting or (kind is None and not scene.kind):
         return None
-    return 0.6 if "wrong-loss" in known.static else -0.1
+    return _NAMED if "wrong-loss" in known.static else -0.1
 
 
 def _weights(known: Evidence) -> float | None:
@@ -194,7 +195,7 @@ def _small(known: Evidence) -> float | None:
 
 
 def _order(known: Evidence) -> float | None:
-    return 0.5 if "not-shuffled" in known.static else 0.0
+    return _NAMED if "not-shuffled" in known.static else 0.0
 
 
 def _swinging(known: Evidence) -> float | None:

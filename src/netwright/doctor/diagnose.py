@@ -209,6 +209,7 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     order = {"error": 0, "warning": 1, "note": 2}
     named = {finding.fault for finding in static if finding.severity == "error"}
     seen: dict[str, int] = {}
+    named |= {finding.fault for finding in static if finding.probe is not None}
     live = [finding for finding in live if finding.fault not in named]
     shown = [finding for finding in live if finding.severity == "error" or finding.probe is not None]
     errors = sorted((f for f in static if f.severity == "error"), key=_structure)

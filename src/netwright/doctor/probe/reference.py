@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netwright.doctor.probe.batches import Batch, Batches, rows, size_of
+from netwright.doctor.probe.batches import Batches, rows, size_of
 from netwright.doctor.probe.fitting import FITTING
-from netwright.doctor.probe.fork import Fork, Program
+from netwright.doctor.probe.fork import Batch, Fork, Program
 from netwright.doctor.probe.plain_net import Plain, planted, tensors_of
 from netwright.doctor.probe.running import Examples, run
 from netwright.doctor.probe.scene import Scene
