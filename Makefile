@@ -47,7 +47,7 @@ bench: $(VENV)/.ready-bench
 	$(BIN)/python benchmarks/language.py
 
 doctor-bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/doctor/run.py --jobs 2
+	$(BIN)/python benchmarks/doctor/run.py --jobs 2 --repair
 
 doctor-pages: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tools/doctor_pages.py $(NAMES)

@@ -1,5 +1,6 @@
 """`netwright doctor`: what is wrong with a run or a config, with proof, and its repair."""
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ _SUBJECT = say("A run folder, a YAML file, or the name of a gallery example.")
 _REPAIR = say("Apply the proven remedy and train on from the last healthy checkpoint; a config is trained first.")
 _BUDGET = say("Seconds that probes may take.")
 _SEVERITIES = {"error": "error", "warning": "warning", "note": "note"}
+_WIDE = 50  # from here on curves are drawn by their logarithms
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 
 
@@ -97,6 +99,8 @@ def _show_rows(rows: Sequence[tuple[str, str]]) -> None:
 def _bars(curve: Sequence[float], low: float, high: float) -> str:
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     bars = _BARS if unicode else _PLAIN_BARS
+    if low > 0 and high > _WIDE * low:  # beside one spike all else would look flat
+        curve, low, high = [math.log(value) for value in curve], math.log(low), math.log(high)
     return "".join(bars[round((value - low) / max(high - low, 1e-12) * (len(bars) - 1))] for value in curve)
 
 

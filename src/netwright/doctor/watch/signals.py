@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["Layer", "Signals"]
 
-_ALIKE = 1.3  # weights alone are measured, and biases have a varying part in a clipped norm
+_ALIKE, _ALIKE_TINY, _TINY = 1.4, 2.0, 0.02  # weights alone are measured, and biases have a varying part in a clipped norm
 
 
 @dataclass
@@ -126,7 +126,9 @@ class Signals:
     def gradients_alike(self) -> bool:
         """Whether the whole gradient has the same norm in every sampled step, as clipping leaves it."""
         values = [norm for norm in self._totals().values() if math.isfinite(norm) and norm > 0]
-        return len(values) >= 4 and max(values) < _ALIKE * min(values)
+        if len(values) < 4:
+            return False
+        return max(values) < (_ALIKE_TINY if max(values) < _TINY else _ALIKE) * min(values)
 
     def _totals(self) -> dict[int, float]:
         totals: dict[int, float] = {}
