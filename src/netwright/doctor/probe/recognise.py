@@ -1,0 +1,51 @@
+"""Whether a step whose loss nobody gave has the targets predicted: its losses go with those of the loss that would fit.
+
+The second part of a batch may as well be actions, returns or noise; then nothing may be said of the network's answers.
+"""
+
+import torch
+
+from netwright.doctor.probe.batches import Batches
+from netwright.doctor.probe.fitting import FITTING
+from netwright.doctor.probe.fork import Program
+from netwright.metrics.architecture import main_tensor, tensors_in
+
+__all__ = ["agreement"]
+
+_LOOKED, _AKIN, _SAME = 8, 0.9, 0.03
+
+
+def agreement(program: Program, batches: Batches, kind: str) -> str:
+    """Whether the losses are the "same" as those of the fitting loss up to a factor, or "akin", rising and falling with
+    them; "" otherwise.
+    """
+    try:
+        pairs = torch.tensor(_pairs(program, batches, kind), dtype=torch.float64)
+    except Exception:  # the user's step, or a network that is called in another way
+        return ""
+    pairs = pairs[torch.isfinite(pairs).all(1)]
+    if len(pairs) < 3:
+        return ""
+    ratio = pairs[:, 0] / pairs[:, 1].clamp(min=1e-12)
+    if bool((ratio > 0).all()) and float(ratio.max() / ratio.min()) < 1 + _SAME:
+        return "same"
+    spread = pairs - pairs.mean(0)
+    along = float((spread[:, 0] * spread[:, 1]).sum() / spread.norm(dim=0).prod().clamp(min=1e-12))
+    return "akin" if along > _AKIN else ""
+
+
+def _pairs(program: Program, batches: Batches, kind: str) -> list[tuple[float, float]]:
+    """(the step's loss, the fitting loss on the same batch just before the step, with the same random numbers)."""
+    fork, pairs = program.fork(), []
+    for count, batch in enumerate(batches.sequence(_LOOKED)):
+        inputs, targets = batch
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(count)
+            output = main_tensor(fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs))
+            assert output is not None
+            fitting = float(FITTING[kind](output.float(), targets))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(count)
+            told = next(tensors_in(value := fork.advance(batch)), None)
+        pairs.append((float(told.detach().mean()) if told is not None else float(value), fitting))
+    return pairs
