@@ -82,7 +82,7 @@ class Plain(nn.Module):
         super().__init__()
         parts = tensors_of(sample) or []
         self.views = nn.ModuleList(_OfTokens(part) if _tokens(part) else _OfNumbers(part) for part in parts)
-        width = sum(int(view.width) for view in self.views)  # type: ignore[arg-type]
+        width = sum(view.width for view in self.views)  # type: ignore[misc]
         self.body = nn.Sequential(
             nn.Linear(width, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs)
         )

@@ -14,7 +14,8 @@ from torch import Tensor
 
 __all__ = ["Layer", "Signals"]
 
-_ALIKE, _ALIKE_TINY, _TINY = 1.4, 2.0, 0.02  # weights alone are measured, and biases have a varying part in a clipped norm
+# Weights alone are measured, and biases have a varying part in a clipped norm.
+_ALIKE, _ALIKE_TINY, _TINY = 1.4, 2.0, 0.02
 
 
 @dataclass
