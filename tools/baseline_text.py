@@ -66,7 +66,8 @@ def help_en_de() -> dict[str, float]:
 def synopses() -> dict[str, float]:
     """BLEU and chrF of the description's first words handed in as its synopsis."""
     rows = _rows("synopses", "test")
-    return _scores([" ".join(row["text"].split()[:_FIRST_WORDS]) for row in rows], [row["synopsis"] for row in rows])
+    firsts = [" ".join(row["text"].partition(": ")[2].split()[:_FIRST_WORDS]) for row in rows]
+    return _scores(firsts, [row["synopsis"] for row in rows])
 
 
 def _scores(said: list[str], wanted: list[str]) -> dict[str, float]:

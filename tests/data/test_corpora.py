@@ -95,6 +95,7 @@ def test_synopses_are_split_by_source(tmp_path: Path) -> None:
     assert sum(map(len, parts.values())) == 400 and min(map(len, parts.values())) > 0
     sources = [{row["synopsis"].split()[1].removesuffix("-doc") for row in rows} for rows in parts.values()]
     assert sum(map(len, sources)) == 200 == len(set().union(*sources))
+    assert parts["train"][0]["text"].startswith("thing")
     assert parts["train"][0]["text"].endswith("a great deal, and more. Also this.")
     with pytest.raises(DataError, match="apt-get update -o Acquire::Languages=en"):
         synopses.read(tmp_path / "nowhere")

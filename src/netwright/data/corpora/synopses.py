@@ -1,4 +1,4 @@
-"""Debian's packages: from the long description to the one line that sums it up.
+"""Debian's packages: from name and long description to the one line that sums it up.
 
 Read from apt's lists: `Packages` says from which source a package is made, `Translation-en` holds the descriptions. The
 packages of one source describe the same thing, so the split is by source; a description stands once.
@@ -21,7 +21,7 @@ _SHORTEST, _LONGEST = 80, 1200  # characters of a description
 
 
 def read(folder: Path = LISTS) -> dict[str, list[dict[str, str]]]:
-    """Rows {text, synopsis}.
+    """Rows {text, synopsis}; a text is "name: description".
 
     Raises:
         DataError: no apt here, or it keeps no descriptions.
@@ -44,7 +44,7 @@ def read(folder: Path = LISTS) -> dict[str, list[dict[str, str]]]:
                 continue
             seen.add(text)
             part = part_of(sources.get(fields["Package"], fields["Package"]), 0.03, 0.03)
-            parts[part].append({"text": text, "synopsis": synopsis.strip()})
+            parts[part].append({"text": f"{fields['Package']}: {text}", "synopsis": synopsis.strip()})
     return parts
 
 
