@@ -27,7 +27,9 @@ ALSO = {  # names that say the same of these programs
     "saturation": {"bad-init-scale", "input-not-normalized", "vanishing-gradient"},
     "input-degenerate": {"input-not-normalized"},
 }
-REPAIRABLE = {cause.fault for cause in CAUSES}  # for the others somebody must edit code or data
+_CHANGES = {cause.fault: cause.changes for cause in CAUSES}
+REPAIRABLE = set(_CHANGES)  # for the others somebody must edit code or data
+_TRIES = 3  # whole runs, as a repair of a run may make
 _TWINS: dict[str, list[float]] = {}  # figures of those measured already; many cases share a twin
 _GAP = 0.03  # between the figures of twin and faulty program: less is not worth a repair
 
@@ -95,22 +97,37 @@ def _named(told: Any, fault: str, style: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cure(findings: list[Finding]) -> str:
-    return next((f.probe.change for f in findings if f.proven and f.probe is not None), "")
+def _cures(told: Any) -> list[str]:
+    """What a repair would try, the likeliest first: what proved findings were proved by; where a rule read the fault
+    off the program, what a probe of that fault changes; then the probes that explained most. Nothing for notes.
+    """
+    grave: list[Finding] = [finding for finding in told.findings if finding.severity != "note"]
+    if not grave:
+        return []
+    named = [f.probe.change if f.probe is not None else next(iter(_CHANGES.get(f.fault, ())), "") for f in grave]
+    others = [change for f in grave for change in _CHANGES.get(f.fault, ())]
+    return [change for change in dict.fromkeys([*named, *sorted(told.probes, key=told.probes.get), *others]) if change]
+
+
+def _tried(family: str, dials: dict[str, Any], cures: list[str], most: int = _TRIES) -> list[tuple[str, float]]:
+    """(change, figure after a whole run) of the first that can be made."""
+    got: list[tuple[str, float]] = []
+    for cure in cures:
+        figure = changed(build(family, **dials), cure) if len(got) < most else None
+        got += [(cure, figure)] if figure is not None else []
+    return got
 
 
 def _repaired(
     family: str, fault: str, dials: dict[str, Any], twin: dict[str, Any], told: Any, style: bool
 ) -> dict[str, Any]:
-    """`repaired`: by the change that the diagnosis proved, at the price of `cost` runs; `in_three`: with a diagnosis
-    that may take two runs' time; `random` and `random_three`: by random search in the same time, and in three runs.
+    """`repaired`: by one of the first three changes that follow from the diagnosis, each for a whole run; `random`: by
+    random search in the time of that diagnosis and as many runs, `random_three`: in three runs; `in_three`: by the
+    first change of a diagnosis that may take two runs' time.
     """
-    cure = _cure(told.findings)
+    cures = _cures(told)
     if not fault:
-        if not cure:
-            return {"cure": ""}
-        own, got = trained(build(family, **dials)), changed(build(family, **dials), cure)
-        return {"cure": cure, "own": own, "after": got, "made_worse": got is not None and got < own - _GAP}
+        return _of_healthy(family, dials, cures)
     if style or fault not in REPAIRABLE:
         return {}
     begun = time.monotonic()
@@ -119,15 +136,24 @@ def _repaired(
     better = trained(build(family, **twin))
     if better - own < _GAP:
         return {"own": own, "better": better}
-    got = changed(build(family, **dials), cure) if cure else None
+    got = _tried(family, dials, cures)
     brief = _diagnosed(build(family, **dials), 2 * once)
-    short = _cure(brief.findings)
-    soon = got if short == cure else changed(build(family, **dials), short) if short else None
-    tries = random_search(build(family, **dials), told.seconds + once, 3)
+    soon = _tried(family, dials, _cures(brief), 1)
+    runs = max(1, len(got))
+    tries = random_search(build(family, **dials), told.seconds + runs * once, _TRIES)
+    hits = [reached(own, better, each) for _, each in tries]
     return {
-        "cure": cure, "own": own, "better": better, "after": got, "cost": told.seconds / once + 1,
-        "repaired": got is not None and reached(own, better, got),
-        "in_three": soon is not None and reached(own, better, soon), "short_cost": brief.seconds / once + 1,
-        "random": any(reached(own, better, each) for _, each in tries), "tries": len(tries),
-        "random_three": any(reached(own, better, each) for _, each in tries[:3]),
+        "cure": " ".join(cure for cure, _ in got), "own": own, "better": better, "tried": got, "tries": len(tries),
+        "cost": told.seconds / once + runs, "repaired": any(reached(own, better, each) for _, each in got),
+        "in_three": any(reached(own, better, each) for _, each in soon), "short_cost": brief.seconds / once + 1,
+        "random": any(hits), "random_three": any(hits[:_TRIES]),
     }  # fmt: skip
+
+
+def _of_healthy(family: str, dials: dict[str, Any], cures: list[str]) -> dict[str, Any]:
+    """What the first change makes of it, without the comparison with the program itself that a repair would make."""
+    got = _tried(family, dials, cures, 1)
+    if not got:
+        return {"cure": ""}
+    own, (cure, after) = trained(build(family, **dials)), got[0]
+    return {"cure": cure, "own": own, "after": after, "made_worse": after < own - _GAP}

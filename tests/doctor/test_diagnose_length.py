@@ -105,3 +105,22 @@ def test_a_loss_that_measures_nothing_raises_no_error() -> None:
 
     found = nw.diagnose(both, one, None, data(), step=step, epochs=10, budget_seconds=12).findings
     assert [f.fault for f in found if f.severity == "error"] == []
+
+
+def test_what_might_come_after_the_run_is_no_fault_of_it() -> None:
+    """A rate that grows forever ends in NaN, long after this run has ended well."""
+    net = network()
+    opt = torch.optim.Adam(net.parameters(), 5e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda n: 1.0 if n < 150 else 1e12)
+
+    def step(net: nn.Module, opt: torch.optim.Optimizer, batch: Any) -> Tensor:
+        opt.zero_grad()
+        loss = F.mse_loss(net(batch[0]), F.one_hot(batch[1], 5).float())
+        loss.backward()
+        opt.step()
+        schedule.step()
+        return loss
+
+    x, y = data()
+    found = nw.diagnose(net, opt, None, (x[:512], y[:512]), step=step, epochs=8, budget_seconds=30).findings
+    assert [f.fault for f in found if f.severity == "error"] == []

@@ -8,7 +8,8 @@ from netwright.doctor import Finding
 from netwright.doctor.findings import Probe
 from netwright.doctor.probe import CHANGES
 from netwright.experiment.config import load_config
-from netwright.experiment.remedies import Remedy, patch_for, patched, remedies
+from netwright.experiment.patches import patch_for
+from netwright.experiment.remedies import Remedy, patched, remedies
 
 LAYERS = ["flatten", {"linear": 32}, "sigmoid", {"dropout": 0.9}, {"linear": 32}, "sigmoid", "linear", "softmax"]
 NAMED: dict[str, Any] = {
@@ -97,7 +98,7 @@ def test_the_diff_shows_what_changes_and_nothing_else() -> None:
 def test_a_probes_change_comes_first_and_the_best_other_probes_after_it() -> None:
     proved = finding(probe=Probe("lr/100", "", 10, [1.0], [0.5]), effect=0.5)
     made = remedies([proved], NAMED, {"lr/100": 0.2, "adam": 0.3, "no-decay": 0.9})
-    assert [one.change for one in made[:3]] == ["lr/100", "adam", "no-decay"]
+    assert [one.change for one in made[:4]] == ["lr/100", "adam", "usual", "no-decay"]
     assert made[0].patch == {"optimizer.lr": 0.005}
 
 

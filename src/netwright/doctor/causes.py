@@ -5,19 +5,22 @@ between remedies that all help; what is an error is decided by the probes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from netwright.doctor.check.losses import view_loss
+from netwright.doctor.probe.passage import Passage
 from netwright.doctor.probe.scene import Scene
 from netwright.doctor.watch.signals import Signals
-from netwright.doctor.watch.suspicions import piling_up
 
 __all__ = ["CAUSES", "Cause", "Evidence"]
 
+_PUSHED = 0.01  # of the weights' size, in two steps
 _FAR = 5.0  # from the size that a layer's own initialisation gives
 _NAMED = 0.8  # by a static rule: what else helps is a symptom of it
+_IDLE, _MUCH = 0.2, 0.5  # of the parameters; unexplained: a frozen part is usual where the rest learns
+_ALL = 0.9  # of a layer's units
 _STACK = 4  # weighted layers that may fade or blow up a signal
 
 
@@ -31,6 +34,7 @@ class Evidence:
     diverged: bool
     unexplained: float
     penalty: float = 0.0  # what the step adds to the loss, over the loss
+    passage: Passage = field(default_factory=Passage)  # what becomes of gradients
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Cause:
 
 
 def _piled(known: Evidence) -> float | None:
-    return 1.0 if piling_up(known.seen) else None
+    return 1.0 if known.passage.piled else None
 
 
 def _asleep(known: Evidence) -> float | None:
@@ -54,7 +58,14 @@ def _asleep(known: Evidence) -> float | None:
 
 
 def _frozen(known: Evidence) -> float | None:
-    return 0.5 if "frozen-parameters" in known.static or known.seen.unchanged else None
+    if "frozen-parameters" in known.static or known.seen.unchanged:
+        return 0.5
+    net, optimizer = known.scene.program.net, known.scene.program.optimizer
+    held = {id(p) for group in optimizer.param_groups for p in group["params"] if p.requires_grad}
+    share = sum(p.numel() for p in net.parameters() if id(p) not in held) / max(
+        1, sum(p.numel() for p in net.parameters())
+    )
+    return -0.3 if share > _IDLE and known.unexplained > _MUCH else None
 
 
 def _too_high(known: Evidence) -> float | None:
@@ -111,9 +122,15 @@ def _loss(known: Evidence) -> float | None:
     fitting = {"classes": {"cross-entropy"}, "soft": {"cross-entropy"}, "marks": {"bce-logits", "bce"},
                "numbers": {"mse", "mae", "huber"}}[scene.kind]  # fmt: skip
     kind = view_loss(scene.program.loss).kind
+    if scene.kind == "numbers" and kind in {"bce", "bce-logits"} and _shares(scene.targets):
+        return None  # of a picture's grey, for one
     if kind in fitting or (kind is None and not scene.kind):
         return None
     return _NAMED if "wrong-loss" in known.static else -0.1
+
+
+def _shares(targets: Tensor) -> bool:
+    return bool(((targets >= 0) & (targets <= 1)).all())
 
 
 def _weights(known: Evidence) -> float | None:
@@ -141,12 +158,15 @@ def _unnormalised(known: Evidence) -> float | None:
     deep = sum(isinstance(m, nn.Linear | nn.modules.conv._ConvNd) for m in known.scene.program.net.modules())
     if "missing-normalization" in known.static:
         return 0.4
-    return 0.1 if deep >= 2 * _STACK else -0.2 if deep >= _STACK else None
+    deep_enough = None if deep < _STACK else -0.2
+    return 0.1 if deep >= 2 * _STACK and not _all_dead(known) else deep_enough
 
 
 def _vanishing(known: Evidence) -> float | None:
     ratio = known.seen.gradient_ratio()
-    return None if ratio is None or ratio > 0.03 else 0.5 if ratio < 1e-3 else 0.3
+    if ratio is None or ratio > 0.03:
+        return None
+    return 0.0 if _all_dead(known) else 0.5 if ratio < 1e-3 else 0.3
 
 
 def _exploding(known: Evidence) -> float | None:
@@ -161,6 +181,11 @@ def _dead(known: Evidence) -> float | None:
     return None if dead < 0.5 else 0.5 if first > 0.5 else 0.0
 
 
+def _all_dead(known: Evidence) -> bool:
+    """Whether nothing passes some layer: then no gradient does, and what revives its units is no proof of depth."""
+    return any(layer.dead > _ALL and layer.first_dead > _ALL for layer in known.seen.layers.values())
+
+
 def _saturated(known: Evidence) -> float | None:
     return 0.3 if any(layer.saturated > 0.5 for layer in known.seen.layers.values()) else None
 
@@ -169,6 +194,7 @@ def _regularised(known: Evidence) -> float | None:
     net = known.scene.program.net
     rates = [float(m.p) for m in net.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
     strong = max(rates, default=0.0) >= 0.7 or known.seen.gradients_alike() or known.penalty > 0.5 or _decayed(known)
+    strong = strong or known.passage.pushed > _PUSHED
     return 0.6 if strong or known.static & {"over-regularized", "dropout-misuse"} else 0.0
 
 
@@ -191,7 +217,8 @@ def _large(known: Evidence) -> float | None:
 
 def _small(known: Evidence) -> float | None:
     size = known.scene.batches.size
-    return None if size > 4 else 0.1 if size <= 2 else -0.2
+    norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in known.scene.program.net.modules())
+    return None if size > 4 else 0.1 + 0.4 * norms if size <= 2 else -0.2 + 0.3 * norms
 
 
 def _order(known: Evidence) -> float | None:
@@ -222,7 +249,11 @@ CAUSES: tuple[Cause, ...] = (
     Cause("missing-normalization", ("normalised",), "layers", _unnormalised),
     Cause("exploding-gradient", ("clipped",), "gradients", _exploding),
     Cause(
-        "over-regularized", ("no-decay", "no-dropout", "unclipped", "plain-loss"), "regularisation", _regularised, 0.7
+        "over-regularized",
+        ("no-decay", "no-dropout", "unclipped", "plain-loss", "unpushed"),
+        "regularisation",
+        _regularised,
+        0.7,
     ),
     Cause("oscillation", ("less-momentum",), "optimizer", _swinging),
     Cause("batch-too-large", ("smaller-batches",), "batches", _large, 0.4),

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -19,26 +18,32 @@ from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.doctor.causes import CAUSES, Evidence
 from netwright.doctor.check import check
+from netwright.doctor.check.order import followers_last
+from netwright.doctor.check.reading import is_source
 from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
 from netwright.doctor.learnable import Learnable, held_back, of_the_data, what_is_learnable
 from netwright.doctor.outcomes import few_updates, of_the_curve, placed
 from netwright.doctor.planning import Plan, planned_work
-from netwright.doctor.probe import Batches, Examples, Outcome, Program, Scene, collect, run, set_scene
+from netwright.doctor.probe import Batches, Outcome, Program, Scene, collect, passage, penalty, run, set_scene
 from netwright.doctor.trials import Trials
 from netwright.doctor.watch import Signals, Watch, suspicions
 
 __all__ = ["Diagnosis", "diagnose"]
 
+_SHORTEST = 20  # steps of a run that is judged by itself
 _READ = 600  # steps that the batches kept are to last for
 _SPENT = 0.9  # of the budget: what is under way at its end has to come to an end too
 _RESERVED = 0.1  # of the budget, for what comes after the probes
+_PENALTY, _CUT = 0.1, 0.5  # over the loss; what is left of a gradient
+_WELL, _BEHIND = 0.8, 0.25  # of the way that the best probe came; of what a plain network explains
 _LIKE_FEW = {"lr-too-low", "wrong-optimizer", "batch-too-large", "missing-normalization"}
 _OF_TARGETS = {
     "class-imbalance", "head-size-mismatch", "leakage", "missing-output-activation", "not-shuffled", "output-range",
     "target-not-normalized", "wrong-loss",
 }  # fmt: skip
 _PLAIN = {"double-softmax", "not-shuffled", "symmetric-init", "wrong-loss"}  # facts, however well a run may go
+_OF_LENGTH, _OF_SPLITS = {"undertrained", "slow-convergence"}, {"preprocessing-mismatch", "not-shuffled"}
 _STRUCTURE = ("shape-mismatch", "batch-mixing", "head-size-mismatch", "broadcast-loss", "invalid-values")
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
@@ -106,32 +111,37 @@ def _diagnosed(
     budget = deadline - time.monotonic()
     batches = collect(train, program.net, _READ, batch_size)
     held = _whole(validation, program.net) if validation is not None else None
-    static = _static(program, batches, held)
+    static = _static(program, batches, validation if is_source(validation) else held, epochs)
     scene = set_scene(program, batches, held, 0, max(1, epochs or 1) * batches.per_epoch, deadline)
     plan = planned_work(scene, budget)
     if plan is None:
         return _done(static, Diagnosis(), [])
     scene.steps, scene.reserve, scene.told = plan.steps, _RESERVED * budget, epochs is not None
     seen, watched = _watched(scene, plan)
+    if scene.told and watched.bad and _SHORTEST < scene.planned < len(watched.losses):
+        plan = plan.within(scene.planned)
+        seen, watched = _watched(scene, plan)
     scene.steps = plan.steps_for(seen.rates)
     if not scene.kind and program.loss is None:  # the second part of a batch is no target of the network
         static = [finding for finding in static if finding.fault not in _OF_TARGETS]
         seen.labelled = 0
-    faults = frozenset(finding.fault for finding in static)
+    faults = frozenset(finding.fault for finding in static if finding.severity != "note")
     final = next((share for at, share, *_ in watched.marks if at == plan.end), watched.unexplained)
     final = watched.unexplained if watched.bad or not math.isfinite(final) else final
-    known = Evidence(seen, faults, scene, watched.bad, final, _penalty(scene))
+    known = Evidence(seen, faults, scene, watched.bad, final, penalty(scene), passage(scene))
+    scene.penalised = known.penalty > _PENALTY or known.passage.left < _CUT
     trials = Trials(scene, known, final, watched.marks[0][1] if watched.each is not None else 1.0)
     data = what_is_learnable(scene, final) if scene.left > 3 * scene.reserve else Learnable()
     trials.run()
     told = Diagnosis(steps=len(watched.losses), progress=trials.progress, unexplained=final)
     told.probes = {name: runs[0].unexplained for name, runs in trials.tried.items() if runs}
-    return _done(_settled(static, trials), told, _live(scene, data, seen, watched, trials))
+    live = _live(scene, data, seen, watched, trials)
+    return _done(_settled(static, trials, live), told, live)
 
 
 def _live(scene: Scene, data: Learnable, seen: Signals, watched: Outcome, trials: Trials) -> list[Finding]:
     """Facts, then proved causes, then what the curves and the data say; a symptom beside its cause is left out."""
-    facts = [finding for finding in suspicions(seen) if finding.proven or finding.fault == "wrong-mode"]
+    facts = [finding for finding in suspicions(seen) if _seen_itself(finding, trials, data)]
     of_data = list(of_the_data(scene, data, trials))
     proved = trials.findings() if not any(finding.proven and finding.where == "targets" for finding in of_data) else []
     if any(finding.fault == "missing-zero-grad" for finding in facts):  # whatever shortens the steps eases it
@@ -139,9 +149,18 @@ def _live(scene: Scene, data: Learnable, seen: Signals, watched: Outcome, trials
     found = _tied(facts, _in_large_steps(scene, watched, proved))
     if not any(finding.severity == "error" for finding in found):
         found = [*of_data, *([] if of_data else of_the_curve(scene, watched, trials)), *found]
-    if not found:  # a suspicion is better than nothing where no time was left to prove it
-        found = suspicions(seen) if trials.hurried else list(held_back(scene, data, trials))
+    if not found:
+        found = trials.unsettled(suspicions(seen)) or list(held_back(scene, data, trials))
     return [placed(scene, finding, seen) if finding.fault == "non-finite" else finding for finding in found]
+
+
+def _seen_itself(finding: Finding, trials: Trials, data: Learnable) -> bool:
+    """Whether a watch's finding is a fact; weights that never moved are one where the run lacks something."""
+    if finding.fault == "missing-zero-grad":  # not of a parameter that the optimizer does not hold
+        return bool(trials.known.passage.piled)
+    behind = data.reference is not None and trials.final > data.reference.left + _BEHIND
+    lacking = trials.scene.trusted and (trials.progress < _WELL or behind)
+    return finding.proven or finding.fault == "wrong-mode" or (finding.fault == "frozen-parameters" and lacking)
 
 
 def _in_large_steps(scene: Scene, watched: Outcome, proved: list[Finding]) -> list[Finding]:
@@ -167,7 +186,7 @@ def _tied(facts: list[Finding], proved: list[Finding]) -> list[Finding]:
     return [*kept, *by_fault.values()]
 
 
-def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
+def _static(program: Program, batches: Batches, held: Any, epochs: int | None = None) -> list[Finding]:
     source = batches.pool if batches.pool is not None else batches.epochs[0][0]
     inputs, targets = (
         part if not isinstance(part, Tensor) or part.numel() < _QUICK else part[:_CHECKED] for part in source
@@ -175,7 +194,7 @@ def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
     try:
         return check(
             program.net, inputs, targets, loss=program.loss, optimizer=program.optimizer, validation=held,
-            examples=batches.examples,
+            examples=batches.examples, batch_size=batches.size, epochs=epochs,
         )  # fmt: skip
     except ConfigError:  # a network that only its own step knows how to call, such as a GAN's two
         if program.step is None:
@@ -183,12 +202,12 @@ def _static(program: Program, batches: Batches, held: Any) -> list[Finding]:
         return []
 
 
-def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
+def _settled(static: list[Finding], trials: Trials, live: list[Finding]) -> list[Finding]:
     """Static warnings that a probe has refuted become notes; those that it has proved are told by the probe. A network
     whose own step runs has no mismatch, whatever a plain pass over it says.
     """
     probed = {cause.fault for cause in CAUSES}
-    proved = {finding.fault for finding in trials.findings() if finding.severity == "error"}
+    proved = {finding.fault for finding in live if finding.severity == "error"}
     kept = []
     for finding in static:
         if finding.fault == "shape-mismatch" and trials.scene.program.step is not None:
@@ -197,8 +216,8 @@ def _settled(static: list[Finding], trials: Trials) -> list[Finding]:
         if finding.severity == "warning" and finding.fault in probed:
             if finding.fault in proved:
                 continue
-            well = trials.progress > 0.8 and finding.fault not in _PLAIN
-            if well or (trials.refuted(finding.fault) and trials.progress > 0.5):
+            well = trials.progress > 0.8 or (trials.refuted(finding.fault) and trials.progress > 0.5)
+            if well and finding.fault not in _PLAIN:
                 kept.append(replace(finding, severity="note"))
                 continue
         kept.append(trials.backed(finding))
@@ -210,10 +229,13 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     named = {finding.fault for finding in static if finding.severity == "error"}
     seen: dict[str, int] = {}
     named |= {finding.fault for finding in static if finding.probe is not None}
-    live = [finding for finding in live if finding.fault not in named]
-    shown = [finding for finding in live if finding.severity == "error" or finding.probe is not None]
-    errors = sorted((f for f in static if f.severity == "error"), key=_structure)
-    both = [*errors, *shown, *(f for f in static if f.severity != "error"), *(f for f in live if f not in shown)]
+    named |= {
+        f.fault for f in static if f.severity == "warning" and not any(_shows(g) for g in live if g.fault == f.fault)
+    }
+    live = [_behind(finding, static) for finding in live if finding.fault not in named]
+    errors = followers_last(sorted((f for f in static if f.severity == "error"), key=_structure))
+    # Facts that were read off lead what a probe makes only likely; what it proved is an error, and sorted before.
+    both = [*errors, *(f for f in static if f.severity != "error"), *live]
     again = [seen.setdefault(finding.fault, at) != at for at, finding in enumerate(both)]
     placed = sorted(zip(both, again, strict=True), key=lambda pair: (order[pair[0].severity], pair[1]))
     told.findings = [finding for finding, _ in placed]
@@ -225,6 +247,19 @@ def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagno
     else:
         told.verdict = say("{fault} is suspected; nothing could be proved.", fault=worst.fault)
     return told
+
+
+def _shows(finding: Finding) -> bool:
+    return finding.severity == "error" or finding.probe is not None
+
+
+def _behind(finding: Finding, static: list[Finding]) -> Finding:
+    """Too short a run is told behind any fault that was read off, since that may be what makes it slow; so is a turned
+    validation curve behind data that were prepared or split differently.
+    """
+    loud = {fact.fault for fact in static if fact.severity != "note"}
+    follows = loud if finding.fault in _OF_LENGTH else loud & _OF_SPLITS if finding.fault == "overfitting" else set()
+    return replace(finding, severity="warning", proven=False) if follows and finding.severity == "error" else finding
 
 
 def _structure(finding: Finding) -> int:
@@ -241,17 +276,6 @@ def _watched(scene: Scene, plan: Plan) -> tuple[Signals, Outcome]:
             marks=plan.marks, deadline=scene.deadline, watcher=watch.step,
         )  # fmt: skip
         return watch.signals(), outcome
-
-
-def _penalty(scene: Scene) -> float:
-    """What the step adds to the given loss, over that loss, on a first batch."""
-    batch, fork = next(scene.batches.sequence(1)), scene.program.fork()
-    if not fork.custom or fork.loss is None:
-        return 0.0
-    torch.manual_seed(0)
-    own = Examples(batch, None).loss(fork)
-    told = run(fork, [batch], replace(scene.train, yardstick=None)).losses
-    return (told[0] - own) / max(abs(own), 1e-12) if told and math.isfinite(own) else 0.0
 
 
 def _whole(validation: Any, net: nn.Module) -> Any:

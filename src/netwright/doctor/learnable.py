@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding
-from netwright.doctor.probe import Examples, Scene, run
+from netwright.doctor.probe import Examples, Program, Scene, run
 from netwright.doctor.probe.batches import rows, size_of
-from netwright.doctor.probe.fitting import FITTING
+from netwright.doctor.probe.fitting import fitting
+from netwright.doctor.probe.fork import Fork
 from netwright.doctor.probe.reference import Reference, held_out, plain
-from netwright.doctor.probe.surgery import hold_rate, standardise_inputs, without_dropout
+from netwright.doctor.probe.surgery import normalise_layers, reinitialise, standardise_inputs, without_dropout
 from netwright.doctor.trials import Trials
 from netwright.doctor.words import told
+from netwright.metrics.architecture import main_tensor
 
 __all__ = ["Learnable", "held_back", "of_the_data", "what_is_learnable"]
 
@@ -28,8 +30,13 @@ _CHANCE = 0.9  # of what is unexplained: hardly more than luck with so many exam
 _STREWN, _AS_OFTEN = 0.75, 0.12  # labels met where a network is surest, and how much oftener than elsewhere
 _ENOUGH = 150  # examples
 _LITTLE = 0.3
+_LINKED = 4.5  # standard errors, the largest of several looks
 _LEARNT = 0.85  # of a planted rule left unexplained, at most, where a real one would have shown
 _WELL = 300  # steps of a network that is trained well
+_BEHIND, _FAR, _PART = 0.15, 0.25, 0.7  # of a plain network; of what it explains
+_STUCK = 0.3  # unexplained of a handful
+# A rate, whether the weights are fresh, and whether the layers are normalised.
+_WAYS = ((3e-3, False, False), (3e-3, True, False), (3e-2, True, False), (5e-4, True, False), (3e-3, True, True))
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,8 @@ class Learnable:
     def senseless(self) -> bool:
         """Whether neither network finds anything that holds for other examples, although a rule would have shown."""
         tries = (self.own, self.well)
-        return self.chance and self.shown and all(left is not None and left > _CHANCE for left in tries)
+        known = self.reference is not None and self.reference.linked > _LINKED  # little is not nothing
+        return self.chance and not known and self.shown and all(left is not None and left > _CHANCE for left in tries)
 
     @property
     def strewn(self) -> bool:
@@ -106,11 +114,43 @@ def of_the_data(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Findi
 
 
 def held_back(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding]:
-    """A plain network finds much more in the inputs. Can this one fit a handful, with the better of two rates?"""
-    if not scene.trusted or data.reference is None or trials.final < data.reference.left + 0.25:
+    """Much is left that a plain network finds, or nothing was learnt at all. Can this one fit a handful of examples,
+    with the best of several rates? Networks that draw their answers by lot are not asked.
+    """
+    known = data.reference.left if data.reference is not None else None
+    behind = known is not None and trials.final > known + _BEHIND and 1 - trials.final < _PART * (1 - known)
+    if not scene.trusted or not (behind or (known is None and trials.nowhere)) or _drawn(scene):
         return
-    if 1 - trials.final < 0.5 * (1 - data.reference.left):
-        yield from _held_back(scene, trials, data.reference.left)
+    far = known is not None and trials.final >= known + _FAR and 1 - trials.final < 0.5 * (1 - known)
+    left, eased = _handful(scene)
+    stuck = left is not None and left > _STUCK
+    if not (far or stuck):
+        return
+    evidence = ""
+    if known is not None:
+        evidence = say("A plain network explains {plain:.0%} of targets held out; yours {own:.0%} of those it saw.",
+                       plain=1 - known, own=max(0.0, 1 - trials.final))  # fmt: skip
+    if stuck and eased < _STUCK:
+        evidence += say(" Of 16 examples alone it leaves {left:.0%} unexplained; with normalised layers, {eased:.0%}.",
+                        left=left, eased=eased)  # fmt: skip
+        yield told("missing-normalization", "warning", "layers", evidence.strip())
+    elif stuck:
+        evidence += say(" Of 16 examples alone it still leaves {left:.0%} unexplained.", left=left)
+        sure = known is not None
+        yield told("capacity-too-small", "error" if sure else "warning", "net", evidence.strip(), proven=sure)
+    else:
+        yield told("slow-convergence", "warning", "net", evidence)
+
+
+def _drawn(scene: Scene) -> bool:
+    """Whether two answers to the same inputs differ."""
+    fork = scene.program.fork()
+    answers = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        answers.append(main_tensor(fork.outputs(scene.train.batch[0])))
+    one, other = answers
+    return one is None or other is None or not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def _luck(scene: Scene) -> float:
@@ -123,35 +163,39 @@ def _flat(possible: Reference) -> bool:
     return right is not None and surest is not None and surest < min(_STREWN, right + _AS_OFTEN)
 
 
-def _held_back(scene: Scene, trials: Trials, possible: float) -> Iterator[Finding]:
-    """Can it fit a handful of examples, with the best of several rates?"""
-    left = _handful(scene)
-    evidence = say("A plain network explains {plain:.0%} of targets held out; yours {own:.0%} of those it saw.",
-                   plain=1 - possible, own=max(0.0, 1 - trials.final))  # fmt: skip
-    if left is not None and left > 0.3:
-        evidence += say(" Of 16 examples alone it still leaves {left:.0%} unexplained.", left=left)
-        yield told("capacity-too-small", "error", "net", evidence, proven=True)
-    else:
-        yield told("slow-convergence", "warning", "net", evidence)
-
-
-def _handful(scene: Scene) -> float | None:
-    """What Adam leaves unexplained of 16 examples at the best of two rates."""
+def _handful(scene: Scene) -> tuple[float | None, float]:
+    """What Adam leaves unexplained of 16 examples, with the network's own weights or fresh ones, at the best of some
+    rates; and, where that is much, what it leaves with every hidden layer normalised.
+    """
     count = size_of(scene.train.batch)
     few = tuple(rows(part, torch.linspace(0, count - 1, min(16, count)).long()) for part in scene.train.batch)
-    found = []
-    for rate in (3e-3, 3e-2):
-        adam = functools.partial(_adam, rate=rate)
-        fork = scene.program.fork(optimizer=adam, loss=FITTING.get(scene.kind))
-        without_dropout(fork)
-        hold_rate(fork, [rate])
-        if scene.inputs is not None:
-            standardise_inputs(fork, scene.inputs)
-        batch = (few[0], few[1])
+    batch, found, eased = (few[0], few[1]), list[float](), 1.0
+    for rate, fresh, normed in _WAYS:
+        fork = _fitted(scene, rate, fresh)
+        if normed and not normalise_layers(fork):
+            continue
         outcome = run(fork, [batch] * 200, Examples(batch, scene.train.yardstick), deadline=scene.deadline)
-        if not outcome.error:
+        if outcome.error or not outcome.whole:
+            continue
+        if normed:
+            eased = outcome.unexplained
+        else:
             found.append(outcome.unexplained)
-    return min(found, default=None)
+        if outcome.unexplained < _STUCK:
+            break
+    return min(found, default=None), eased
+
+
+def _fitted(scene: Scene, rate: float, fresh: bool) -> Fork:
+    """The network with the loss that fits and Adam, without the user's step and whatever is wrong with that."""
+    program = Program(scene.program.net, scene.program.optimizer, fitting(scene.kind))
+    fork = program.fork(optimizer=functools.partial(_adam, rate=rate))
+    without_dropout(fork)
+    if fresh:
+        reinitialise(fork)
+    if scene.inputs is not None:
+        standardise_inputs(fork, scene.inputs)
+    return fork
 
 
 def _adam(net: nn.Module, rate: float) -> torch.optim.Optimizer:

@@ -21,8 +21,10 @@ __all__ = ["few_updates", "of_the_curve", "placed"]
 
 _TURNED, _TURNED_APART = 1.3, 1.1
 _MUCH, _HALVED, _ON_THE_WAY = 0.3, 0.5, 0.5  # left at the planned end; of it, later; of what the best probe reaches
+_STEEP, _MOST_OF_IT = 0.3, 0.6  # goes away by going on; of what could go away at all
 _ENOUGH = 1.5  # times the planned length
 _HANDFUL = 120  # steps that a run of large batches is short with
+_FEWER, _PLAINLY = 0.75, 0.6  # left by small batches, of what the large ones leave: worth a word; an error
 _GENERAL = 0.8  # of what was unexplained of the validation examples
 
 
@@ -69,7 +71,8 @@ def _cut_short(scene: Scene, watched: Outcome, trials: Trials) -> Iterator[Findi
     _, own, held = rows[0]
     at, later, after = min(rows, key=lambda row: row[1])
     learnt = held is None or after is None or after < _GENERAL * held  # and not only learnt by heart
-    if own < _MUCH or later > _HALVED * own or not learnt:
+    steep = own - later > _STEEP and own - later > _MOST_OF_IT * (own - trials.best)
+    if own < _MUCH or not (later <= _HALVED * own or steep) or not learnt:
         return
     words = say(CHANGES["longer"].words)
     evidence = say(
@@ -92,7 +95,7 @@ def few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
         return
     steps = min(planned * other.per_epoch // batches.per_epoch, 3 * scene.steps)
     outcome = scene.play(scene.program.fork(), other, 0, steps)
-    if outcome.unexplained < 0.6 * after[-1]:
+    if outcome.unexplained < _FEWER * after[-1]:
         evidence = say(
             "{planned} steps of {size} examples leave {own:.0%} unexplained; the same in batches of 32, {other:.0%}.",
             planned=planned, size=batches.size, own=after[-1], other=outcome.unexplained,
@@ -100,7 +103,9 @@ def few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
         change = "smaller-batches"
         probe = Probe.of(change, say(CHANGES[change].words), watched.losses[:planned], outcome.losses)
         effect = round(1 - outcome.unexplained / after[-1], 4)
-        yield replace(told("batch-too-large", "error", "batches", evidence, effect, True), probe=probe)
+        sure = outcome.unexplained < _PLAINLY * after[-1]
+        finding = told("batch-too-large", "error" if sure else "warning", "batches", evidence, effect, sure)
+        yield replace(finding, probe=probe)
 
 
 def placed(scene: Scene, finding: Finding, seen: Signals) -> Finding:

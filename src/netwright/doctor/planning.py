@@ -4,7 +4,7 @@ program gets the same verdict on a busy machine; a budget that is too small for 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netwright.doctor.probe import Scene
 from netwright.doctor.probe.fork import Fork
@@ -36,6 +36,11 @@ class Plan:
         top = rates.index(max(rates)) if rates else 0
         gone = next((at for at in range(top, len(rates)) if rates[at] < _GONE * rates[top]), 0)
         return max(self.steps, min(2 * gone, self.most, self.length))
+
+    def within(self, own: int) -> "Plan":
+        """The same for a run that ends where the user's does: what might come after that is no fault of it."""
+        marks = frozenset(mark for mark in self.marks if mark <= own)
+        return replace(self, length=own, steps=min(self.steps, own), end=own, marks=marks | {own})
 
 
 def planned_work(scene: Scene, budget: float) -> Plan | None:

@@ -1,5 +1,6 @@
 """Suspects in the order of their likelihood, each tried on forks, and the verdict that the measurements allow."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from netwright.core.messages import say
@@ -20,12 +21,18 @@ _TELLING, _SOME = 0.4, 0.1  # a prior that signals give; of what is unexplained,
 _AT_ONCE = 0.3  # the share that needs no second seed where the signals say the same
 _CONFIRMING = 2  # runs for which time is kept, once there is something to confirm
 _PLAIN = 0.6  # the share that makes a remedy for what the signals already show plain enough
-_ABSORBS = {"lr-too-high", "input-not-normalized", "target-not-normalized", "bad-init-scale", "exploding-gradient"}
+_ABSORBS = {
+    "bad-init-scale", "exploding-gradient", "input-not-normalized", "lr-too-high", "missing-zero-grad", "oscillation",
+    "over-regularized", "target-not-normalized", "wrong-mode",
+}  # fmt: skip
 _NEARLY, _BEHIND, _LEVEL = 0.85, 0.35, 1.3
 _DOUBT = 0.2  # above the gate for an error, still worth a warning
 _HOLDS = 0.85  # unexplained of validation examples
 _REFUTED, _LONG = 0.05, 100  # share of a remedy that does not matter, seen in so many steps
 _UNMOVED = 0.9  # of the first loss: it has neither fallen nor, by its inverse, climbed
+_SHORTENS = {"schedule-collapsed", "vanishing-gradient"}
+_NOWHERE = 0.9  # unexplained, of a run that got nowhere
+_STRETCH = 4  # times the steps of a probe, for what is learned only late
 
 
 @dataclass
@@ -53,11 +60,23 @@ class Trials:
     tried: dict[str, list[Outcome]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     hurried: bool = False  # the budget ended before the suspects did
+    pace: float = 0.1  # seconds that a probe is expected to take, before one has run
 
     def run(self) -> None:
         """Try every suspect while there is time, then the best ones on more seeds."""
         suspects = [(prior, cause) for cause in CAUSES if (prior := cause.prior(self.known)) is not None]
         suspects.sort(key=lambda pair: (not self._named(pair[1]), -pair[0]))  # the budget holds for what is plain
+        self._try_all(suspects)
+        if self.nowhere and self.scene.planned > self.scene.steps and not self.known.diverged:
+            self._stretch()
+            self._try_all([(prior, cause) for prior, cause in suspects if prior >= 0])
+        for trial in self.ranked()[:_CONFIRMED]:
+            for count in range(2, _SEEDS + 1):
+                if count == 2 or trial.effect.share < _AT_ONCE:
+                    self._try(trial.change, count)
+                    self._note(trial.cause, trial.prior, trial.change)
+
+    def _try_all(self, suspects: list[tuple[float, Cause]]) -> None:
         for prior, cause in suspects:
             for change in cause.changes:
                 if self._idle(cause, prior) or self._outdone(cause, prior) or not self._try(change, 1):
@@ -65,11 +84,14 @@ class Trials:
                 self._note(cause, prior, change)
                 if prior < 0 and self._trial(cause).effect.gain < _GAIN:
                     break  # the next one only takes it further
-        for trial in self.ranked()[:_CONFIRMED]:
-            for count in range(2, _SEEDS + 1):
-                if count == 2 or trial.effect.share < _AT_ONCE:
-                    self._try(trial.change, count)
-                    self._note(trial.cause, trial.prior, trial.change)
+
+    def _stretch(self) -> None:
+        """From here on probes are longer, as long as the run itself: some tasks begin to be learned only late."""
+        steps = min(self.scene.planned, _STRETCH * self.scene.steps)
+        self.pace = self.slowest() * steps / self.scene.steps
+        self.scene.steps = steps
+        self.scene.outcomes.clear()
+        self.tried, self.trials = {}, []
 
     def _trial(self, cause: Cause) -> Trial:
         return next(trial for trial in self.trials if trial.cause is cause)
@@ -90,7 +112,7 @@ class Trials:
 
     def slowest(self) -> float:
         """Seconds that the longest probe took."""
-        return max((outcome.seconds for runs in self.tried.values() for outcome in runs), default=0.1)
+        return max((outcome.seconds for runs in self.tried.values() for outcome in runs), default=self.pace)
 
     @property
     def best(self) -> float:
@@ -102,6 +124,11 @@ class Trials:
         """How much of the way that the best run came the user's run came, 0 to 1."""
         start = 1.0 if self.best < 0.98 else max(self.start, 1.0)  # reaching the labels' frequencies is no progress
         return min(1.0, max(0.0, start - self.final) / max(start - self.best, 1e-6)) if self.best < start else 1.0
+
+    @property
+    def nowhere(self) -> bool:
+        """Whether neither the run nor any remedy got anywhere, so that no remedy was refuted."""
+        return bool(self.scene.kind) and min(self.best, self.final) > _NOWHERE
 
     def generalised(self) -> bool:
         """Whether some remedy lets the program explain examples that it was not trained on."""
@@ -128,10 +155,20 @@ class Trials:
         mine = [trial for trial in self.trials if trial.cause.fault == fault]
         return bool(mine) and self.scene.steps >= _LONG and all(trial.effect.share < _REFUTED for trial in mine)
 
+    def unsettled(self, suspected: Iterable[Finding]) -> list[Finding]:
+        """What signals make one suspect of a run that got nowhere, and no probe has refuted: of no use is one that was
+        cut short, or did not get anywhere itself.
+        """
+        stuck = bool(self.scene.kind) and self.final > _NOWHERE
+        open_end = self.hurried or self.nowhere
+        kept = [one for one in suspected if open_end or (stuck and not self.refuted(one.fault))]
+        explained = any(one.fault in _SHORTENS for one in kept)  # steps are short then, whatever the rate
+        return [one for one in kept if not (explained and one.fault == "lr-too-low")]
+
     def backed(self, finding: Finding) -> Finding:
         """A static finding with the experiment that bears it out, where its remedy was tried and helps."""
         mine = [trial for trial in self.ranked() if trial.cause.fault == finding.fault and trial.effect.certain]
-        if not mine or finding.probe is not None:
+        if not mine or finding.probe is not None or finding.severity == "note":  # the probe is told as a finding then
             return finding
         shown = self._told(mine[0], "error")
         evidence = f"{finding.evidence} {shown.evidence}"
@@ -147,6 +184,9 @@ class Trials:
         if self.scene.train.yardstick is None and not self.known.diverged:  # a GAN's loss, or a policy's, is no measure
             stuck = _UNMOVED < self.final < 1 / _UNMOVED and trial.prior >= 0
             return "warning" if stuck and trial.effect.share > _PLAIN and not another else None
+        moved = self.final < _NOWHERE or seen.end < _UNMOVED
+        if not self.scene.trusted and not self.known.diverged and moved:
+            return None  # what is measured only goes along with the loss: little of it may be meant
         plain = trial.prior >= _TELLING and trial.effect.share > _PLAIN and self.final - self.best > _SOME
         if self.progress < trial.cause.gate or plain:
             sure = trial.effect.seeds > 1 or (trial.effect.share > _AT_ONCE and trial.prior > 0)

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from netwright.core.messages import say
 from netwright.core.records import read_json, read_jsonl
 from netwright.experiment.assemble import Given, assemble
 from netwright.experiment.config import load_config
+from netwright.experiment.patches import Patch
 from netwright.experiment.remedies import Remedy, patched
 from netwright.experiment.run import Run, carry_out
 from netwright.training import checkpoints
@@ -58,12 +59,15 @@ class Attempt:
 
 @dataclass
 class Patient:
-    """The run to be repaired. `given` makes the user's objects as they were before training, where there were any."""
+    """The run to be repaired. `given` makes the user's objects as they were before training, where there were any;
+    `changes` to its config were asked for beside the repair, and go into every attempt.
+    """
 
     folder: Path
     given: Callable[[], Given] | None = None
     quiet: bool = False
     command: str = ""
+    changes: Patch = field(default_factory=dict)
 
     def base(self, number: int) -> Path:
         """The folder that attempt `number` left; the run's own for 0."""
@@ -87,6 +91,7 @@ def attempt(patient: Patient, number: int, base: int, remedy: Remedy) -> Attempt
         Preempted, Interrupted: it was stopped, and can go on.
     """
     begun, folder = time.monotonic(), patient.base(number)
+    remedy = replace(remedy, patch={**patient.changes, **remedy.patch}) if not base else remedy
     text, diff = patched(patient.text(base), remedy.patch)
     text, _ = patched(text, {"doctor": "advise"})
     before = figures_of(patient.base(base))

@@ -15,9 +15,10 @@ from netwright.data.batching import Batch
 from netwright.data.schema import Target
 from netwright.doctor import check
 from netwright.doctor.check.fix import apply_fixes
-from netwright.doctor.findings import Finding
+from netwright.doctor.findings import Finding, ranked
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
+from netwright.experiment.unusual import unusual_settings
 
 __all__ = ["check_assembly", "check_config", "fix_config"]
 
@@ -52,11 +53,14 @@ def check_assembly(made: Assembly) -> list[Finding]:
         validation = (held_out.inputs, held_out.targets)
     updater = next(iter(made.session.engine.updaters.values()))
     targets = made.session.task.loss_targets(made.model, train)
-    return check(
+    found = check(
         made.model, train.inputs, targets, loss=made.loss, optimizer=updater.optimizer,
         config=made.config.to_dict(), schema=schema, validation=validation,
         examples=made.session.train_source.examples, metrics=made.config.sections.metrics or (),
     )  # fmt: skip
+    unusual = {finding.where: finding for finding in unusual_settings(made)}
+    told = [replace(f, fix=f.fix or unusual.pop(f.where).fix) if f.where in unusual else f for f in found]
+    return ranked([*told, *unusual.values()])
 
 
 def _sample(made: Assembly, dataset: Dataset) -> Batch:

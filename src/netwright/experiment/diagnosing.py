@@ -24,9 +24,10 @@ from netwright.doctor import Diagnosis, Finding, diagnose, ranked
 from netwright.doctor.probe import Program
 from netwright.doctor.probe.yardstick import yardstick_for
 from netwright.experiment.assemble import Assembly, Given, assemble
+from netwright.experiment.attempts import figures_of
 from netwright.experiment.checking import check_assembly
 from netwright.experiment.config import load_config
-from netwright.experiment.recorded import is_run, recorded_findings
+from netwright.experiment.recorded import is_run, learnt_nothing, recorded_findings
 from netwright.optim import split_spec
 from netwright.training.engine import Engine, Updater
 
@@ -95,13 +96,24 @@ def diagnose_run(
     recorded = recorded_findings(folder)
     config = load_config(folder / "config.yaml", overrides)
     try:
-        told = diagnose_assembly(assemble(config, folder, given, quiet=True), budget, recorded)
+        made = assemble(config, folder, given, quiet=True)
+        told = diagnose_assembly(made, budget, recorded)
     except (ConfigError, DataError) as error:
         if not _from_python(config.sections.data):
             raise
         note = say("The data were given in Python, so only the record was read ({reason}).", reason=error)
         told = Told(str(folder), recorded, _verdict(recorded, probed=False), note)
+    else:
+        told = _with_outcome(told, learnt_nothing(figures_of(folder), made.session.validation_source))
     return replace(told, subject=str(folder))
+
+
+def _with_outcome(told: Told, outcome: list[Finding]) -> Told:
+    """Where no cause is known, what became of the run is all that there is to say."""
+    if not outcome or any(finding.severity == "error" for finding in told.findings):
+        return told
+    findings = _in_order([*told.findings, *outcome])
+    return replace(told, findings=findings, verdict=_verdict(findings, told.probed))
 
 
 def diagnose_assembly(made: Assembly, budget: float = 60.0, recorded: Sequence[Finding] = ()) -> Told:

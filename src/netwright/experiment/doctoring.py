@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from netwright.core.errors import ResourceError
 from netwright.core.records import RunLock
 from netwright.doctor import Finding
 from netwright.experiment.attempts import Patient
 from netwright.experiment.diagnosing import Told, diagnose_config, diagnose_run, subject_of
+from netwright.experiment.patches import Patch
 from netwright.experiment.record import write_findings
 from netwright.experiment.repairing import Repairs, repair, told_of
 from netwright.experiment.run import train
@@ -63,10 +66,16 @@ def _repaired(folder: Path, overrides: Sequence[str], budget: float) -> tuple[To
         known = told_of(folder)
         told = None if known is not None else diagnose_run(folder, overrides, budget)
         command = f"netwright doctor {shlex.quote(str(folder))} --repair"
-        repairs = repair(Patient(folder, command=command), budget, told)
+        repairs = repair(Patient(folder, command=command, changes=_asked(overrides)), budget, told)
     finally:
         lock.release()
     return told or Told(str(folder), [], repairs.verdict), repairs
+
+
+def _asked(overrides: Sequence[str]) -> Patch:
+    """`--set` as a patch; that its paths and values stand has been checked by the diagnosis."""
+    pairs = [override.partition("=") for override in overrides]
+    return {path.strip(): YAML(typ="safe", pure=True).load(text) if text.strip() else None for path, _, text in pairs}
 
 
 def _note_down(folder: Path, told: Told) -> None:

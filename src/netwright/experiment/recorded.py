@@ -1,23 +1,28 @@
 """What the record of a run shows by itself: that it diverged, learnt by heart, or stopped while it still learnt."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from netwright.core.errors import CheckpointError
 from netwright.core.messages import say
 from netwright.core.records import read_json, read_jsonl
+from netwright.data.batching import BatchSource
 from netwright.doctor.findings import Finding
 
-__all__ = ["is_run", "recorded_findings"]
+__all__ = ["is_run", "learnt_nothing", "recorded_findings"]
 
 _TURNED, _FELL, _LATE = 1.3, 0.8, 0.7  # validation loss up to, training loss down to; share of the run by which
 _STILL = 0.1  # of its height that the validation loss falls in the last quarter of the run
 _AGAINST_HEART = (
     "Stop early, keep the best weights, use more data or augmentation, decay or dropout, or a smaller network."
 )
+_CHANCE, _EXPLAINED = 1.5, 0.03  # standard errors above the commonest class's share; of the targets' variance
 _DEAD_RATE, _SHARE = 1e-3, 0.4  # of the highest learning rate; of the lines
 
 
@@ -40,6 +45,38 @@ def recorded_findings(folder: Path) -> list[Finding]:
     train = [line for line in lines if line.get("kind") == "train" and _is_number(line.get("loss"))]
     held = [line for line in lines if line.get("kind") == "validation" and _is_number(line.get("loss"))]
     return [*_diverged(summary), *_learnt_by_heart(train, held), *_too_short(summary, held), *_scheduled(train)]
+
+
+def learnt_nothing(figures: Mapping[str, float], held: BatchSource | None) -> list[Finding]:
+    """What a run's figures on the validation part show beside an answer that is always the same."""
+    if "accuracy" in figures and (counts := _classes(held)) is not None:
+        examples, value = int(counts.sum()), figures["accuracy"]
+        share = float(counts.max()) / examples
+        bound = share + _CHANCE * math.sqrt(share * (1 - share) / examples)
+        if value > bound or bound >= 1:
+            return []
+    elif "r2" in figures and figures["r2"] < _EXPLAINED:
+        share, value = 0.0, figures["r2"]
+    else:
+        return []
+    evidence = say(
+        "The run reaches {value:.3g} on the validation part; an answer that is always the same reaches {share:.3g}.",
+        value=value, share=share,
+    )  # fmt: skip
+    why = say("The network that was kept does not use its inputs, whatever the loss did.")
+    remedy = say("Go back to usual settings, and look whether the targets follow from the inputs at all.")
+    return [Finding("NW305", "slow-convergence", "warning", "run", evidence, why, remedy, proven=True)]
+
+
+def _classes(held: BatchSource | None) -> Tensor | None:
+    """How many validation examples each class has; None where targets are no classes."""
+    found: list[Tensor] = []
+    for batch in held.epoch(0) if held is not None else ():
+        targets = batch.targets
+        if not isinstance(targets, Tensor) or targets.dim() != 1 or targets.is_floating_point():
+            return None
+        found.append(targets.clamp(min=0))
+    return torch.cat(found).bincount() if found else None
 
 
 def _diverged(summary: dict[str, Any]) -> Iterator[Finding]:

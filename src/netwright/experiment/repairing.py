@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,27 @@ from torch import nn
 
 from netwright.core.errors import CheckpointError, DivergedError, because
 from netwright.core.messages import say
-from netwright.core.records import read_json, write_bytes, write_json, write_text
+from netwright.core.records import read_json, read_jsonl, write_bytes, write_json, write_text
 from netwright.doctor import Finding
 from netwright.experiment.assemble import Given
-from netwright.experiment.attempts import Attempt, Patient, attempt, original_given
+from netwright.experiment.attempts import Attempt, Patient, attempt, figures_of, original_given
 from netwright.experiment.config import Config
 from netwright.experiment.diagnosing import Told, diagnose_run
 from netwright.experiment.ending import report
 from netwright.experiment.model_folder import load_weights
+from netwright.experiment.patches import longer
 from netwright.experiment.predictor import load
 from netwright.experiment.record import write_findings
 from netwright.experiment.remedies import Remedy, patched, remedies
 from netwright.experiment.run import Run, carry_out, open_run
+from netwright.training import checkpoints
 
 __all__ = ["Repairs", "repair", "told_of", "train_and_repair"]
 
 log = logging.getLogger("netwright")
 _MOST = 3  # attempts; each costs at most what the run did
+_LONGER = "longer"
+_NEAR = 0.95
 _AGAIN = 0.5  # of the budget, for the look at what an attempt left
 _SHORTEST, _LONGEST = 20.0, 60.0  # seconds of probes for a run that repairs itself
 
@@ -98,15 +102,16 @@ def repair(patient: Patient, budget: float = 60.0, told: Told | None = None) -> 
         repairs = _begun(patient, told or diagnose_run(patient.folder, budget=budget, given=patient.objects()))
     while repairs.queue and len(repairs.attempts) < _MOST:
         _save(patient, repairs)
-        done = attempt(patient, len(repairs.attempts) + 1, repairs.base, repairs.queue[0])
+        remedy = _at_length(patient, repairs, repairs.queue[0])
+        done = attempt(patient, len(repairs.attempts) + 1, repairs.base, remedy)
         repairs.attempts.append(done)
-        repairs.tried.append(repairs.queue[0])
+        repairs.tried.append(remedy)
         _say(done)
         if done.held:
             repairs.base = done.number
-            repairs.queue = _still(patient, repairs, budget)
+            repairs.queue = _still(patient, repairs, budget) if remedy.change != _LONGER else []
         else:
-            repairs.queue = repairs.queue[1:]
+            repairs.queue = repairs.queue[1:] if remedy.change != _LONGER else []
     _end(patient, repairs)
     return repairs
 
@@ -139,12 +144,34 @@ def _begun(patient: Patient, told: Told) -> Repairs:
     return repairs
 
 
-def _for(patient: Patient, base: int, findings: Sequence[Finding], probes: Mapping[str, float]) -> list[Remedy]:
-    values = YAML(typ="safe", pure=True).load(patient.text(base))
-    found = remedies(findings, values, probes)
+def _at_length(patient: Patient, repairs: Repairs, remedy: Remedy) -> Remedy:
+    """A longer run takes the time of all attempts that are left, so that none comes after it."""
+    if remedy.change != _LONGER:
+        return remedy
+    values = _values(patient, repairs.base)
+    return replace(remedy, patch=longer(values, _MOST - len(repairs.attempts)))
+
+
+def _for(
+    patient: Patient, base: int, findings: Sequence[Finding], probes: Mapping[str, float], left: int = _MOST
+) -> list[Remedy]:
+    again = base > 0 and not _is_near_all(patient.base(base))
+    found = remedies(findings, _values(patient, base), probes, left, again)
     if patient.given is not None:  # the user's own network has its weights, whatever the seed
         found = [remedy for remedy in found if remedy.keeps_network and remedy.change != "fresh"]
     return found
+
+
+def _is_near_all(folder: Path) -> bool:
+    """Whether a share is so high that a longer run cannot add much."""
+    name, sense = read_json(folder / "summary.json")["monitor"]
+    return bool(sense == "max" and figures_of(folder).get(name, 0.0) > _NEAR)
+
+
+def _values(patient: Patient, base: int) -> dict[str, Any]:
+    text, _ = patched(patient.text(base), patient.changes)
+    values: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return values
 
 
 def _still(patient: Patient, repairs: Repairs, budget: float) -> list[Remedy]:
@@ -154,7 +181,7 @@ def _still(patient: Patient, repairs: Repairs, budget: float) -> list[Remedy]:
     folder = patient.base(repairs.base)
     told = diagnose_run(folder, budget=_AGAIN * budget, given=patient.objects())
     tried = [remedy.patch for remedy in repairs.tried]
-    found = _for(patient, repairs.base, told.findings, {})
+    found = _for(patient, repairs.base, told.findings, {}, _MOST - len(repairs.attempts))
     return [remedy for remedy in found if remedy.patch not in tried]
 
 
@@ -250,11 +277,28 @@ def train_and_repair(
     repairs = repair(patient, min(_LONGEST, max(_SHORTEST, run.seconds if run is not None else _SHORTEST)))
     if failure is not None and not repairs.succeeded:
         raise failure
+    if not repairs.succeeded and _was_ended(folder):
+        run = _gone_on(config, folder, given, quiet, command)
     told = open_run(folder)
     told.model = run.model if run is not None else None
     if repairs.succeeded:
         told.model = _network(folder, given)
     return told
+
+
+def _was_ended(folder: Path) -> bool:
+    """Whether the doctor ended the run before its time."""
+    state = checkpoints.newest(folder / "checkpoints") or {}
+    return bool((state.get("hooks") or {}).get("doctor", {}).get("ended", False))
+
+
+def _gone_on(config: Config, folder: Path, given: Given | None, quiet: bool, command: str) -> Run:
+    """A run that the doctor ended and could not mend comes to its own end after all, with what was found."""
+    found = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
+    run = carry_out(config, folder, given, quiet, resumed=True, command=command)
+    write_findings(folder, found)
+    report(folder)
+    return run
 
 
 def _done_before(folder: Path) -> Run | None:

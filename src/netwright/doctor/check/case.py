@@ -28,7 +28,7 @@ class Case:
     parameters that got none. `penalty`: those that reach the user's own parameters past the output, as a closure over
     them does; `score_loss`: the loss as a function of the main output alone. `rerun(inputs, seed=0)` gives another
     evaluation-mode output, `resteps(n)` the weights after n small steps on a copy. `pairwise`: the output is (B, B),
-    examples against examples.
+    examples against examples. `varied`: the validation set gave other numbers when it was read again.
     """
 
     net: nn.Module
@@ -42,6 +42,9 @@ class Case:
     schema: Any = None
     validation: tuple[Any, Any] | None = None
     examples: int | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    varied: bool = False
     metrics: tuple[str, ...] = ()
     batched: bool = True
     pairwise: bool = False
@@ -109,6 +112,11 @@ class Case:
         """Whether the first input holds numbers only; where it does not, its measures say nothing."""
         given = self.main_input
         return given is None or not given.is_floating_point() or bool(torch.isfinite(given.sum()))
+
+    @property
+    def alone(self) -> bool:
+        """Whether the network gives one tensor, which is all that the loss gets to see of it."""
+        return self.loss is not None and self.score_loss is self.loss.function and not self.penalty
 
     def option(self, *paths: str) -> tuple[str, Any] | None:
         """The first of the dotted `paths` that the config holds, with its value."""

@@ -14,9 +14,11 @@ from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.given import callable_loss, held_out, materialised, positional, to_tensors
 from netwright.doctor.check.losses import view_loss
+from netwright.doctor.check.order import causes_first
+from netwright.doctor.check.reading import is_source, read
 from netwright.doctor.check.rules import RULES
 from netwright.doctor.check.run import examine, undisturbed
-from netwright.doctor.findings import Finding, ranked
+from netwright.doctor.findings import Finding
 from netwright.metrics.architecture import tensors_in
 
 __all__ = ["check"]
@@ -30,9 +32,11 @@ def check(
     optimizer: torch.optim.Optimizer | None = None,
     config: Mapping[str, Any] | None = None,
     schema: Any = None,
-    validation: tuple[Any, Any] | None = None,
+    validation: Any = None,
     examples: int | None = None,
     metrics: Iterable[str] = (),
+    batch_size: int | None = None,
+    epochs: int | None = None,
 ) -> list[Finding]:
     """Findings about a network before it is trained, worst first; an empty list when nothing is to be said.
 
@@ -40,29 +44,35 @@ def check(
 
     Args:
         inputs: a batch as the network takes it (a tuple for several inputs, a dict for those that go by name), or all
-            training inputs: rules about data look at everything, the network runs on some.
+            training inputs: rules about data look at everything, the network runs on some. Or a loader or dataset of
+            (inputs, targets).
         targets: what the loss takes beside the output. Without them and a loss, the rules about both are silent.
         loss: any callable of (output, targets), or the name of a known one.
         config: the run's config; fixes are patches of it.
         schema: a `data.Schema`; makes sure what kind of target is meant.
-        validation: (inputs, targets) to compare the training data with.
+        validation: (inputs, targets) to compare the training data with, or a loader or dataset of such pairs; one that
+            gives other numbers when it is read again is told.
         examples: the size of the training set, where `inputs` is only a batch of it.
         metrics: names of the metrics that will be watched.
+        batch_size, epochs: of the run, where you know them and `inputs` is no batch.
 
     Raises:
         ConfigError: network, loss and batch cannot be called together, for a reason that is no fault of training.
     """
     notes: list[Finding] = []
     with undisturbed():
+        if targets is None and is_source(inputs):
+            inputs, targets = read(inputs)
         case = _gathered(_unwrapped(net), inputs, targets, callable_loss(loss, targets))
         case.optimizer = optimizer if case.net is _unwrapped(net) else None  # another network holds other tensors
         case.config, case.schema, case.examples, case.metrics = config, schema, examples, tuple(metrics)
-        case.validation = held_out(validation, case.net)
+        case.batch_size, case.epochs = batch_size, epochs
+        case.validation, case.varied = held_out(validation, case.net)
         if all(tensor.numel() for tensor in tensors_in(case.inputs)):
             notes += _guarded("NW100", lambda: _examine(case))
         for code, name in RULES.items():
             notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
-    return ranked(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
+    return causes_first(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
 
 
 def _gathered(net: nn.Module, inputs: Any, targets: Any, loss: Any) -> Case:

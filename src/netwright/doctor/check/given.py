@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.errors import ConfigError
+from netwright.doctor.check.reading import is_source, read, varies
 from netwright.metrics.architecture import private_copy
 
 __all__ = ["callable_loss", "held_out", "materialised", "positional", "to_tensors"]
@@ -108,18 +109,20 @@ def _alone(loss: Callable[..., Any]) -> Callable[..., Any]:
     return of_output
 
 
-def held_out(validation: Any, net: nn.Module) -> tuple[Any, Any] | None:
-    """Validation as (inputs, targets) in tensors; several inputs stay a tuple.
+def held_out(validation: Any, net: nn.Module) -> tuple[tuple[Any, Any] | None, bool]:
+    """Validation as (inputs, targets) in tensors, several inputs staying a tuple; and whether it varies when reread.
 
     Raises:
-        ConfigError: it is no pair.
+        ConfigError: it is neither a pair nor a loader or dataset.
     """
     if validation is None:
-        return None
-    if not isinstance(validation, tuple | list) or len(validation) != 2:
+        return None, False
+    varied = is_source(validation) and varies(validation)
+    pair = read(validation) if is_source(validation) else validation
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ConfigError("validation is no pair; give validation=(inputs, targets)")
-    inputs, targets = (to_tensors(part, net) if part is not None else None for part in validation)
-    return inputs, targets
+    inputs, targets = (to_tensors(part, net) if part is not None else None for part in pair)
+    return (inputs, targets), varied
 
 
 def materialised(net: nn.Module, given: tuple[Any, ...]) -> nn.Module:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from netwright.doctor.check.ops import CONVOLUTIONS, DROPOUTS, PREPARED, RECURRENT, RESHAPES, SQUASHES, WEIGHTED
 from netwright.metrics.architecture import Node, Recorder
 
-__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "loose_tensors", "measure", "named"]
+__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "loose_tensors", "measure", "named", "single"]
 
+_LIKE = {"view_as", "reshape_as", "expand_as", "type_as", "to"}
 _CELLS = 50_000  # of a tensor that are measured
 _PRODUCTS = CONVOLUTIONS | {"linear", "matmul", "mm", "bmm", "addmm", "einsum"}
 
@@ -101,11 +102,10 @@ class Graph:
         """The producers of `node`, one after the other, as long as each is one of `through` and has a single
         producer.
         """
-        while len(node.parents) == 1:
-            node = node.parents[0]
-            yield node
-            if node.op not in through:
-                return
+        before = single(node)
+        while before is not None:
+            yield before
+            before = single(before) if before.op in through else None
 
     def source(self, node: Node, through: set[str]) -> Node | None:
         """The nearest producer of `node` that is not one of `through`; None where several tensors meet before."""
@@ -121,11 +121,11 @@ class Graph:
                 return Output(node.op, node, dimension(node), logged, scaled, tuple(path))
             if node.op in {"log", "log2", "log10"}:
                 logged = True
-            elif node.op in {"add", "sub", "mul", "div", "neg"} and len(node.parents) == 1 and not node.parameters:
+            elif node.op in {"add", "sub", "mul", "div", "neg"} and single(node) and not node.parameters:
                 scaled = scaled or not _tiny_shift(node)
             elif node.op not in RESHAPES | DROPOUTS | {"clamp", "clamp_min", "clip"}:
                 break
-            node = node.parents[0] if len(node.parents) == 1 else None
+            node = single(node)
         return Output("raw", None, None, logged, scaled, tuple(path))
 
 
@@ -197,6 +197,12 @@ def _thinned(tensor: Tensor) -> Tensor:
         return tensor
     step = math.ceil((tensor.numel() / _CELLS) ** (1 / (tensor.dim() - 1)))
     return tensor[(slice(None), *(slice(None, None, min(step, size)) for size in tensor.shape[1:]))]
+
+
+def single(node: Node) -> Node | None:
+    """What a call works on, where that is one tensor; another one may give it a shape or a type."""
+    alone = len(node.parents) == 1 or (node.parents and node.op in _LIKE)
+    return node.parents[0] if alone else None
 
 
 def dimension(node: Node) -> int | None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from netwright.doctor.check.loss_probes import likeness
 
-__all__ = ["KINDS", "LossView", "view_loss"]
+__all__ = ["KINDS", "LossView", "unwrapped", "view_loss"]
 
 # kind -> what it expects of the network, what it is for
 KINDS: dict[str, tuple[str, str]] = {
@@ -104,7 +104,7 @@ def view_loss(
     if isinstance(loss, str):
         kind = loss if loss in KINDS else _FUNCTIONS.get(loss.replace("-", "_"))
         return _known(_named_loss(kind), kind, loss, "name")
-    inner, options = _unwrapped(loss)
+    inner, options = unwrapped(loss)
     name = getattr(inner, "__name__", type(inner).__name__)
     weighted = any(_given(getattr(inner, key, options.get(key))) for key in _WEIGHTS)
     for kind_class, kind in _CLASSES.items():
@@ -126,7 +126,8 @@ def _named_loss(kind: str | None) -> Callable[..., Any]:
     return known
 
 
-def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
+def unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
+    """The function inside `functools.partial`, with the options given there."""
     options: dict[str, Any] = {}
     while isinstance(loss, functools.partial):
         options = {**loss.keywords, **options}

@@ -14,7 +14,8 @@ from netwright.doctor.probe import surgery
 from netwright.doctor.probe.activations import RELUS, SQUASHES, exchange_activations
 from netwright.doctor.probe.batches import Batches
 from netwright.doctor.probe.fitting import FITTING
-from netwright.doctor.probe.fork import Batch, Fork
+from netwright.doctor.probe.fork import Fork
+from netwright.doctor.probe.penalties import plain_loss
 from netwright.doctor.probe.scene import Scene
 
 __all__ = ["CHANGES", "Change"]
@@ -145,6 +146,12 @@ def _unclipped(scene: Scene) -> Made:
     return (fork, scene.batches) if fork.custom else None
 
 
+def _unpushed(scene: Scene) -> Made:
+    fork = scene.program.fork()
+    surgery.keep_steps(fork)
+    return (fork, scene.batches) if fork.custom else None
+
+
 def _no_decay(scene: Scene) -> Made:
     fork = scene.program.fork()
     if not any(group.get("weight_decay") for group in fork.optimizer.param_groups):
@@ -157,31 +164,6 @@ def _no_decay(scene: Scene) -> Made:
 def _no_dropout(scene: Scene) -> Made:
     fork = scene.program.fork()
     return (fork, scene.batches) if surgery.without_dropout(fork) else None
-
-
-def _plain_loss(scene: Scene) -> Made:
-    """The step's own loop, with a gradient from the given loss alone: penalties that the loop adds are left out."""
-    fork, loss = scene.program.fork(), scene.program.loss
-    if not fork.custom or loss is None:
-        return None
-    seen: list[Batch] = []
-
-    def keep(batch: Batch) -> Batch:
-        seen[:] = [batch]
-        return batch
-
-    fork.prepare.append(keep)
-
-    def before(optimizer: torch.optim.Optimizer, *_: object) -> None:
-        inputs, targets = seen[0]
-        optimizer.zero_grad()
-        with torch.enable_grad():
-            output = fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs)
-            assert fork.loss is not None
-            fork.loss(output, targets).mean().backward()
-
-    fork.optimizer.register_step_pre_hook(before)
-    return fork, scene.batches
 
 
 def _adam(scene: Scene) -> Made:
@@ -252,9 +234,10 @@ CHANGES: dict[str, Change] = {
     "leaky": Change("LeakyReLU in place of ReLU", _leaky),
     "clipped": Change("the gradient's norm clipped at 1", _clipped),
     "unclipped": Change("no clipping", _unclipped),
+    "unpushed": Change("the weights left as the optimizer made them", _unpushed),
     "no-decay": Change("no weight decay", _no_decay),
     "no-dropout": Change("no dropout", _no_dropout),
-    "plain-loss": Change("the gradient of the given loss alone, unclipped", _plain_loss),
+    "plain-loss": Change("the gradient of the given loss alone, unclipped", plain_loss),
     "adam": Change("Adam at its default settings", _adam),
     "smaller-batches": Change("batches an eighth of the size", _smaller_batches),
     "larger-batches": Change("batches eight times as large", _larger_batches),

@@ -8,6 +8,7 @@ import torch
 
 from netwright.core.messages import say
 from netwright.doctor.probe.running import Outcome
+from netwright.doctor.probe.yardstick import WORST
 
 __all__ = ["Effect", "compare", "in_words"]
 
@@ -55,7 +56,8 @@ def _level(outcome: Outcome) -> float:
 def _of_examples(one: Outcome, other: Outcome) -> float:
     if one.each is None or other.each is None or one.each.shape != other.each.shape or one.each.numel() < 2:
         return 0.01
-    return float(torch.std(one.each - other.each) / math.sqrt(one.each.numel()))
+    apart = one.each.clamp(max=WORST) - other.each.clamp(max=WORST)  # how far off hopeless ones are tells nothing
+    return float(torch.std(apart) / math.sqrt(apart.numel()))
 
 
 def in_words(words: str, before: Sequence[Outcome], after: Sequence[Outcome], start: float, steps: int) -> str:

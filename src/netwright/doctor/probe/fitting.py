@@ -1,11 +1,14 @@
 """The loss that fits each kind of target, of raw scores or of what a last softmax or sigmoid makes of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["FITTING"]
+from netwright.metrics.architecture import main_tensor
+
+__all__ = ["FITTING", "fitting"]
 
 
 def _cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
@@ -42,3 +45,14 @@ FITTING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "marks": _yes_or_no,
     "numbers": _squared,
 }
+
+
+def fitting(kind: str) -> Callable[[Any, Tensor], Tensor]:
+    """The same for whatever a network returns: its main tensor counts."""
+
+    def loss(output: Any, targets: Tensor) -> Tensor:
+        scores = main_tensor(output)
+        assert scores is not None
+        return FITTING[kind](scores, targets)
+
+    return loss

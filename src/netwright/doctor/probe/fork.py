@@ -39,7 +39,7 @@ class Program:
         """A twin of all of it; `loss` and `optimizer` stand for the user's wherever the step names them."""
         net = private_copy(self.net)
         memo = paired(self.net, net)
-        made = optimizer(net) if optimizer is not None else copy.deepcopy(self.optimizer, memo)
+        made = optimizer(net) if optimizer is not None else _twin(self.optimizer, memo)
         memo[id(self.optimizer)] = made
         memo |= {id(function): _unclipped for function in _clippers() if unclipped}
         used = loss if loss is not None else private(self.loss, memo)
@@ -103,6 +103,15 @@ def plain_step(loss: Callable[..., Any] | None) -> Step:
         return value.detach().mean()
 
     return step
+
+
+def _twin(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
+    """A copy with what an optimizer's own pickling leaves out: L-BFGS' list of parameters, the one that SAM wraps."""
+    made = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items():
+        if name not in vars(made) and not callable(value):
+            setattr(made, name, private(value, memo))
+    return made
 
 
 def _clippers() -> list[Callable[..., Any]]:

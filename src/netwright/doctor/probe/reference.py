@@ -4,10 +4,11 @@ It tells "nothing can be learned here" (labels that do not depend on the inputs)
 The same with labels by a planted rule tells whether so many examples would have shown it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netwright.doctor.probe.batches import Batches, rows, size_of
@@ -29,11 +30,13 @@ _RATE = 2e-3
 class Reference:
     """`left`: the lowest unexplained share of held-out examples along a plain network's run; for one-of-many labels,
     `right`: the share of them that it then had right, and `surest`: the same of the third that it was surest of.
+    `linked`: by how many standard errors its answers go with the targets more than chance lets them, at the most.
     """
 
     left: float
     right: float | None = None
     surest: float | None = None
+    linked: float = 0.0
 
 
 def plain(scene: Scene, permuted: int = 0, rule: bool = False) -> Reference | None:
@@ -105,8 +108,20 @@ def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Refere
             with torch.no_grad():
                 scores = net(held_x)
             left = float(measure(scores, held_y).mean())
+            linked = max(best.linked, _linked(scene.kind, scores, held_y))
             best = min(best, _judged(scene.kind, left, scores, held_y), key=lambda told: told.left)
+            best = replace(best, linked=linked)
     return best
+
+
+def _linked(kind: str, scores: Tensor, targets: Tensor) -> float:
+    """How sure it is that answers and targets vary together, however little of the targets that explains."""
+    wanted = targets.reshape(len(targets), -1).float()
+    if kind == "classes":
+        wanted = F.one_hot(targets.reshape(-1).long(), scores.shape[1]).float()
+    answers = scores.log_softmax(1) if kind in {"classes", "soft"} else scores.reshape(wanted.shape)
+    each = ((answers - answers.mean(0)) * (wanted - wanted.mean(0))).sum(1)
+    return float(each.mean() / (each.std() / len(each) ** 0.5).clamp(min=1e-12))
 
 
 def _judged(kind: str, left: float, scores: Tensor, labels: Tensor) -> Reference:

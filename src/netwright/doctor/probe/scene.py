@@ -2,13 +2,15 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from netwright.doctor.probe.batches import Batches, rows, size_of
+from netwright.doctor.probe.fitting import fitting
 from netwright.doctor.probe.fork import Fork, Program
 from netwright.doctor.probe.recognise import agreement
 from netwright.doctor.probe.running import Examples, Outcome, run
@@ -35,6 +37,8 @@ class Scene:
     reserve: float = 0.0
     told: bool = True
     trusted: bool = True  # the loss is one of (output, targets)
+    loss: Callable[..., Any] | None = None  # the given one, or the one that the step adds a penalty to
+    penalised: bool = False  # something beside the loss pulls at the weights, or cuts the gradient
     outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
 
     @property
@@ -53,6 +57,11 @@ class Scene:
         given = self.train.batch[0]
         given = given[0] if isinstance(given, tuple) and given else given
         return given if isinstance(given, Tensor) else None
+
+    @property
+    def unmeasured(self) -> Examples:
+        """The examples without a yardstick, for runs of which only the steps matter."""
+        return replace(self.train, yardstick=None)
 
     @property
     def targets(self) -> Any:
@@ -87,8 +96,9 @@ def set_scene(
     like = agreement(program, batches, measure.kind) if measure is not None and program.loss is None else "same"
     measure = measure if like else None
     held = Examples(_some(validation), measure) if validation is not None and measure is not None else None
-    known = like == "same" and measure is not None
-    return Scene(program, batches, Examples(chosen, measure), held, steps, planned, deadline, trusted=known)
+    known = like in {"same", "penalty"} and measure is not None
+    loss = fitting(measure.kind) if like == "penalty" and measure is not None else program.loss
+    return Scene(program, batches, Examples(chosen, measure), held, steps, planned, deadline, trusted=known, loss=loss)
 
 
 def _some(source: Any) -> tuple[Any, Any]:

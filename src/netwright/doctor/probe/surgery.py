@@ -16,6 +16,7 @@ __all__ = [
     "clip",
     "hold_rate",
     "keep_awake",
+    "keep_steps",
     "map_output",
     "normalise_layers",
     "reinitialise",
@@ -37,12 +38,16 @@ _NORMS = (
 
 def scale_rate(fork: Fork, factor: float) -> None:
     """Every step is taken with the learning rate times `factor`, whatever a schedule does between steps."""
+    _with_rates(fork, lambda groups: [group["lr"] * factor for group in groups])
+
+
+def _with_rates(fork: Fork, rates: Callable[[list[Any]], list[Any]]) -> None:
     kept: list[Any] = []
 
     def before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         kept[:] = [group["lr"] for group in optimizer.param_groups]
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * factor
+        for group, rate in zip(optimizer.param_groups, rates(optimizer.param_groups), strict=False):
+            group["lr"] = rate
 
     def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         for group, rate in zip(optimizer.param_groups, kept, strict=False):
@@ -53,13 +58,8 @@ def scale_rate(fork: Fork, factor: float) -> None:
 
 
 def hold_rate(fork: Fork, rates: list[float]) -> None:
-    """The learning rates stay at `rates`."""
-
-    def set_rates(running: Fork) -> None:
-        for group, rate in zip(running.optimizer.param_groups, rates, strict=False):
-            group["lr"] = rate
-
-    fork.before.append(set_rates)
+    """Every step is taken with the learning rates `rates`, whatever a schedule, or the user's step, has set."""
+    _with_rates(fork, lambda groups: [*rates, *(group["lr"] for group in groups[len(rates) :])])
 
 
 def keep_awake(fork: Fork) -> None:
@@ -78,6 +78,26 @@ def clip(fork: Fork, norm: float) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, norm)
 
     fork.optimizer.register_step_pre_hook(before)
+
+
+def keep_steps(fork: Fork) -> None:
+    """After every step the weights are what the optimizer made of them, whatever the loop did to them then."""
+    made: dict[Tensor, Tensor] = {}
+    step = fork.step
+
+    def after(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        made.update((p, p.detach().clone()) for p in held)
+
+    def kept(*given: Any) -> Any:
+        loss = step(*given)
+        with torch.no_grad():
+            for parameter, value in made.items():
+                parameter.copy_(value)
+        return loss
+
+    fork.optimizer.register_step_post_hook(after)
+    fork.step = kept
 
 
 def without_dropout(fork: Fork) -> bool:

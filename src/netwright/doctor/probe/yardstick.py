@@ -70,9 +70,16 @@ def _kind(scores: Tensor, targets: Tensor, kind: str) -> str | None:
         return "classes"
     if kind in {"one-hot", "distribution"} and scores.shape == targets.shape:
         return "soft"
-    if kind in {"binary", "multilabel"} or (kind == "class" and int(targets.max()) <= 1):
+    marks = kind in {"binary", "multilabel"} or (kind == "class" and int(targets.max()) <= 1)
+    if marks or (kind == "number" and _zero_or_one(targets)):
         return "marks" if scores.numel() == targets.numel() else None
     return "numbers" if scores.numel() == targets.numel() else None
+
+
+def _zero_or_one(targets: Tensor) -> bool:
+    """A mask, say, whatever its shape."""
+    marks = (targets == 0) | (targets == 1)
+    return bool(marks.all()) and bool(targets.min() != targets.max())
 
 
 def _unknown(loss: Callable[..., Any] | None, scores: Tensor, targets: Tensor) -> bool:
@@ -156,10 +163,12 @@ def _marks(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def _numbers(scores: Tensor, targets: Tensor) -> Tensor:
+    """Shares from 0 to 1 may also be meant as a sigmoid's answers: the better reading counts."""
     wanted = targets.float().reshape(targets.shape[0], -1)
     found = scores.reshape(wanted.shape)
     spread = (wanted - wanted.mean(0)).square().mean()
-    return (found - wanted).square().mean(1) / spread.clamp(min=1e-12)
+    readings = [found, found.sigmoid()] if bool(((wanted >= 0) & (wanted <= 1)).all()) else [found]
+    return min(((one - wanted).square().mean(1) for one in readings), key=Tensor.mean) / spread.clamp(min=1e-12)
 
 
 _MEASURES: dict[str, Callable[..., Tensor]] = {

@@ -5,12 +5,14 @@
             ...; doctor.step(loss)
     print(doctor.findings)
 
-Nothing is written to: no weight, gradient, buffer or random state. Losses stay on the device until somebody asks. On
-every `every`-th step (and the first few) hooks look at activations, gradients and the update; between those, a step
-costs a list's append.
+Nothing is written to: no weight, gradient, buffer or random state. On an accelerator losses stay there until somebody
+asks. The first few steps, and then fewer and fewer, are sampled: hooks look at activations, gradients and the update.
+Between those a step costs a few microseconds.
 """
 
 import contextlib
+import math
+from array import array
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -22,14 +24,18 @@ from torch.utils.hooks import RemovableHandle
 
 from netwright.doctor.findings import Finding, ranked
 from netwright.doctor.watch.activations import Activations
-from netwright.doctor.watch.signals import Signals, listed
+from netwright.doctor.watch.copies import Quiet
+from netwright.doctor.watch.guard import Guard
+from netwright.doctor.watch.sampling import Samples
+from netwright.doctor.watch.signals import Signals
 from netwright.doctor.watch.suspicions import suspicions
 
 __all__ = ["Watch", "watch"]
 
-_EARLY = {0, 1, 2, 4, 7}
-_THINNED = 25  # of the steps so far, one such part passes between two looks: a long run changes slowly
-_FOLD = 512  # losses that are kept one by one
+_EARLY = (0, 1, 2, 4, 7)
+_THINNED = 12  # of the steps so far, one such part passes between two looks: a long run changes slowly
+_WHOLE = 6  # samples that look at everything; later ones take turns
+_FOLD = 512  # losses on an accelerator that are kept one by one
 _DROPPING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
@@ -37,7 +43,7 @@ def watch(net: nn.Module, optimizer: Optimizer | None = None, every: int = 10) -
     """A watch over a loop; call its `step(loss)` once after each optimization step.
 
     Args:
-        every: hooks are on for one step in so many, and for fewer as the run grows long.
+        every: one step in so many is sampled, and fewer as the run grows long.
     """
     return Watch(net, optimizer, every)
 
@@ -47,28 +53,28 @@ class Watch:
 
     def __init__(self, net: nn.Module, optimizer: Optimizer | None = None, every: int = 10) -> None:
         self._net, self._optimizer, self._every = net, optimizer, max(1, every)
-        self._named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
-        self._weights = [(name, p) for name, p in self._named if p.dim() > 1]
-        self._start = [p.detach().clone() for _, p in self._named]
-        self._count, self._due = 0, self._every
-        self._losses: list[Tensor] = []
+        self._samples, self._activations = Samples(net), Activations(net)
+        self._guard = Guard(net, self._samples.named)
+        self._keeps = self._guard.on
+        self._count, self._looks, self._due, self._next = 0, 0, 0, self._every
+        self._losses, self._rates = array("d"), array("d")
+        self._waiting: list[Tensor] = []  # losses on an accelerator
         self._folded: list[Tensor] = []
-        self._rates: list[float] = []
-        self._rows: list[tuple[str, int, Tensor, Tensor]] = []
-        self._activations = Activations(net)
         self._signals = Signals(mode_matters=_mode_matters(net))
-        self._inputs: list[Tensor] = []
         self._labels: list[Tensor] = []
-        self._handles: list[RemovableHandle] = []
-        self._before: list[Tensor] = []
-        self._piled: list[Tensor] = []
-        self._root: RemovableHandle | None = None
-        self._paused = False
+        self._handles: list[RemovableHandle] = []  # of a sampled step
+        self._standing: list[RemovableHandle] = []
+        self._root: list[RemovableHandle] = []  # on sampled steps, and where calls between them tell something
+        self._on = False
+        self._paused, self._tested = False, -1
+        self._awake = self._asleep_since = 0
 
     def __enter__(self) -> "Watch":
-        if self._root is None:
-            self._root = self._net.register_forward_pre_hook(self._see_call)
-            self._attach()
+        if not self._on:
+            self._on = True
+            if self._optimizer is not None:
+                self._standing = [self._optimizer.register_step_pre_hook(self._before_step)]
+            self._arrange()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -77,9 +83,9 @@ class Watch:
     def close(self) -> None:
         """Take every hook off."""
         self._detach()
-        if self._root is not None:
-            self._root.remove()
-            self._root = None
+        for handle in [*self._standing, *self._root]:
+            handle.remove()
+        self._standing, self._root, self._on = [], [], False
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -92,24 +98,19 @@ class Watch:
 
     def step(self, loss: Any, targets: Tensor | None = None) -> None:
         """One optimization step is done; `targets` of its batch let labels be looked at too."""
-        if self._root is None:
+        if not self._on:
             self.__enter__()
-        self._losses.append(loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss)))
-        if len(self._losses) >= _FOLD:
-            self._folded.append(torch.stack([value.reshape(-1)[0].float() for value in self._losses]))
-            self._losses = []
+        self._note(loss)
         if self._optimizer is not None:
             rate = self._optimizer.param_groups[0]["lr"]
-            self._rates.append(rate if isinstance(rate, float) else float(rate))
-        if self._handles:
-            if targets is not None and not targets.is_floating_point() and targets.numel() > 1:
-                self._labels.append(targets.min() == targets.max())
-            self._detach()
+            self._rates.append(rate if type(rate) is float else self._rate(rate))
+        if self._net.training:
+            self._awake, self._asleep_since = self._awake + 1, 0
+        else:
+            self._asleep_since += 1
         self._count += 1
-        if self._count in _EARLY or self._count >= self._due:
-            self._attach()
-        if self._count >= self._due:
-            self._due = self._count + max(self._every, self._count // _THINNED)
+        if self._count >= self._due or self._guard.asks:
+            self._turn(targets)
 
     @property
     def findings(self) -> list[Finding]:
@@ -119,108 +120,145 @@ class Watch:
     def signals(self) -> Signals:
         """Everything gathered so far, as numbers."""
         told = self._signals
-        flat = [value.reshape(-1)[0].float().cpu() for value in self._losses]
-        told.losses = (
-            torch.cat([*(part.cpu() for part in self._folded), *(v[None] for v in flat)]).tolist()
-            if (flat or self._folded)
-            else []
-        )
-        told.rates = list(self._rates)
-        self._read_rows(told)
-        told.layers = self._activations.layers()
-        told.sizes = {name: float(p.detach().norm()) for name, p in self._weights}
-        moved = [one.equal(p.detach()) for one, (_, p) in zip(self._start, self._named, strict=True)]
-        told.unchanged = [name for still, (name, _) in zip(moved, self._named, strict=True) if still]
-        piled = listed(self._piled)
-        told.piled, told.fresh = sum(value > 0 for value in piled), sum(value == 0 for value in piled)
-        told.sampled_inputs = len(self._inputs)
-        told.constant_inputs = sum(bool(flat) for flat in self._inputs)
-        told.labelled, told.one_label = len(self._labels), sum(bool(label) for label in self._labels)
+        self._settle()
+        told.losses, told.rates = self._losses.tolist(), self._rates.tolist()
+        alone = [low for low, high in (labels.tolist() for labels in self._labels) if low == high]
+        told.labelled, told.one_label = len(self._labels), len(alone) if len(set(alone)) > 1 else 0
+        told.batch = self._activations.batch
+        self._samples.read(told)
+        told.absent = self._absent()
+        told.layers, told.classes = self._activations.layers(), self._activations.classes
+        told.answers, same = self._activations.answers(), self._activations.inputs()
+        told.sampled_inputs, told.constant_inputs = len(same), sum(same)
+        told.where_bad = self._guard.where
+        told.trained_awake, told.trained_asleep = self._awake, self._count - self._awake
+        told.asleep_since = self._asleep_since
         return told
 
-    def _read_rows(self, told: Signals) -> None:
-        told.updates, told.gradients = {}, {}
-        for kind, step, norms, sizes in self._rows:
-            table = told.updates if kind == "update" else told.gradients
-            for (name, _), norm, size in zip(self._weights, norms.tolist(), sizes.tolist(), strict=True):
-                if kind == "update" and size > 0:
-                    table.setdefault(name, []).append((step, norm / size))
-                elif kind == "gradient":
-                    table.setdefault(name, []).append((step, norm))
-        told.bad_gradients = [name for name, rows in told.gradients.items() if rows and rows[-1][1] != rows[-1][1]]
+    def _note(self, loss: Any) -> None:
+        """Keep a loss; at once as a number where that waits for no device."""
+        if isinstance(loss, Tensor):
+            if not loss.is_cpu:
+                self._wait(loss)
+                return
+            loss = loss.item() if loss.numel() == 1 else float(loss.detach().float().mean())
+        if self._waiting or self._folded:
+            self._settle()
+        self._losses.append(loss)
+        if self._keeps and not math.isfinite(loss):
+            self._guard.find()
+
+    def _wait(self, loss: Tensor) -> None:
+        self._waiting.append(loss.detach())
+        if len(self._waiting) >= _FOLD:
+            self._folded.append(_scalars(self._waiting))
+            self._waiting = []
+
+    def _settle(self) -> None:
+        if self._waiting:
+            self._folded.append(_scalars(self._waiting))
+            self._waiting = []
+        for part in self._folded:
+            self._losses.extend(part.tolist())
+        self._folded = []
+
+    def _rate(self, rate: Any) -> float:
+        """A rate on an accelerator is read on sampled steps only."""
+        if isinstance(rate, Tensor) and not rate.is_cpu and self._rates and not self._handles:
+            return self._rates[-1]
+        return float(rate)
+
+    def _turn(self, targets: Tensor | None) -> None:
+        """A sampled step is over, or the next one is to be."""
+        if self._handles:
+            if targets is not None and not targets.is_floating_point() and targets.numel() > 1:
+                self._labels.append(torch.stack(torch.aminmax(targets.detach())))
+            self._detach()
+            self._looks += 1
+        self._arrange()
+        if self._guard.asks:
+            self._hear()
+
+    def _arrange(self) -> None:
+        """Attach for the step that begins, if it is to be sampled, and tell when there is something to do again."""
+        if self._count in _EARLY or self._count >= self._next:
+            self._attach()
+        if self._count >= self._next:
+            spacing = max(self._every, self._count // _THINNED)
+            self._next = self._count + spacing + self._looks % 2  # in step with no accumulation scheme
+        early = next((step for step in _EARLY if step > self._count), self._next)
+        self._due = self._count + 1 if self._handles else min(early, self._next)
+
+    def _absent(self) -> list[str]:
+        if self._optimizer is None:
+            return []
+        held = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
+        return [name for name, p in self._samples.named if id(p) not in held]
 
     def _attach(self) -> None:
-        self._handles = self._activations.attach()
-        if self._optimizer is not None:
-            self._handles.append(self._optimizer.register_step_pre_hook(self._before_step))
-            self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
-        self._handles += self._watch_piling()
+        both = self._looks < _WHOLE
+        self._handles = []
+        self._moving = both or self._looks % 2 == 0
+        if both or not self._moving:
+            self._handles += self._activations.attach()
+        if self._moving:
+            self._handles += self._samples.attach(self._optimizer)
+            if self._optimizer is not None:
+                self._handles.append(self._optimizer.register_step_post_hook(self._after_step))
+        self._hear()
+
+    def _hear(self) -> None:
+        if not self._root:
+            self._root = [self._net.register_forward_pre_hook(Quiet(self._see_call), with_kwargs=True)]
 
     def _detach(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self._handles, self._before = [], []
-
-    def _watch_piling(self) -> list[RemovableHandle]:
-        """Of the smallest parameter: the gradient that comes in against the one that then lies there."""
-        if not self._named:
-            return []
-        parameter = min((p for _, p in self._named), key=Tensor.numel)
-        seen: dict[str, Tensor] = {}
-
-        def arrives(gradient: Tensor) -> None:
-            seen["in"] = gradient.detach().clone()
-
-        def lies(leaf: Tensor) -> None:
-            if "in" in seen and leaf.grad is not None and leaf.grad.layout == torch.strided:
-                self._piled.append((leaf.grad.detach() - seen.pop("in")).abs().sum())
-
-        return [parameter.register_hook(arrives), parameter.register_post_accumulate_grad_hook(lies)]
+        self._handles = []
+        self._samples.forget()
+        self._guard.given = None
+        if not (self._signals.mode_matters and self._signals.tested_asleep == 0):
+            for handle in self._root:
+                handle.remove()
+            self._root = []
 
     def _before_step(self, *_: object) -> None:
-        self._signals.stepped += 1
-        with torch.no_grad():
-            weights = [p.detach() for _, p in self._weights]
-            self._before = [weight.clone() for weight in weights]
-            gradients = [p.grad.detach() if _dense(p) else torch.zeros((), device=p.device) for _, p in self._weights]  # type: ignore[union-attr]
-            self._keep("gradient", gradients, gradients)
+        if self._keeps:
+            self._guard.look()
+        if self._handles and self._moving:
+            self._signals.stepped += 1
+            self._samples.before(self._count)
 
     def _after_step(self, *_: object) -> None:
-        if self._before:
-            with torch.no_grad():
-                now = [p.detach() for _, p in self._weights]
-                self._keep("update", torch._foreach_sub(now, self._before), self._before)
-            self._before = []
+        self._samples.after(self._count)
 
-    def _keep(self, kind: str, values: Any, sizes: Any) -> None:
-        if len(values):
-            norms = torch.stack([norm.float() for norm in torch._foreach_norm(values)])
-            other = norms if sizes is values else torch.stack([norm.float() for norm in torch._foreach_norm(sizes)])
-            self._rows.append((kind, self._count, norms, other))
-
-    def _see_call(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _see_call(self, module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._paused:
             return
         told = self._signals
         if torch.is_grad_enabled():
-            told.trained_awake += module.training
-            told.trained_asleep += not module.training
+            if self._keeps:
+                self._guard.hear(args, named)
+            if self._handles and args:
+                self._activations.entering(args[0])
+        elif module.training:
+            told.tested_awake += 1
+            told.tested_steps += self._tested != self._count
+            self._tested = self._count
         else:
-            told.tested_awake += module.training
-            told.tested_asleep += not module.training
-        if self._handles and args and isinstance(args[0], Tensor) and args[0].dim() > 1 and args[0].shape[0] > 1:
-            given = args[0].detach()
-            self._inputs.append((given == given[:1]).all())
+            told.tested_asleep += 1
 
 
-def _dense(parameter: Tensor) -> bool:
-    return parameter.grad is not None and parameter.grad.layout == torch.strided
+def _scalars(losses: list[Tensor]) -> Tensor:
+    return torch.stack([loss.float().mean() for loss in losses])
 
 
 def _mode_matters(net: nn.Module) -> bool:
     def differs(module: nn.Module) -> bool:
         if isinstance(module, _DROPPING):
             return module.p > 0
+        if isinstance(module, nn.RNNBase):
+            return module.dropout > 0 and module.num_layers > 1
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
         return norm and any(p.requires_grad for p in module.parameters())
 

@@ -34,7 +34,8 @@ class Advisor(Hook):
 
     Args:
         trends: whether a loss that does not fall means anything; not so where two networks compete or an agent acts.
-        may_stop: end a run that shows twice in a row that it learns nothing; for `doctor: repair`.
+        may_stop: end a run that shows twice in a row that it learns nothing; for `doctor: repair`. A run that is
+            resumed after that was not to be mended, and goes on to its end.
     """
 
     name, stride, looks_at_figures = "doctor", 1, False
@@ -46,7 +47,7 @@ class Advisor(Hook):
         self._before: list[Finding] = []  # told by a process that this one resumes
         self._last: list[Finding] = []
         self._said: set[str] = set()
-        self._over = False
+        self._over = self._ended = False
         self._device = torch.device("cpu")
 
     def start(self, run: "Session") -> None:
@@ -76,6 +77,7 @@ class Advisor(Hook):
             self._say(finding)
         hopeless = [finding for finding in lasting if finding.fault in _NOTHING_LEARNT]
         if self._may_stop and hopeless and step > _HOPELESS * run.total_steps:
+            self._ended = True
             run.stop_reason = say("the doctor ends a run that learns nothing ({fault})", fault=hopeless[0].fault)
 
     def end(self, run: "Session") -> None:
@@ -107,11 +109,12 @@ class Advisor(Hook):
         return ranked([*found, *(finding for finding in self._before if finding.fault not in known)])
 
     def state(self) -> dict[str, Any]:
-        """What the last look found."""
-        return {"findings": [finding.to_dict() for finding in self._last]}
+        """What the last look found, and whether it ended the run."""
+        return {"findings": [finding.to_dict() for finding in self._last], "ended": self._ended}
 
     def load_state(self, run: "Session", state: dict[str, Any]) -> None:
         """Undo of `state`."""
+        self._may_stop = self._may_stop and not state.get("ended", False)
         if run.progress.step > _FRESH * run.total_steps:
             self._before = self._last = [Finding.from_dict(told) for told in state["findings"]]
             self._said = {finding.fault for finding in self._before}

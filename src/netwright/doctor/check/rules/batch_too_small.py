@@ -36,7 +36,9 @@ def rule(case: Case) -> Iterator[Finding]:
         )
         return
     option = case.option("train.batch_size")
-    size = option[1] if option is not None and isinstance(option[1], int) else case.main_input.shape[0]
+    size = (
+        option[1] if option is not None and isinstance(option[1], int) else case.batch_size or case.main_input.shape[0]
+    )
     frozen = all(not p.requires_grad for _, m in norms for p in m.parameters())
     if size < _FEW and not frozen:
         evidence = say("{count} batch norm(s) on batches of {size}.", count=len(norms), size=size)

@@ -7,6 +7,7 @@ from torch import Tensor
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph
+from netwright.doctor.check.ops import WEIGHTED
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW123", "frozen-parameters"
@@ -24,9 +25,23 @@ def rule(case: Case) -> Iterator[Finding]:
             yield _all_frozen(case)
         return
     yield from _gradients(case)
+    if case.training is not None and case.optimizer is not None:
+        yield from _shift(case.training, trainable)
 
 
-def _absent(case: Case, trainable: Mapping[str, object]) -> Iterator[Finding]:
+def _shift(graph: Graph, trainable: Mapping[str, Tensor]) -> Iterator[Finding]:
+    """Only a bias behind the last weights is left to learn: no answer can depend on the input more than it does."""
+    last = next((node for node in graph.ending().path if node.op in WEIGHTED), None)
+    if last is None or len(last.parameters) < 2 or any(tensor.dim() > 1 for tensor in trainable.values()):
+        return
+    if set(trainable) <= set(last.parameters):
+        evidence = say("Only {names} can change.", names=_few(list(trainable)))
+        why = say("It moves all answers by the same amount, whatever the input. Everything else is frozen.")
+        remedy = say("Unfreeze at least the last layer: layer.requires_grad_(True).")
+        yield Finding(CODE, FAULT, "error", next(iter(trainable)), evidence, why, remedy, proven=True)
+
+
+def _absent(case: Case, trainable: Mapping[str, Tensor]) -> Iterator[Finding]:
     held = case.optimized()
     missing = [name for name, parameter in trainable.items() if id(parameter) not in held]
     if not missing:
@@ -88,10 +103,10 @@ def _gradients(case: Case) -> Iterator[Finding]:
     lost = [name for name, gradient in (case.gradients or {}).items() if gradient is None]
     if not lost or case.training is None:
         return
-    used = {name for node in case.training.nodes for name in node.parameters}
+    ran = used = {name for node in case.training.nodes for name in node.parameters}
     severed = _severed(case.training)
     cut = [name for name in lost if name in used and (severed or _reaches_output(case, name))]
-    used |= {name for node in case.quiet.nodes for name in node.parameters} if case.quiet is not None else set()
+    used = ran | {name for node in case.quiet.nodes for name in node.parameters} if case.quiet is not None else ran
     idle = [name for name in lost if name not in used]  # stochastic depth skips layers in training
     if cut:
         evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(cut), names=_few(cut))
@@ -119,6 +134,18 @@ def _gradients(case: Case) -> Iterator[Finding]:
         yield Finding(
             CODE, FAULT, "warning", idle[0], evidence, why, say("Call the layer in forward, or delete it."), proven=True
         )
+    elif not cut and case.alone:
+        yield from _dropped([name for name in lost if name in ran])
+
+
+def _dropped(names: list[str]) -> Iterator[Finding]:
+    """What a layer makes is thrown away; with a single output there is nobody else to read it."""
+    if names:
+        evidence = say("{count} trainable tensor(s) are used, but what they make never reaches the output: {names}.",
+                       count=len(names), names=_few(names))  # fmt: skip
+        why = say("They cannot learn and only take time. Perhaps a later line takes an earlier result.")
+        remedy = say("Use the result in forward, or delete the layer.")
+        yield Finding(CODE, FAULT, "warning", names[0], evidence, why, remedy, proven=True)
 
 
 def _reaches_output(case: Case, name: str) -> bool:

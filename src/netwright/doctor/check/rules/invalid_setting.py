@@ -1,22 +1,30 @@
 """NW124: settings with which nothing can be learned, whatever the network."""
 
+import math
 from collections.abc import Iterator
+
+from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.findings import Finding
+from netwright.doctor.check.smoothing import smoothing_of
+from netwright.doctor.findings import Finding, Severity
 from netwright.metrics.catalog import METRICS
 
 CODE, FAULT = "NW124", "invalid-setting"
 
 _CLASS_METRICS = {name for name, card in METRICS.items() if {"multiclass", "binary"} & set(card.kinds)}
 _NUMBER_METRICS = {name for name, card in METRICS.items() if "regression" in card.kinds} - _CLASS_METRICS
+_EPS, _LEFT, _STILL = 1e-5, 0.03, 3e-4  # eps worth a look; of a step that it leaves; of the weights, a small step
+_ALL = 0.95  # of the labels' weight, given to all classes alike
 _CLIPS = ("train.clip", "train.clip_norm", "train.gradient_clip", "train.clip_grad_norm", "optimizer.clip")
 
 
 def rule(case: Case) -> Iterator[Finding]:
     """The optimizer's groups, the config, and the metrics against the target."""
     yield from _optimizer(case)
+    yield from _floor(case)
+    yield from _smoothing(case)
     yield from _config(case)
     yield from _counts(case)
     yield from _metrics(case)
@@ -55,10 +63,54 @@ def _optimizer(case: Case) -> Iterator[Finding]:
             why = say("With a momentum of one or more past steps never fade, and the weights run away.")
             yield _setting("optimizer.momentum", momentum, why, say("Use 0.9."), case.patch("optimizer.momentum", 0.9))
             return
+        if float(group.get("dampening", 0) or 0) >= 1 and isinstance(momentum, int | float) and momentum > 0:
+            why = say("With a dampening of one no gradient after the first ever enters the momentum.")
+            yield _setting("optimizer.dampening", group["dampening"], why, say("Leave the dampening at 0."), None)
+            return
         if group.get("maximize") and case.loss is not None and case.loss.kind is not None and case.loss.sign > 0:
             why = say("The optimizer climbs, but this loss is to be made small.")
             yield _setting("optimizer.maximize", True, why, say("Leave out maximize=True."), None)
             return
+
+
+def _floor(case: Case) -> Iterator[Finding]:
+    """An adaptive optimizer divides by the gradient's size plus eps. Far above that size, eps alone sets the step; some
+    recipes do so with a rate that makes up for it.
+    """
+    gradients = case.gradients or {}
+    names = {id(parameter): name for name, parameter in case.net.named_parameters()}
+    for group in case.optimizer.param_groups if case.optimizer is not None and case.fresh else []:
+        eps, rate = float(group.get("eps", 0.0) or 0.0), float(group.get("lr", 0.0))
+        found = [(p, g) for p in group["params"] if (g := gradients.get(names.get(id(p), ""))) is not None and g.any()]
+        if eps < _EPS or not found:
+            continue
+        slope, weight = (_size([pair[at] for pair in found]) for at in (1, 0))
+        left = slope / (slope + eps)
+        if left < _LEFT and 0 < rate * left < _STILL * weight:
+            why = say(
+                "Each step is divided by the gradient's size plus eps. Here eps is {times:.0f} times that size and "
+                "leaves steps of {step:.1e} of the weights' size.",
+                times=eps / slope,
+                step=rate * left / weight,
+            )
+            remedy = say("Leave eps at its default, 1e-8, or raise the learning rate with it.")
+            severity: Severity = "error" if rate * left < _STILL / 10 * weight else "warning"
+            yield _setting("optimizer.eps", eps, why, remedy, case.patch("optimizer.eps", 1e-8), severity)
+            return
+
+
+def _size(tensors: list[Tensor]) -> float:
+    total = sum(float(tensor.detach().double().square().sum()) for tensor in tensors)
+    return math.sqrt(total / sum(tensor.numel() for tensor in tensors))
+
+
+def _smoothing(case: Case) -> Iterator[Finding]:
+    share = smoothing_of(case)
+    if share >= _ALL:
+        why = say("Nothing of the label is left: the loss is least where all classes are equally likely.")
+        remedy, fix = say("Use label_smoothing=0.1 or less."), case.option("loss.label_smoothing")
+        patch = case.patch("loss.label_smoothing", 0.1) if fix else None
+        yield _setting("loss.label_smoothing", round(share, 4), why, remedy, patch)
 
 
 def _config(case: Case) -> Iterator[Finding]:
@@ -137,15 +189,17 @@ def _surely_classes(case: Case) -> bool:
     return target is not None and target.classes and (target.sure or by_loss)
 
 
-def _setting(where: str, value: object, why: str, remedy: str, fix: dict[str, object] | None) -> Finding:
+def _setting(
+    where: str, value: object, why: str, remedy: str, fix: dict[str, object] | None, severity: Severity = "error"
+) -> Finding:
     return Finding(
         CODE,
         FAULT,
-        "error",
+        severity,
         where,
         say("{where}={value}.", where=where, value=value),
         why,
         remedy,
-        proven=True,
+        proven=severity == "error",
         fix=fix,
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.graph import Graph, Node, single
 from netwright.doctor.check.ops import NORMS, WEIGHTED
 from netwright.doctor.findings import Finding, Severity
 
@@ -14,6 +14,7 @@ DEEP = 8
 # torch's default initialisation loses a factor of 0.4 a ReLU layer, and eight of them still train;
 # beyond float32's resolution nothing is left of the input.
 _DRIFT, _LOST = 1e-4, 1e-7
+_VERY_DEEP, _DRIFT_DEEP = 11, 1e-2  # the gradient loses the same again on a way so long
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -28,7 +29,8 @@ def rule(case: Case) -> Iterator[Finding]:
     if first is None or last is None or first.spread <= 0 or not last.finite:
         return
     ratio = last.spread / first.spread
-    if _DRIFT < ratio < 1 / _DRIFT:
+    drift = _DRIFT if len(chain) < _VERY_DEEP else _DRIFT_DEEP
+    if drift < ratio < 1 / drift:
         return
     severity: Severity = "error" if ratio < _LOST or ratio > 1 / _LOST else "warning"
     evidence = say(
@@ -59,5 +61,5 @@ def plain_chain(graph: Graph) -> list[Node]:
         elif node.op in WEIGHTED and len(node.input_shapes) > 1:
             run = [node, *run]
             best = run if len(run) > len(best) else best
-        node = node.parents[0] if len(node.parents) == 1 else None
+        node = single(node)
     return best

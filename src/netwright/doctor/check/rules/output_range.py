@@ -8,7 +8,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.graph import Graph, Node, single
 from netwright.doctor.check.ops import DROPOUTS, RESHAPES
 from netwright.doctor.findings import Finding, Severity
 
@@ -85,7 +85,7 @@ def _reach(graph: Graph) -> _Reach | None:
             way.append(node)
         elif node.op not in RESHAPES | DROPOUTS:
             return None
-        node = node.parents[0] if len(node.parents) == 1 else None
+        node = single(node)
     return None
 
 

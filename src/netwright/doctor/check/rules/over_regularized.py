@@ -1,4 +1,4 @@
-"""NW128: decay or clipping that leaves nothing of the gradient."""
+"""NW128: decay, clipping or label smoothing that leaves nothing of the gradient."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import torch
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
+from netwright.doctor.check.smoothing import smoothing_of
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW128", "over-regularized"
@@ -14,6 +15,7 @@ _PULL = 3.0  # decay over gradient
 _HALF_LIFE = 100.0  # steps
 _CLIPPED = 1e-3
 _ALONG = 0.9  # cosine between a penalty's gradient and the weights
+_SMOOTHED, _ALL = 0.5, 0.95  # of the labels' weight, given to all classes alike
 _DECOUPLED = ("AdamW", "LAMB", "Lamb", "Lion", "AdEMAMix")
 
 
@@ -25,6 +27,7 @@ def rule(case: Case) -> Iterator[Finding]:
         yield from _decay(case)
     yield from _penalty(case)
     yield from _clip(case)
+    yield from _smoothing(case)
 
 
 def _decay(case: Case) -> Iterator[Finding]:
@@ -135,3 +138,15 @@ def _clip(case: Case) -> Iterator[Finding]:
             say("Clip near the usual norm of the gradient, such as 1.0."),
             fix=case.patch(found[0], 1.0),
         )
+
+
+def _smoothing(case: Case) -> Iterator[Finding]:
+    """A label that stands for little more than any other class; where it stands for nothing, the setting is invalid."""
+    share = smoothing_of(case)
+    if not _SMOOTHED < share < _ALL:
+        return
+    evidence = say("Label smoothing gives {share:.0%} of every label to all classes alike.", share=share)
+    why = say("What is left of the label is hardly more than for any other class, so little can be learned from it.")
+    remedy = say("Use label_smoothing=0.1 or less.")
+    fix = case.patch("loss.label_smoothing", 0.1) if case.option("loss.label_smoothing") else None
+    yield Finding(CODE, FAULT, "warning", "loss", evidence, why, remedy, fix=fix)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from netwright.core.messages import say
+from netwright.doctor.check.agreement import flatness, unlike
 from netwright.doctor.check.case import Case
 from netwright.doctor.findings import Finding, Severity
 from netwright.metrics.architecture import tensors_in
@@ -15,6 +16,7 @@ CODE, FAULT = "NW130", "preprocessing-mismatch"
 _ENOUGH, _MANY = 16, 32  # examples: for the whole, and for one feature among many
 _FAR, _SURE, _STRETCH = 1.0, 8.0, 2.5  # standard deviations apart, standard errors apart, times as wide
 _MATTERS = 0.4  # standard deviations, and logarithms of their ratio
+_AGREE, _AGREE_ROWS = 0.7, 0.3  # of the training examples' likeness to the pattern: pictures, and rows of numbers
 _OFTEN = 0.2  # of the cells that are not the middle one
 
 
@@ -23,6 +25,9 @@ def rule(case: Case) -> Iterator[Finding]:
     given = case.sample
     other = next(tensors_in(case.validation[0]), None) if case.validation is not None else None
     if given is None or other is None or not given.numel() or not other.numel():
+        return
+    if case.varied:
+        yield _finding(say("Validation inputs differ when the same examples are read again."), "error")
         return
     if getattr(case.schema, "kind", "") == "text":  # batches of texts are as long as their longest
         return
@@ -37,7 +42,9 @@ def rule(case: Case) -> Iterator[Finding]:
         yield _finding(evidence, "error")
     elif given.is_floating_point() and min(len(given), len(other)) >= _ENOUGH:
         one, two = given.float(), other.float()
-        found = _compared(one, two) or _by_feature(one, two) or _targets(case)
+        found = (
+            _compared(one, two) or _by_feature(one, two) or _targets(case) or _by_pattern(case, case.main_input, other)
+        )
         if found is not None:
             yield found
 
@@ -118,6 +125,37 @@ def _targets(case: Case) -> Finding | None:
         d=float(two.float().std()),
     )
     return _finding(evidence, "warning")
+
+
+def _by_pattern(case: Case, one: Tensor | None, two: Tensor) -> Finding | None:
+    """Alike in every mean, but not in what they show: turned, shifted, covered, or with columns or channels swapped."""
+    if one is None or one.dim() < 2 or (one.dim() == 2 and case.reconstructs):
+        return None
+    labels, others = (_labels(part, case) for part in (case.targets, case.validation[1] if case.validation else None))
+    pictures = one.dim() == 4
+    found = unlike(one, two, labels, others, _AGREE if pictures else _AGREE_ROWS)
+    if found is not None:
+        evidence = say(
+            "Validation inputs agree with the mean pictures of the training data {share:.0%} as well as training "
+            "inputs do.",
+            share=found,
+        )
+        return _finding(evidence, "warning")
+    if pictures and (filled := flatness(one, two)) is not None:
+        evidence = say(
+            "{b:.0%} of neighbouring cells are exactly equal in validation inputs, {a:.0%} in training inputs: they "
+            "are padded, covered or turned.",
+            a=filled.training, b=filled.validation,
+        )  # fmt: skip
+        return _finding(evidence, "warning")
+    return None
+
+
+def _labels(targets: object, case: Case) -> Tensor | None:
+    if case.target is None or not isinstance(targets, Tensor) or case.target.kind not in {"class", "binary", "one-hot"}:
+        return None
+    labels = targets.argmax(1) if case.target.kind == "one-hot" and targets.dim() == 2 else targets
+    return labels.reshape(-1).long()
 
 
 def _finding(evidence: str, severity: Severity) -> Finding:

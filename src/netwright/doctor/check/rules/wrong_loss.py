@@ -1,7 +1,9 @@
 """NW106: the loss does not fit the kind of target."""
 
+import contextlib
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from netwright.core.messages import say
@@ -29,8 +31,11 @@ def rule(case: Case) -> Iterator[Finding]:
         yield from _binary(case, loss, target)
     elif loss.target_kind == "class" and target.kind == "number" and not target.integer:
         yield from _classes(case, loss, target)
+    elif loss.kind is None and target.kind == "number" and target.low != target.high and case.alone:
+        yield from _constant(case)
     # Minus a binary cross-entropy towards one label only is what a minimax generator minimises.
-    if loss.sign < 0 and loss.kind not in _LINEAR and target.low != target.high:
+    odds = loss.kind == "nll" and target.kind in {"class", "tokens"} and case.ending.kind == "log_softmax"
+    if loss.sign < 0 and (loss.kind not in _LINEAR or odds) and target.low != target.high:
         yield from _reversed(case, loss)
 
 
@@ -119,6 +124,28 @@ def _classes(case: Case, loss: LossView, target: TargetView) -> Iterator[Finding
     )
     remedy = say("Use MSELoss or HuberLoss, with one output a target column.")
     yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True, fix=_fix(case, "mse"))
+
+
+def _constant(case: Case) -> Iterator[Finding]:
+    """A loss that is the same for any scores, as a cross-entropy over one unit is."""
+    output, slopes = case.output, (case.gradients or {}).values()
+    if output is None or not output.is_floating_point() or any(slope is not None and slope.any() for slope in slopes):
+        return
+    values = set()
+    with contextlib.suppress(Exception), torch.no_grad():  # the user's code, on scores it was not written for
+        for size in (0.0, 0.1, 1.0, 3.0):
+            chance = torch.Generator().manual_seed(int(10 * size))
+            scores = size * torch.randn(output.shape, generator=chance).to(output)
+            values.add(float(case.score_loss(scores, case.few_targets).double().mean()) if case.score_loss else 0.0)
+        if len(values) == 1:
+            evidence = say(
+                "{loss} is {value:.3g} whatever the outputs are.",
+                loss=case.loss.name if case.loss else "",
+                value=values.pop(),
+            )
+            why = say("A loss that no output can lower has no gradient, so nothing is learned from it.")
+            remedy = say("Use MSELoss or HuberLoss, with one output a target column.")
+            yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)
 
 
 def _reversed(case: Case, loss: LossView) -> Iterator[Finding]:
