@@ -44,6 +44,9 @@ _OF_TARGETS = {
 }  # fmt: skip
 _PLAIN = {"double-softmax", "not-shuffled", "symmetric-init", "wrong-loss"}  # facts, however well a run may go
 _OF_LENGTH, _OF_SPLITS = {"undertrained", "slow-convergence"}, {"preprocessing-mismatch", "not-shuffled"}
+_OF_STEPS = {"wrong-optimizer", "lr-too-low"}
+_OF_SIGNALS = {"missing-normalization", "bad-init-scale", "symmetric-init"}
+_A_LITTLE = 0.3  # of what was unexplained
 _STRUCTURE = ("shape-mismatch", "batch-mixing", "head-size-mismatch", "broadcast-loss", "invalid-values")
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
@@ -217,7 +220,7 @@ def _settled(static: list[Finding], trials: Trials, live: list[Finding]) -> list
             if finding.fault in proved:
                 continue
             well = trials.progress > 0.8 or (trials.refuted(finding.fault) and trials.progress > 0.5)
-            if well and finding.fault not in _PLAIN:
+            if well and finding.fault not in _PLAIN and trials.backed(finding) is finding:
                 kept.append(replace(finding, severity="note"))
                 continue
         kept.append(trials.backed(finding))
@@ -255,10 +258,13 @@ def _shows(finding: Finding) -> bool:
 
 def _behind(finding: Finding, static: list[Finding]) -> Finding:
     """Too short a run is told behind any fault that was read off, since that may be what makes it slow; so is a turned
-    validation curve behind data that were prepared or split differently.
+    validation curve behind data that were prepared or split differently, and an optimizer that makes a little of a
+    signal that the layers lose.
     """
     loud = {fact.fault for fact in static if fact.severity != "note"}
     follows = loud if finding.fault in _OF_LENGTH else loud & _OF_SPLITS if finding.fault == "overfitting" else set()
+    if finding.fault in _OF_STEPS and (finding.effect or 0.0) < _A_LITTLE:
+        follows = loud & _OF_SIGNALS
     return replace(finding, severity="warning", proven=False) if follows and finding.severity == "error" else finding
 
 

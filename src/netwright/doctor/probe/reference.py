@@ -172,5 +172,5 @@ def _outputs(scene: Scene) -> int | None:
     if not isinstance(targets, Tensor) or not targets.dim() or not targets.numel():
         return None
     if scene.kind == "classes":
-        return int(targets.max()) + 1 if targets[0].numel() == 1 and int(targets.min()) >= 0 else None
+        return max(2, int(targets.max()) + 1) if targets[0].numel() == 1 and int(targets.min()) >= 0 else None
     return int(targets[0].numel()) if targets[0].numel() <= 64 else None

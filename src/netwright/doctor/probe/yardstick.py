@@ -2,7 +2,8 @@
 
 0 is a perfect prediction, 1 one that ignores the input, more than 1 is worse than that. For labels it is the
 cross-entropy of the scores, after the one factor that fits them best (so that probabilities, logits and the scores of
-a wrong loss can be compared), over the entropy of the labels. For numbers it is the squared error over the variance.
+a wrong loss can be compared), over the entropy of the labels. For numbers it is the squared error over the variance;
+under a loss that nobody knows, which may want a rate's logarithm or only an order, after the line that fits best.
 Per example, so that two runs can be compared in pairs.
 """
 
@@ -58,6 +59,8 @@ def yardstick_for(output: Any, targets: Any, loss: Callable[..., Any] | None) ->
                 measure = _MEASURES[kind]
                 if kind == "classes" and _takes_classes_second(loss):
                     measure = functools.partial(_classes, axes=(1, -1))
+                elif kind == "numbers" and loss is not None and _unknown(loss, scores, targets):
+                    measure = _in_line
                 measure(scores.detach().float(), targets)
                 return Yardstick(kind, measure)
             except (RuntimeError, ValueError, IndexError):  # the shapes do not match after all
@@ -169,6 +172,20 @@ def _numbers(scores: Tensor, targets: Tensor) -> Tensor:
     spread = (wanted - wanted.mean(0)).square().mean()
     readings = [found, found.sigmoid()] if bool(((wanted >= 0) & (wanted <= 1)).all()) else [found]
     return min(((one - wanted).square().mean(1) for one in readings), key=Tensor.mean) / spread.clamp(min=1e-12)
+
+
+def _in_line(scores: Tensor, targets: Tensor) -> Tensor:
+    """As `_numbers`, after the best rising line, column by column, of the scores or of their exponentials."""
+    wanted = targets.float().reshape(targets.shape[0], -1)
+    found = scores.reshape(wanted.shape)
+    middle = wanted.mean(0)
+    spread = (wanted - middle).square().mean().clamp(min=1e-12)
+    readings = []
+    for one in (found, (found - found.amax(0)).exp()):
+        apart = one - one.mean(0)
+        slope = (apart * (wanted - middle)).sum(0) / apart.square().sum(0).clamp(min=1e-12)
+        readings.append((middle + slope.clamp(min=0) * apart - wanted).square().mean(1))
+    return min(readings, key=Tensor.mean) / spread
 
 
 _MEASURES: dict[str, Callable[..., Tensor]] = {
