@@ -38,7 +38,7 @@ def test_a_rate_may_be_given_by_its_logarithm() -> None:
     x, _ = numbers()
     y = torch.poisson((0.7 * x[:, :1] + 0.5).exp(), generator=torch.Generator().manual_seed(2))
     loss = nn.PoissonNLLLoss()
-    assert [f for f in told(lambda o, t: loss(o, t), x, y).findings if f.severity != "note"] == []
+    assert [f for f in told(loss, x, y).findings if f.severity != "note"] == []
 
 
 def test_a_loss_with_its_sign_turned_round_is_no_loss_of_ones_own() -> None:
