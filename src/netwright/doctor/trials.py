@@ -8,6 +8,8 @@ from netwright.doctor.causes import CAUSES, Cause, Evidence
 from netwright.doctor.findings import Finding, Probe, Severity
 from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.probe.compare import Effect, compare, in_words
+from netwright.doctor.probe.fitting import fitting
+from netwright.doctor.probe.returned import Returned, returned
 from netwright.doctor.probe.running import Outcome
 from netwright.doctor.probe.scene import Scene
 from netwright.doctor.words import told
@@ -20,6 +22,7 @@ _GAIN, _SHARE = 0.05, 0.1  # of what is unexplained, absolute and relative: what
 _TELLING, _SOME = 0.4, 0.1  # a prior that signals give; of what is unexplained, worth a word in any case
 _AT_ONCE = 0.3  # the share that needs no second seed where the signals say the same
 _CONFIRMING = 2  # runs for which time is kept, once there is something to confirm
+_SURELY = 0.9  # a prior of what was recognised
 _PLAIN = 0.6  # the share that makes a remedy for what the signals already show plain enough
 _ABSORBS = {
     "bad-init-scale", "exploding-gradient", "input-not-normalized", "lr-too-high", "missing-zero-grad", "oscillation",
@@ -32,6 +35,7 @@ _REFUTED, _LONG = 0.05, 100  # share of a remedy that does not matter, seen in s
 _UNMOVED = 0.9  # of the first loss: it has neither fallen nor, by its inverse, climbed
 _SHORTENS = {"schedule-collapsed", "vanishing-gradient"}
 _NOWHERE = 0.9  # unexplained, of a run that got nowhere
+_PLAINLY, _STEP = 0.3, "plain-loss"  # the share that a plain loss takes away at least, where the step's is another
 _STRETCH = 4  # times the steps of a probe, for what is learned only late
 
 
@@ -61,10 +65,14 @@ class Trials:
     trials: list[Trial] = field(default_factory=list)
     hurried: bool = False  # the budget ended before the suspects did
     pace: float = 0.1  # seconds that a probe is expected to take, before one has run
+    returned: Returned = field(default_factory=Returned)  # what the step's own loss is made of
+    lasting: float | None = None  # what a plain loss leaves unexplained after the whole watched run
 
     def run(self) -> None:
         """Try every suspect while there is time, then the best ones on more seeds."""
+        self.returned = returned(self.scene)
         suspects = [(prior, cause) for cause in CAUSES if (prior := cause.prior(self.known)) is not None]
+        suspects += self._of_the_step()
         suspects.sort(key=lambda pair: (not self._named(pair[1]), -pair[0]))  # the budget holds for what is plain
         self._try_all(suspects)
         if self.nowhere and self.scene.planned > self.scene.steps and not self.known.diverged:
@@ -75,6 +83,29 @@ class Trials:
                 if count == 2 or trial.effect.share < _AT_ONCE:
                     self._try(trial.change, count)
                     self._note(trial.cause, trial.prior, trial.change)
+        if self.returned.fault and _STEP in {trial.change for trial in self.ranked()}:
+            self.lasting = self._last()
+
+    def _of_the_step(self) -> list[tuple[float, Cause]]:
+        """What the step's loss makes a suspect of, to be tried with the plain one in its place."""
+        fault = self.returned.fault
+        if not fault:
+            return []
+        self.scene.penalised = True
+        if self.returned.form:
+            self.scene.loss, self.scene.trusted = self.scene.loss or fitting(self.scene.kind), True
+        prior = _SURELY if self.returned.form else _TELLING
+        gate = 2.0 if self.returned.form else 0.7
+        return [(prior, Cause(fault, (_STEP,), "loop", lambda _: prior, gate))]
+
+    def _last(self) -> float | None:
+        """The plain loss for as long as the run was watched and judged: some losses only need longer."""
+        steps = min(max(self.scene.planned, self.scene.steps), len(self.known.seen.rates))
+        if self.scene.left < self.scene.reserve + 1.5 * self.slowest() * steps / max(1, self.scene.steps):
+            return None
+        made = CHANGES[_STEP].make(self.scene)
+        outcome = self.scene.play(*made, 0, steps) if made is not None else None
+        return outcome.unexplained if outcome is not None and outcome.whole and not outcome.error else None
 
     def _try_all(self, suspects: list[tuple[float, Cause]]) -> None:
         for prior, cause in suspects:
@@ -137,9 +168,15 @@ class Trials:
 
     def ranked(self) -> list[Trial]:
         """Suspects whose remedy helps, the likeliest first."""
-        helpful = [t for t in self.trials if t.effect.gain > _GAIN and t.effect.share > _SHARE]
+        own = [trial for trial in self.trials if not self._borrowed(trial)]
+        helpful = [t for t in own if t.effect.gain > _GAIN and t.effect.share > _SHARE]
         most = max((t.effect.gain for t in helpful), default=0.0)
         return sorted(helpful, key=lambda t: -t.score(most))
+
+    def _borrowed(self, trial: Trial) -> bool:
+        """What the plain loss mends is told by the name of what the step's loss is found to be."""
+        other = self.returned.drawn or self.returned.fault not in {"", trial.cause.fault}
+        return trial.change == _STEP and other
 
     def findings(self) -> list[Finding]:
         """The verdict: the first proved cause is an error; what would also have helped is told as a warning."""
@@ -148,6 +185,9 @@ class Trials:
             severity = self._severity(trial, bool(found))
             if severity is not None and trial.cause.fault not in {finding.fault for finding in found}:
                 found.append(self._told(trial, severity))
+        mine = self.returned
+        if mine.form and mine.fault and mine.fault not in {finding.fault for finding in found}:
+            found.insert(0, told(mine.fault, "warning", "loop", mine.evidence))  # a fact, however well the run may go
         return found[:3]
 
     def refuted(self, fault: str) -> bool:
@@ -177,6 +217,14 @@ class Trials:
     def _severity(self, trial: Trial, another: bool) -> Severity | None:
         if trial not in self.ranked() or not trial.effect.certain:
             return None
+        if trial.change == _STEP and self.returned.fault == trial.cause.fault and not self.known.diverged:
+            own = self._of_the_loss(trial)
+            if own is not None or not self.returned.sure:
+                return "warning" if another and own is not None else own
+        return self._measured(trial, another)
+
+    def _measured(self, trial: Trial, another: bool) -> Severity | None:
+        """What the gain of a remedy comes to, beside how far the run itself came."""
         seen = self.known.seen
         calm = seen.largest_update() < 0.3 and seen.peak < 3  # before the NaN: then no long step made it
         if self.known.diverged and (calm or trial.cause.fault not in _ABSORBS):
@@ -193,10 +241,24 @@ class Trials:
             return "error" if sure and not another else "warning"
         return "warning" if self.progress < trial.cause.gate + _DOUBT and not another else None
 
+    def _of_the_loss(self, trial: Trial) -> Severity | None:
+        """A form that was recognised is a fact; what is only more than the loss, or another one, has to keep the run
+        from what the plain loss comes to in the same time.
+        """
+        wins = trial.effect.share > _PLAINLY and trial.effect.seeds > 1
+        if self.returned.form:
+            return "error" if wins else "warning"
+        lasts = self.lasting is not None and self.final - self.lasting > max(self.returned.apart, _PLAINLY * self.final)
+        if not wins or not lasts:
+            return None
+        return "error" if self.returned.sure else "warning"
+
     def _told(self, trial: Trial, severity: Severity) -> Finding:
         before = self.scene.outcomes[""][: trial.effect.seeds]
         words = say(CHANGES[trial.change].words)
         evidence = in_words(words, before, self.tried[trial.change], self.start, self.scene.steps)
+        if trial.change == _STEP and self.returned.evidence:
+            evidence = f"{self.returned.evidence} {evidence}"
         if severity == "warning":
             evidence += say(" Confidence {share:.0%}.", share=min(0.9, 0.5 + 0.4 * trial.effect.share))
         proven = severity == "error"

@@ -162,6 +162,11 @@ CODES: dict[str, tuple[str, str, str]] = {
         "With such a setting there is nothing to learn from.",
         "Correct it.",
     ),
+    "broadcast-loss": (
+        "NW232",
+        "Broadcasting pairs each output with each target, and the best answer to all targets at once is their mean.",
+        "Give output and targets the same shape before they are subtracted.",
+    ),
 }  # fmt: skip
 
 
