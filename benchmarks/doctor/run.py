@@ -122,6 +122,8 @@ def _worker(part: list[int], chosen: argparse.Namespace) -> dict[int, dict[str, 
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
+            if not line.startswith("["):  # a program's own word
+                continue
             number, row = json.loads(line)
             found[number] = _told(number, row)
     for number in part:

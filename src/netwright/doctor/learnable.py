@@ -119,7 +119,8 @@ def held_back(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding
     """
     known = data.reference.left if data.reference is not None else None
     behind = known is not None and trials.final > known + _BEHIND and 1 - trials.final < _PART * (1 - known)
-    if not scene.trusted or not (behind or (known is None and trials.nowhere)) or _drawn(scene):
+    late = scene.left < scene.reserve / 2
+    if late or not scene.trusted or not (behind or (known is None and trials.nowhere)) or _drawn(scene):
         return
     far = known is not None and trials.final >= known + _FAR and 1 - trials.final < 0.5 * (1 - known)
     left, eased = _handful(scene)

@@ -14,7 +14,8 @@ __all__ = ["Plan", "planned_work"]
 _PROBE, _LEAST = 150, 37  # steps of a probe
 _SHORT, _LONG, _LONGEST = 300, 600, 3000  # steps of the watched run: at least, beyond the user's own, at most
 _PILOT, _FEW = 6, 20
-_WATCHED, _PROBED = 0.12, 0.4  # shares of the budget
+_WATCHED, _PROBED, _MARKED = 0.12, 0.4, 0.1  # shares of the budget
+_WATCHED_SLOW = 0.3  # where a step takes so long that little can be seen in less
 _RUNS = 18  # probes that the budget is planned for
 _GONE = 0.1  # of a learning rate
 
@@ -54,14 +55,14 @@ def planned_work(scene: Scene, budget: float) -> Plan | None:
     length = max(_SHORT, min(2 * own, _LONG), min(own, _LONGEST))
     if _rates(fork) != rates:  # beyond its end a schedule means nothing
         length = max(own, _FEW)
-    while length > _SHORT // 2 and length * pace > _WATCHED * budget:
+    while length * pace > (_WATCHED if length > _SHORT // 2 else _WATCHED_SLOW) * budget and length > 2 * _FEW:
         length //= 2
     steps, most = min(_PROBE, length), int(_PROBED * budget / _RUNS / pace)
     while steps > max(_LEAST, most):
         steps //= 2
     end = min(length, max(own, steps))
     marks = {length * at // 4 for at in range(4)} | {own * at // 10 for at in range(11)} | {end}
-    return Plan(length, steps, most, end, frozenset(marks))
+    return Plan(length, steps, most, end, _thinned(marks, end, int(_MARKED * budget / _mark_seconds(scene, fork))))
 
 
 def _pace(scene: Scene, fork: Fork) -> float | None:
@@ -75,6 +76,23 @@ def _pace(scene: Scene, fork: Fork) -> float | None:
     except Exception:  # the user's own step
         return None
     return max(min(took), 1e-5)
+
+
+def _mark_seconds(scene: Scene, fork: Fork) -> float:
+    """What one measure along the way costs."""
+    begun = time.monotonic()
+    scene.train.measure(fork)
+    if scene.validation is not None:
+        scene.validation.measure(fork)
+        scene.validation.loss(fork)
+    return max(time.monotonic() - begun, 1e-5)
+
+
+def _thinned(marks: set[int], end: int, most: int) -> frozenset[int]:
+    """The first mark, the one at which the run is judged, and of the others as many as the budget bears."""
+    others = sorted(marks - {0, end})
+    kept = others[:: max(1, -(-len(others) // max(1, most)))]
+    return frozenset({0, end, *kept})
 
 
 def _rates(fork: Fork) -> list[float]:

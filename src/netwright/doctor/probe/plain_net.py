@@ -15,6 +15,7 @@ __all__ = ["Plain", "planted", "tensors_of"]
 _HIDDEN, _TABLE, _VOCABULARY = 64, 16, 20_000
 _WIDEST = 4096  # numbers of an example that are looked at one by one
 _CHANNELS, _WINDOW = 24, 3
+_FINE = 256  # places; beyond them every second one is looked at
 _PLACES, _UNITS = 12, 16
 
 
@@ -60,7 +61,8 @@ class _OfNumbers(nn.Module):
         kind = {3: nn.Conv1d, 4: nn.Conv2d}.get(sample.dim())
         self.turned = sample.dim() == 3 and sample.shape[1] >= sample.shape[2]  # (B, time, features)
         channels = sample.shape[2 if self.turned else 1] if kind else 1
-        self.windows = kind(channels, _CHANNELS, _WINDOW, padding=1) if kind else None
+        apart = 2 if flat.shape[1] > _FINE * channels else 1
+        self.windows = kind(channels, _CHANNELS, _WINDOW, stride=apart, padding=1) if kind else None
         self.second = kind(_CHANNELS, _CHANNELS, _WINDOW, padding=1) if kind else None
         self.width = flat.shape[1] * self.placed + 2 * _CHANNELS * (kind is not None)
 

@@ -4,6 +4,7 @@ It tells "nothing can be learned here" (labels that do not depend on the inputs)
 The same with labels by a planted rule tells whether so many examples would have shown it.
 """
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ __all__ = ["Reference", "held_out", "plain"]
 _EXAMPLES, _STEPS, _OFTEN = 2000, 300, 20
 _WIDEST = 20_000
 _RATE = 2e-3
+_PILOT, _LEAST = 4, 75  # steps, halved while they would take more than the share of the budget
+_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,28 @@ def _adam(net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], _RATE)
 
 
-def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Reference:
+def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Reference | None:
+    """None where the budget does not bear it."""
     torch.manual_seed(0)
     (x, targets), (held_x, held_y), measure = known, unknown, scene.train.yardstick
     net = Plain(x, outputs)
     optimizer = torch.optim.AdamW(net.parameters(), _RATE)
-    best = Reference(float("inf"))
+    best, steps, took = Reference(float("inf")), _STEPS, float("inf")
     for count in range(_STEPS):
+        if count == _PILOT:
+            while steps > _LEAST and steps * took > _SHARE * scene.left:
+                steps //= 2
+            if steps * took > 2 * _SHARE * scene.left:
+                return None
+        if count >= steps:
+            break
+        begun = time.monotonic()
         index = torch.randint(0, len(targets), (min(64, len(targets)),))
         optimizer.zero_grad()
         with torch.enable_grad():
             FITTING[scene.kind](net(rows(x, index)), targets[index]).backward()
         optimizer.step()
+        took = min(took, time.monotonic() - begun)
         if count % _OFTEN == _OFTEN - 1 and measure is not None:
             with torch.no_grad():
                 scores = net(held_x)

@@ -17,6 +17,7 @@ from netwright.metrics.architecture import tensors_in
 
 __all__ = ["Examples", "Outcome", "run"]
 
+Mark = tuple[int, float, float | None, float]
 _STARTED = 10  # steps, after which an exception is the end of a schedule and not a program that does not run
 
 
@@ -53,7 +54,7 @@ class Outcome:
     """
 
     losses: list[float] = field(default_factory=list)
-    marks: list[tuple[int, float, float | None, float]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     each: Tensor | None = None
     held: Tensor | None = None
     seconds: float = 0.0
@@ -105,7 +106,7 @@ def run(
     try:
         for count, batch in enumerate(batches):
             if count in marks:
-                told.marks.append(_mark(fork, count, train, validation))
+                told.marks.append(_mark(fork, count, train.measure(fork), validation)[0])
             loss = fork.advance(batch)
             told.losses.append(_value(loss))
             if watcher is not None:
@@ -120,22 +121,24 @@ def run(
         if len(told.losses) < _STARTED:
             told.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
     if not told.error:
-        told.each, told.held = train.measure(fork), validation.measure(fork) if validation else None
+        told.each = train.measure(fork)
         if marks:
-            told.marks.append(_mark(fork, len(told.losses), train, validation))
+            mark, told.held = _mark(fork, len(told.losses), told.each, validation)
+            told.marks.append(mark)
+        else:
+            told.held = validation.measure(fork) if validation else None
     told.seconds = time.monotonic() - begun
     return told
 
 
-def _mark(
-    fork: Fork, step: int, train: Examples, validation: Examples | None
-) -> tuple[int, float, float | None, float]:
-    each = train.measure(fork)
+def _mark(fork: Fork, step: int, each: Tensor | None, validation: Examples | None) -> tuple[Mark, Tensor | None]:
+    """What is known of this step, and what is unexplained of each validation example."""
     held = validation.measure(fork) if validation is not None else None
-    return (
+    mark = (
         step, float(each.mean()) if each is not None else math.nan,
         float(held.mean()) if held is not None else None, validation.loss(fork) if validation is not None else math.nan,
     )  # fmt: skip
+    return mark, held
 
 
 def _value(loss: Any) -> float:
