@@ -1,5 +1,6 @@
 """Losses and targets out of the ordinary: what they ask for is respected, and what is wrong with them is told."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 import netwright as nw
 from netwright.doctor.diagnose import Diagnosis, _done
 from netwright.doctor.findings import Finding, Severity
+from netwright.doctor.probe.reference import _in_shares
 
 
 def told(loss: Callable[..., Any], x: Tensor, y: Tensor, out: int = 1) -> Diagnosis:
@@ -60,3 +62,35 @@ def test_a_lost_signal_goes_before_the_little_that_an_optimizer_makes_of_it(effe
 
     static, live = finding("missing-normalization", "warning"), finding("wrong-optimizer", "error", effect)
     assert _done([static], Diagnosis(), [live]).findings[0].fault == first
+
+
+def test_a_lack_of_capacity_goes_behind_an_end_that_cannot_say_what_is_wanted() -> None:
+    end = Finding("NW107", "output-range", "warning", "net", "", "", "")
+    lack = Finding("NW218", "capacity-too-small", "error", "net", "", "", "", proven=True)
+    assert [f.fault for f in _done([end], Diagnosis(), [lack]).findings] == ["output-range", "capacity-too-small"]
+    assert _done([], Diagnosis(), [lack]).findings == [lack]
+
+
+def test_a_dozen_rare_examples_are_too_few_to_call_their_labels_corrupted() -> None:
+    x, _ = numbers()
+    rare = torch.zeros(len(x), dtype=torch.long)
+    rare[torch.randperm(len(x), generator=torch.Generator().manual_seed(3))[:13]] = 1
+    faults = {finding.fault for finding in told(nn.CrossEntropyLoss(), x, rare, out=2).findings}
+    assert "class-imbalance" in faults and "labels-corrupted" not in faults
+
+
+def test_planted_labels_are_as_frequent_as_the_given_ones() -> None:
+    wanted = torch.tensor([0.6, 0.25, 0.1, 0.05])
+    scores = torch.randn(2000, 4, generator=torch.Generator().manual_seed(4))
+    found = torch.bincount(_in_shares(scores, wanted).argmax(1), minlength=4) / 2000
+    assert torch.allclose(found, wanted, atol=0.02)
+
+
+def test_a_narrow_chain_may_be_linear_on_purpose() -> None:
+    x = torch.randn(64, 30)
+    sizes = [30, 16, 6, 16, 30]
+    narrow = nn.Sequential(*(nn.Linear(a, b) for a, b in itertools.pairwise(sizes)))
+    wide = nn.Sequential(*(nn.Linear(30, 30) for _ in range(3)))
+    for net, severity in ((narrow, "warning"), (wide, "error")):
+        found = nw.check(net, x, x, loss=nn.MSELoss(), optimizer=torch.optim.Adam(net.parameters(), 1e-3))
+        assert [f.severity for f in found if f.fault == "missing-nonlinearity"] == [severity]

@@ -45,8 +45,9 @@ _OF_TARGETS = {
 _PLAIN = {"double-softmax", "not-shuffled", "symmetric-init", "wrong-loss"}  # facts, however well a run may go
 _OF_LENGTH, _OF_SPLITS = {"undertrained", "slow-convergence"}, {"preprocessing-mismatch", "not-shuffled"}
 _OF_STEPS = {"wrong-optimizer", "lr-too-low"}
-_OF_SIGNALS = {"missing-normalization", "bad-init-scale", "symmetric-init"}
-_A_LITTLE = 0.3  # of what was unexplained
+_OF_SIGNALS = {"bad-init-scale", "input-not-normalized", "missing-normalization", "symmetric-init"}
+_OF_ENDS = {"double-softmax", "missing-output-activation", "output-range", "redundant-activation"}
+_A_LITTLE = 0.5  # of what was unexplained
 _STRUCTURE = ("shape-mismatch", "batch-mixing", "head-size-mismatch", "broadcast-loss", "invalid-values")
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
@@ -258,13 +259,15 @@ def _shows(finding: Finding) -> bool:
 
 def _behind(finding: Finding, static: list[Finding]) -> Finding:
     """Too short a run is told behind any fault that was read off, since that may be what makes it slow; so is a turned
-    validation curve behind data that were prepared or split differently, and an optimizer that makes a little of a
-    signal that the layers lose.
+    validation curve behind data that were prepared or split differently, an optimizer that makes a little of a signal
+    that the layers lose, and a lack of capacity behind an end that cannot say what is wanted.
     """
     loud = {fact.fault for fact in static if fact.severity != "note"}
     follows = loud if finding.fault in _OF_LENGTH else loud & _OF_SPLITS if finding.fault == "overfitting" else set()
     if finding.fault in _OF_STEPS and (finding.effect or 0.0) < _A_LITTLE:
         follows = loud & _OF_SIGNALS
+    elif finding.fault == "capacity-too-small":
+        follows = loud & _OF_ENDS
     return replace(finding, severity="warning", proven=False) if follows and finding.severity == "error" else finding
 
 

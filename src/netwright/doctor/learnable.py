@@ -73,7 +73,7 @@ def what_is_learnable(scene: Scene, final: float) -> Learnable:
     """A plain network's run on seven of ten examples, and the program's own where that finds nothing or much noise.
     Where neither finds anything, both are to learn a planted rule first: else nothing can be concluded.
     """
-    many = scene.batches.pool is not None and size_of(scene.batches.pool) >= _ENOUGH
+    many = scene.batches.pool is not None and size_of(scene.batches.pool) >= _ENOUGH and _rare(scene) >= _ENOUGH // 4
     possible = plain(scene) if scene.trusted and (many or final > _LITTLE) else None
     if possible is None:
         return Learnable()
@@ -152,6 +152,15 @@ def _drawn(scene: Scene) -> bool:
         answers.append(main_tensor(fork.outputs(scene.train.batch[0])))
     one, other = answers
     return one is None or other is None or not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _rare(scene: Scene) -> int:
+    """Examples that are not of the commonest class: what little there is to be found."""
+    targets = scene.targets
+    if scene.kind not in {"classes", "marks"} or not isinstance(targets, Tensor):
+        return _ENOUGH
+    counts = targets.reshape(-1).unique(return_counts=True)[1]
+    return int(counts.sum() - counts.max()) if len(counts) > 1 else _ENOUGH
 
 
 def _luck(scene: Scene) -> float:

@@ -27,6 +27,7 @@ _WIDEST = 20_000
 _RATE = 2e-3
 _PILOT, _LEAST = 4, 75  # steps, halved while they would take more than the share of the budget
 _SHARE = 0.15
+_EVENED = 40  # rounds
 
 
 @dataclass(frozen=True)
@@ -167,16 +168,28 @@ def _shuffled(part: Batch, seed: int) -> Batch:
 
 
 def _ruled(scene: Scene, pool: Batch) -> Batch:
-    """The same inputs with targets of the same kind and shape, made by a random rule."""
+    """The same inputs with targets of the same kind, shape and frequencies, made by a random rule."""
     given: Any = pool[1]
     if scene.kind == "classes":
-        names = given.unique()
+        names, counts = given.reshape(-1).unique(return_counts=True)
         scores = planted(pool[0], len(names)).to(given.device)
-        return pool[0], names[scores.argmax(1)].reshape(given.shape)
+        return pool[0], names[_in_shares(scores, counts / counts.sum()).argmax(1)].reshape(given.shape)
     scores = planted(pool[0], int(given[0].numel())).to(given.device).reshape(given.shape)
     if scene.kind == "soft":
-        return pool[0], nn.functional.one_hot(scores.argmax(1), given.shape[1]).to(given.dtype)
-    return pool[0], (scores > 0).to(given.dtype) if scene.kind == "marks" else scores.to(given.dtype)
+        chosen = _in_shares(scores, given.float().mean(0)).argmax(1)
+        return pool[0], nn.functional.one_hot(chosen, given.shape[1]).to(given.dtype)
+    if scene.kind == "marks":
+        rank = scores.argsort(0).argsort(0).float() / len(scores)
+        return pool[0], (rank >= 1 - given.float().mean(0)).to(given.dtype)
+    return pool[0], scores.to(given.dtype)
+
+
+def _in_shares(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Scores with a constant a class, so that each is the highest as often as it is wanted."""
+    for _ in range(_EVENED):
+        found = torch.bincount(scores.argmax(1), minlength=len(wanted)) / len(scores)
+        scores = scores + 0.3 * ((wanted + 1 / len(scores)) / (found + 1 / len(scores))).log()
+    return scores
 
 
 def _outputs(scene: Scene) -> int | None:

@@ -38,7 +38,7 @@ def rule(case: Case) -> Iterator[Finding]:
             yield from _straight(case, layers)
         return
     merged = len({node for pair in pairs for node in pair})
-    everything = len(layers) >= 2 and merged == len(layers)
+    everything = len(layers) >= 2 and merged == len(layers) and not _narrow(layers)
     places = ", ".join(f"{first.where} → {second.where}" for first, second in pairs[:4])
     evidence = say(
         "{count} of {all} layers with weights follow each other without an activation: {places}.",
