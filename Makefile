@@ -48,6 +48,7 @@ bench: $(VENV)/.ready-bench
 
 doctor-bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/doctor/run.py --jobs 2 --repair
+	$(BIN)/python benchmarks/doctor/repairs.py
 
 doctor-pages: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tools/doctor_pages.py $(NAMES)
