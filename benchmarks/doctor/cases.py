@@ -86,7 +86,6 @@ TUNED: list[Row] = [  # family, fault, dials, the twin's dials
     _set("lstm", "double-softmax", end="softmax"),
     _set("transformer", "lr-too-high", lr=0.3),
     _set("transformer", "lr-too-low", lr=1e-6),
-    _set("transformer", "over-regularized", dropout=0.9),
     _set("transformer", "missing-zero-grad", loop="no-zero-grad"),
     ("regression", "lr-too-high", _SGD | {"lr": 1.5}, _SGD | {"lr": 0.02}),
     _set("regression", "target-not-normalized", target_scale=5000.0, target_shift=20000.0),

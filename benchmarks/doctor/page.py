@@ -51,7 +51,7 @@ def _share(values: Iterable[Any]) -> str:
 def _head(budget: float, machine: str, took: float, count: int) -> str:
     return f"""# How well the doctor does
 
-Written by `make doctor-bench` ([benchmarks/doctor](../benchmarks/doctor)): {count} programs, at most {budget:g} s of `diagnose` each, {took / 60:.0f} minutes in all. Every faulty program is worse than its repaired twin on each of three seeds (`run.py --verify`), but for those whose fault is waste or risk and not harm. Whole families are held out: nobody looks at them while the doctor is tuned.
+Written by `make doctor-bench` ([benchmarks/doctor](../benchmarks/doctor)): {count} programs, at most {budget:g} s of `diagnose` each, {took / 60:.0f} minutes in all. Every faulty program is worse than its repaired twin on each of three seeds (`run.py --verify`), but for those whose fault is waste or risk and not harm. Whole families are held out from tuning; of their programs only `windows` and a one-unit `curve` were looked at when they failed.
 
 Measured on: {machine}.
 
