@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "sync_folder",
     "write_bytes",
     "write_json",
+    "write_jsonl",
     "write_text",
     "writing",
 ]
@@ -88,6 +89,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Write a line of JSON a row, atomically; see `write_bytes`."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
 def read_json(path: Path) -> Any:
     """Read JSON.
 
@@ -118,7 +124,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     for line in path.read_text("utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             rows.append(json.loads(line))
-    return rows
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def sync_folder(folder: Path) -> None:

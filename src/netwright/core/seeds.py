@@ -10,6 +10,7 @@ import math
 import random
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -59,9 +60,7 @@ def normal(seed: int, epoch: int, index: Tensor, stream: int, n: int = 1) -> Ten
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's (where imported by the user's code) and torch's global generators."""
-    import numpy
-
+    """Seed Python's, NumPy's and torch's global generators."""
     random.seed(seed)
     numpy.random.seed(seed % (1 << 32))
     torch.manual_seed(seed)
@@ -70,10 +69,16 @@ def seed_everything(seed: int) -> None:
 def rng_state() -> dict[str, Any]:
     """The global generators' states, as tensors and JSON scalars only (see `training.checkpoints`)."""
     version, words, gauss = random.getstate()
+    drawn = numpy.random.get_state(legacy=False)
+    twister = drawn["state"]
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64), "gauss": gauss},
-    }
+        "numpy": {
+            "words": torch.from_numpy(twister["key"].astype("int64")), "place": int(twister["pos"]),
+            "has_gauss": int(drawn["has_gauss"]), "gauss": float(drawn["gauss"]),
+        },
+    }  # fmt: skip
     if torch.cuda.is_available():
         state["cuda"] = list(torch.cuda.get_rng_state_all())
     return state
@@ -84,6 +89,10 @@ def set_rng_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     python = state["python"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+    if "numpy" in state:  # runs of before this was kept have none
+        kept = state["numpy"]
+        words = kept["words"].numpy().astype("uint32")
+        numpy.random.set_state(("MT19937", words, kept["place"], kept["has_gauss"], kept["gauss"]))
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
 

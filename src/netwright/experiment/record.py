@@ -10,7 +10,7 @@ from typing import Any
 
 import netwright
 from netwright.core.devices import describe_machine
-from netwright.core.records import append_jsonl, read_json, write_json, write_text
+from netwright.core.records import read_json, write_json, write_jsonl, write_text
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.beginning import keep_beginning
@@ -44,9 +44,7 @@ def _reads_files(made: Assembly) -> bool:
 
 def write_findings(folder: Path, findings: list[Finding]) -> None:
     """Replace the run's findings."""
-    write_text(folder / "findings.jsonl", "")
-    for finding in findings:
-        append_jsonl(folder / "findings.jsonl", finding.to_dict())
+    write_jsonl(folder / "findings.jsonl", (finding.to_dict() for finding in findings))
 
 
 def write_summary(made: Assembly, status: str, figures: dict[str, dict[str, float]], note: str = "") -> dict[str, Any]:

@@ -6,7 +6,6 @@ steps that mixed precision skips need no special case.
 """
 
 import contextlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netwright.core.errors import ConfigError
-from netwright.core.records import write_text
+from netwright.core.records import write_jsonl
 from netwright.doctor.callbacks.rerun import Rerun
 from netwright.doctor.callbacks.together import Together
 from netwright.doctor.check import check
@@ -201,5 +200,4 @@ class Attending:
 
     def _write(self) -> None:
         if self._path is not None and self._heard:
-            lines = [json.dumps(finding.to_dict(), ensure_ascii=False) + "\n" for finding in self.findings]
-            write_text(self._path, "".join(lines))
+            write_jsonl(self._path, (finding.to_dict() for finding in self.findings))

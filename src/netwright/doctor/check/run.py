@@ -54,14 +54,13 @@ def examine(case: Case) -> None:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """All random states, the gradient mode and the warnings of the user's process as they were."""
-    states, old = rng_state(), numpy.random.get_state()
+    states = rng_state()
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
             yield
     finally:
         set_rng_state(states)
-        numpy.random.set_state(old)
 
 
 def _seeded(seed: int = 0) -> None:
