@@ -7,6 +7,11 @@ import torch
 from material import Built
 from torch import Tensor
 
+from netwright.doctor.check.reading import pair_of
+from netwright.doctor.probe.fork import call, plain_step
+
+__all__ = ["figure", "judged", "trained"]
+
 _WORST = {"class": 0.0, "tokens": 0.0, "balanced": 0.0, "number": -1.0, "marks": 0.5, "answers": 0.0, "": math.nan}
 
 
@@ -41,16 +46,13 @@ def _area(scores: Tensor, marks: Tensor) -> Tensor:
 
 def trained(built: Built) -> float:
     """The figure after the program's whole planned run; the kind's worst where it does not run."""
-    from netwright.doctor.probe.fork import plain_step
-
     step = built.step or plain_step(built.loss)
     built.net.train()
     try:
         for _ in range(built.epochs):
             for batch in built.train:
-                inputs = batch[0] if len(batch) == 2 else tuple(batch[:-1])
                 built.net.train()
-                step(built.net, built.opt, (inputs, batch[-1]))
+                step(built.net, built.opt, pair_of(batch))
         return judged(built)
     except (RuntimeError, ValueError, IndexError, TypeError):
         return _WORST[built.kind]
@@ -64,5 +66,5 @@ def judged(built: Built) -> float:
     built.net.eval()
     inputs, targets = held
     with torch.no_grad():
-        output = built.net(*inputs) if isinstance(inputs, tuple) else built.net(inputs)
+        output = call(built.net, inputs)
     return figure(built.kind, output, targets)

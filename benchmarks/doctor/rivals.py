@@ -39,6 +39,9 @@ from one_case import ALSO  # noqa: E402
 from programs import Built, build  # noqa: E402
 from rivals_meanings import MEANS  # noqa: E402
 
+from netwright.doctor.check.reading import pair_of  # noqa: E402
+from netwright.doctor.probe.fork import call, plain_step  # noqa: E402
+
 torch.set_num_threads(1)
 Case = tuple[str, str, dict[str, Any], dict[str, Any]]
 Said = list[tuple[str, bool]]  # what, and whether the tool is sure
@@ -75,13 +78,8 @@ def rows(cases: Sequence[Case]) -> str:
 
 def _of_a_tool(name: str, cases: Sequence[Case], words: list[str]) -> list[dict[str, Any]]:
     """A row a case, measured in a process of the tool's own; nothing where it is not installed."""
-    command = [
-        os.environ.get("RIVALS_PYTHON", sys.executable),
-        str(Path(__file__).resolve()),
-        "--worker",
-        "--tools",
-        name,
-    ]
+    python = os.environ.get("RIVALS_PYTHON", sys.executable)
+    command = [python, str(Path(__file__).resolve()), "--worker", "--tools", name]
     done = subprocess.run([*command, *words], input=json.dumps(cases), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
@@ -151,8 +149,6 @@ def _line(name: str, every: list[dict[str, Any]]) -> str:
 
 def _steps(b: Built, before_update: Callable[[int, float], None] | None = None) -> Iterator[tuple[int, float]]:
     """Train; yields epoch and loss after each step. `before_update` is called when gradients are there."""
-    from netwright.doctor.probe.fork import plain_step
-
     step, at, heard = b.step or plain_step(b.loss), 0, {"loss": float("nan")}
     backward = torch.Tensor.backward
 
@@ -167,15 +163,11 @@ def _steps(b: Built, before_update: Callable[[int, float], None] | None = None) 
         for epoch in range(b.epochs):
             for batch in b.train:
                 b.net.train()
-                step(b.net, b.opt, _pair(batch))
+                step(b.net, b.opt, pair_of(batch))
                 yield epoch, heard["loss"]
                 at += 1
     finally:
         torch.Tensor.backward = backward  # type: ignore[method-assign]
-
-
-def _pair(batch: Any) -> tuple[Any, Any]:
-    return (batch[0] if len(batch) == 2 else tuple(batch[:-1])), batch[-1]
 
 
 def _validation_loss(b: Built) -> float:
@@ -184,7 +176,7 @@ def _validation_loss(b: Built) -> float:
     b.net.eval()
     inputs, targets = b.validation
     with torch.no_grad():
-        return float(b.loss(b.net(*inputs) if isinstance(inputs, tuple) else b.net(inputs), targets))
+        return float(b.loss(call(b.net, inputs), targets))
 
 
 def _gradient_norm(b: Built) -> float:
@@ -237,7 +229,7 @@ def torchtest2(b: Built, _: float) -> Said:
     """`check_model` on the first batch."""
     import torchtest2 as tool
 
-    x, y = _pair(next(iter(b.train)))
+    x, y = pair_of(next(iter(b.train)))
     told = tool.check_model(b.net, x, y, loss_fn=b.loss, optimizer=b.opt)
     found = [(one.name, one.status.value == "FAIL") for one in told.results if one.status.value in ("FAIL", "WARN")]
     return sorted(found, key=lambda one: not one[1])

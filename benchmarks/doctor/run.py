@@ -7,7 +7,6 @@ third), spread over faults and families. Cases run in worker processes, a fresh 
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -165,14 +164,12 @@ def _told(number: int, row: dict[str, Any]) -> dict[str, Any]:
 
 def _rivals(chosen: argparse.Namespace, numbers: list[int]) -> list[str]:
     """Other packages on the same cases, where they are installed."""
-    if importlib.util.find_spec("rivals") is None or not chosen.repair:
+    if not chosen.repair:
         return []
     import rivals
 
-    if not hasattr(rivals, "rows"):
-        return []
     found = rivals.rows([ALL[number][:4] for number in numbers])
-    return ["## Others", found] if isinstance(found, str) and found else []
+    return ["## Others", found] if found else []
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Writing held to brute force on small Markov models, whose every text can be listed."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -40,9 +41,9 @@ class Markov:
     def log_probability(self, start: list[int], text: tuple[int, ...], penalty: float = 1.0) -> float:
         tokens, total = list(start), 0.0
         for token in text:
-            logits = self.table_VVV[tokens[-2], tokens[-1]]
+            logs = self.table_VVV[tokens[-2], tokens[-1]].log_softmax(-1)
             seen = torch.isin(torch.arange(VOCAB), torch.tensor(tokens))
-            total += float(penalise_repetition(logits[None], seen[None], penalty)[0].log_softmax(-1)[token])
+            total += float(penalise_repetition(logs[None], seen[None], penalty)[0, token])
             tokens.append(token)
         return total
 
@@ -181,6 +182,8 @@ def test_the_penalty_on_repetition_counts_prompt_and_continuation_but_no_padding
     assert start_BT.tolist() == [[0, 1], [2, 2]] and mask_BT.tolist() == [[False, True], [True, True]]
     out = generate_tokens(step, start_BT, 3, mask_BT=mask_BT, temperature=0, repetition_penalty=2.0)
     assert out.tolist() == [[0, 1, 0, 2, 3], [2, 2, 0, 1, 3]]
+    beyond = generate_tokens(step, torch.tensor([[9, 0]]), 2, temperature=0, repetition_penalty=2.0)
+    assert beyond.tolist() == [[9, 0, 1, 2]]  # a head may score fewer tokens than there are
 
 
 def test_the_newest_tokens_are_told_and_the_answer_can_end_it() -> None:
@@ -224,6 +227,7 @@ WRONG = {
     "beams": ({"num_beams": 0}, "num_beams=0"),
     "beams-draw": ({"num_beams": 2, "top_k": 3}, "draws nothing"),
     "penalty": ({"repetition_penalty": 0.0}, "repetition_penalty=0.0"),
+    "length": ({"num_beams": 2, "length_penalty": math.nan}, "length_penalty=nan"),
     "count": ({"max_new_tokens": -1}, "max_new_tokens=-1"),
     "mask": ({"mask_BT": torch.ones(3, 1, dtype=torch.bool)}, "expected the tokens' [3, 2]"),
     "right": ({"mask_BT": torch.tensor([[True, True], [True, False], [True, True]])}, "on the left"),

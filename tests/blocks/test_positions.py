@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netwright.blocks.attention import Attention, KeyValueCache, join_bias
 from netwright.blocks.positions import RelativeBias, RotaryPositions, SinusoidalPositions, distance_buckets
@@ -69,6 +69,30 @@ def test_the_bias_of_a_place_is_that_of_its_distance(queries: int, keys: int, ca
         for key in range(keys):
             distance = key - (keys - queries + query)
             assert torch.equal(got[0, :, query, key], bias.weight[_bucket(distance, 8, 20, causal)])
+
+
+@pytest.mark.parametrize(
+    ("buckets", "longest", "causal"), [(3, 20, False), (1, 20, True), (32, 8, False), (32, 16, True)]
+)
+def test_buckets_that_sort_nothing_are_refused(buckets: int, longest: int, causal: bool) -> None:
+    with pytest.raises(ConfigError, match=f"buckets={buckets} and max_distance={longest} tell no distances apart"):
+        RelativeBias(2, buckets, longest, causal)
+
+
+class _Square(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = RelativeBias(2, 8, 20)
+
+    def forward(self, x_BT: Tensor) -> Tensor:
+        return self.bias(x_BT.shape[1], x_BT.shape[1])  # type: ignore[no-any-return]
+
+
+def test_a_bias_is_exported_for_any_length() -> None:
+    net, time = _Square(), torch.export.Dim("time", min=2, max=64)
+    program = torch.export.export(net, (torch.zeros(1, 9),), dynamic_shapes=({1: time},)).module()
+    for length in (2, 30):
+        assert torch.equal(program(torch.zeros(1, length)), net(torch.zeros(1, length)))
 
 
 def test_sinusoids_are_the_papers() -> None:

@@ -12,6 +12,8 @@ import torch
 from test_models import CASES, Case
 from torch import Tensor, nn
 
+from netwright.core.errors import ConfigError
+
 PLACES = 7
 _QUICK = ("lstm", "bert-mean")  # exported in every run of the tests; the others take long
 MASK_BT = torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0]]).bool()
@@ -143,6 +145,49 @@ def test_padded_sources_are_theirs_alone(case: Case) -> None:
 
 
 @every_reader
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_a_text_without_a_token_says_finite_numbers_and_leaves_the_others_alone(case: Case, dtype: torch.dtype) -> None:
+    net, tokens_BT = _lively(case).to(dtype), _tokens(3, PLACES)
+    empty_BT = MASK_BT & torch.tensor([[True], [False], [True]])
+    got, wanted = net(tokens_BT, empty_BT), net(tokens_BT, MASK_BT)
+    assert torch.isfinite(got).all() and torch.equal(got[[0, 2]], wanted[[0, 2]])
+
+
+@every_reader
+@torch.no_grad()
+def test_integers_mask_as_booleans_do_and_floats_are_refused(case: Case) -> None:
+    net, tokens_BT = _lively(case), _tokens(3, PLACES)
+    assert torch.equal(net(tokens_BT, MASK_BT.long()), net(tokens_BT, MASK_BT))
+    for verb in (net, net.features):
+        with pytest.raises(ConfigError, match="True where there is something"):
+            verb(tokens_BT, torch.where(MASK_BT, 0.0, -1e4))
+        with pytest.raises(ConfigError, match=r"expected the tokens' \[3, 7\]"):
+            verb(tokens_BT, MASK_BT[:, :-1])
+
+
+@every_pair
+@torch.no_grad()
+def test_integers_mask_a_source_as_booleans_do(case: Case) -> None:
+    net = _lively(case)
+    source_BS, target_BT, mask_BS = case.inputs()
+    assert torch.equal(net(source_BS, target_BT, mask_BS.long()), net(source_BS, target_BT, mask_BS))
+    with pytest.raises(ConfigError, match="expected the tokens'"):
+        net(source_BS, target_BT, mask_BS[:, :-1])
+
+
+@pytest.mark.parametrize("case", [*READERS.values(), *WRITERS.values(), *PAIRS.values()])
+@torch.no_grad()
+def test_a_code_beyond_the_vocabulary_and_tokens_that_are_no_rows_are_named(case: Case) -> None:
+    net = case.build().eval()
+    tokens_BT, *others = (case.batch(),) if case.kind == "tokens" else case.inputs()
+    with pytest.raises(ConfigError, match=r"code 11 has no vector: model\.vocab_size=11"):
+        net(torch.full_like(tokens_BT, 11), *others)
+    with pytest.raises(ConfigError, match="a batch of rows"):
+        net(tokens_BT[0], *others)
+
+
+@every_reader
 def test_every_parameter_gets_a_gradient_through_a_mask(case: Case) -> None:
     net = case.build().train()
     out = net(_tokens(3, PLACES), MASK_BT)
@@ -202,6 +247,7 @@ def test_prompts_padded_on_the_left_are_written_on_as_if_alone(case: Case, how: 
         alone_T = net.generate(tokens_BT[row : row + 1, shown_T], 4, eos=5, **how)[0, shown_T.sum() :]
         assert torch.equal(together_BT[row, : len(alone_T)], alone_T)
         assert (together_BT[row, len(alone_T) :] == 5).all()
+    assert torch.equal(net.generate(tokens_BT, 4, mask_BT=mask_BT.long(), eos=5, **how)[:, 4:], together_BT)
 
 
 @every_pair
@@ -227,6 +273,7 @@ def test_padded_sources_are_written_for_as_if_alone(case: Case, how: dict[str, A
         alone_T = net.generate(source_BS[row : row + 1, shown_S], None, 5, eos=3, **how)[0]
         assert torch.equal(together_BT[row, : len(alone_T)], alone_T)
         assert (together_BT[row, len(alone_T) :] == 3).all()
+    assert torch.equal(net.generate(source_BS, mask_BS.long(), 5, eos=3, **how), together_BT)
 
 
 @every_pair

@@ -234,10 +234,13 @@ def test_windows_of_training(n):
 
 def test_windows_of_validation():
     source = Windows(torch.arange(35, dtype=torch.int32), context=10, batch_size=2, shuffle=False)
-    found = batches(source)
+    *found, last = batches(source)
     assert torch.equal(torch.cat([b.inputs for b in found]).flatten(), torch.arange(30))
     assert torch.equal(torch.cat([b.targets for b in found]).flatten(), torch.arange(1, 31))
-    same(found[1:], batches(source, 3, start=1))
+    assert last.inputs.tolist() == [[*range(24, 34)]] and last.targets.tolist() == [[-100] * 6 + [31, 32, 33, 34]]
+    assert source.steps_per_epoch == 3 and source.examples == 4
+    same([*found[1:], last], batches(source, 3, start=1))
+    assert batches(source, start=3) == [] and source.examples == 4
     short = batches(Windows(torch.arange(4), context=10, batch_size=2, shuffle=False))
     assert torch.equal(short[0].targets, torch.tensor([[1, 2, 3]]))
 

@@ -349,3 +349,55 @@ def test_the_brain_without_its_library_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(MissingExtra, match=r"pip install 'netwright\[brain\]'"):
         load_data("mni152")
+
+
+def test_a_grey_mask_may_carry_transparency(tmp_path: Path) -> None:
+    codes = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    for mode, channels in (("LA", 2), ("RGBA", 4)):
+        pixels = np.repeat(codes[..., None], channels, axis=2)
+        pixels[..., -1] = 255
+        Image.fromarray(pixels, mode).save(tmp_path / "mask.png")
+        assert np.array_equal(read_mask(tmp_path / "mask.png").numpy(), codes)
+
+
+def test_pictures_of_several_sizes_get_the_median_of_all_of_them(tmp_path: Path) -> None:
+    for place, side in enumerate((8, 8, 8, 8, 40, 60)):
+        codes = np.eye(side, dtype=np.uint8)
+        save(tmp_path / "images" / f"{place}.png", codes)
+        save(tmp_path / "masks" / f"{place}.png", codes)
+    assert load_data({"path": str(tmp_path)}).schema.input_shape == (1, 8, 8)
+
+
+def test_255_is_the_second_class_of_two_only(tmp_path: Path) -> None:
+    """New masks that happen to hold one class and ignored pixels are not black and white to a network of three."""
+    data = load_data(folders(tmp_path / "old"))
+    new = folders(tmp_path / "new", 3)
+    for place in range(3):
+        save(tmp_path / "new" / "masks" / f"{place:02d}.png", np.tri(12, 10, dtype=np.uint8) * 255)
+    assert set(load_like(new, data.schema).labels().unique().tolist()) == {0, IGNORED}
+    with pytest.raises(DataError, match="the class 0 only"):
+        load_data(new | {"classes": ["a", "b", "c"]})
+
+
+def test_a_name_for_two_codes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data.classes names 'a' twice"):
+        load_data(folders(tmp_path) | {"classes": ["a", "b", "a"]})
+
+
+@pytest.mark.parametrize("other", ["labels", "Annotations", None])
+def test_folders_of_pictures_and_masks_are_not_taken_for_classes(other: str | None, tmp_path: Path) -> None:
+    folders(tmp_path, 4)
+    (tmp_path / "masks").rename(tmp_path / (other or ".elsewhere"))
+    if other is None:
+        (tmp_path / ".elsewhere").rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    with pytest.raises(DataError, match=r"holds the folder images and no classes; .*images, and data.masks"):
+        load_data({"path": str(tmp_path)})
+
+
+def test_masks_of_arrays_come_in_the_layouts_of_other_libraries() -> None:
+    pictures, codes = torch.rand(12, 3, 4, 6), torch.arange(12 * 24).view(12, 4, 6) % 3
+    shares = torch.nn.functional.one_hot(codes, 3)
+    for masks in (codes, codes[:, None], codes[..., None].numpy(), shares, shares.movedim(3, 1).float()):
+        data = load_data((pictures, masks), target_kind="class", validation=0, test=0)
+        assert data.schema.target.kind == "mask" and torch.equal(data.train.labels().long(), codes)
+    assert load_data((pictures, shares.movedim(3, 1).float()), test=0).schema.target.kind == "number"

@@ -55,6 +55,8 @@ def test_groups_stay_together() -> None:
     groups = [set(data.keys["patient_id"][rows].tolist()) for rows in data.rows.values()]
     assert len(groups) == 3 and not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
     assert 10 <= data.split["sizes"]["test"] <= 20
+    two = section(by="group", column="sick", validation=0, test=0.2)  # a group for each of the two parts
+    assert set(load_data({**two, "target": "x", "target_kind": "number"}).rows) == {"train", "test"}
 
 
 def test_time_puts_the_latest_last() -> None:

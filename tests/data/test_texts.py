@@ -71,6 +71,8 @@ def test_a_folder_of_classes(tmp_path) -> None:
     assert load_like(str(tmp_path), data.schema).schema == data.schema
     stream = load_data({"path": str(tmp_path), "target": "none"})
     assert stream.schema.default_task() == "language-modeling"
+    (tmp_path / "cats" / "0.txt").rename(tmp_path / "cats" / "0.TXT")
+    assert len(load_data(str(tmp_path)).train) == 20 and len(load_data({"path": str(tmp_path / "cats")}).train) > 99
     (tmp_path / "cats" / "empty.txt").write_text(" \n")
     assert "empty.txt" in load_data({"path": str(tmp_path), "tokens": {"kind": "words"}}).problems[0].place
     (tmp_path / "dogs" / "bad.txt").write_bytes(b"fine\nnot \xff fine")
@@ -83,6 +85,8 @@ def test_texts_in_memory() -> None:
     data = load_data((texts, labels))
     assert data.schema.kind == "text" and data.schema.target.classes == ("bad", "good")
     assert load_data((texts, [row["n"] for row in ROWS])).schema.default_task() == "regression"
+    written = load_data((texts, [text.upper() for text in texts]))
+    assert written.schema.default_task() == "sequence-to-sequence" and written.train.references[0][0].isupper()
     with pytest.raises(DataError, match=r"60 inputs but 3 targets"):
         load_data((texts, labels[:3]))
 
@@ -95,8 +99,14 @@ def test_questions_need_an_answer_in_their_context(tmp_path) -> None:
     data = load_data({"path": jsonl(tmp_path / "q.jsonl", rows), **section})
     assert data.schema.default_task() == "question-answering"
     assert data.train.targets[0].tolist() == [7, 7 + len("Bob 0")] if data.train.texts[0] == "who 0" else True
-    squad = [row | {"a": {"text": [row["a"]["text"]], "answer_start": [7]}} for row in rows]
-    assert len(load_data({"path": jsonl(tmp_path / "s.jsonl", squad), **section}).train) == len(data.train)
+    squad = [row | {"a": {"text": [row["a"]["text"], "Bob"], "answer_start": [7, 7]}} for row in rows]
+    several = load_data({"path": jsonl(tmp_path / "s.jsonl", squad), **section})
+    assert torch.equal(several.train.targets, data.train.targets)
+    assert several.train.references == [(text.replace("who", "Bob"), "Bob") for text in several.train.texts]
+    assert not data.schema.target.may_lack
+    for nothing in ({"text": [], "answer_start": []}, {"text": "", "start": 0}):
+        open_ = load_data({"path": jsonl(tmp_path / "n.jsonl", [{**rows[0], "a": nothing}, *rows[1:]]), **section})
+        assert open_.schema.target.may_lack and not open_.problems
     misplaced = {"text": "Bob", "start": 6}
     for wrong, said in ((misplaced, "stand at character 6"), ({"text": "Bob"}, r"\{text, start\}"), ("x", "form")):
         path = jsonl(tmp_path / "w.jsonl", [{**rows[0], "a": wrong}, *rows[1:]])
@@ -106,10 +116,16 @@ def test_questions_need_an_answer_in_their_context(tmp_path) -> None:
         load_data({"path": jsonl(tmp_path / "q.jsonl", rows), "text": "q", "context": "c"})
 
 
-def test_blank_and_undecodable_texts_are_counted_and_named(tmp_path) -> None:
+def test_blank_and_undecodable_texts_are_counted_and_named(tmp_path, caplog) -> None:
     path = tmp_path / "a.jsonl"
     jsonl(path, [*ROWS, {"text": " ", "label": "bad"}, {"text": None, "label": "bad"}])
-    data = load_data({"path": str(path), "text": "text", "target": "label", "tokens": {"kind": "words"}})
+    with caplog.at_level(logging.WARNING):
+        data = load_data({"path": str(path), "text": "text", "target": "label", "tokens": {"kind": "words"}})
+    told = "2 of 62 examples of a.jsonl are bad - a.jsonl:61: the text in 'text' is empty; a.jsonl:62: no text in field"
+    assert [record.getMessage() for record in caplog.records] == [f"{told} 'text'"]
+    (tmp_path / "no.jsonl").write_text("{bad\n" * 3 + json.dumps(ROWS[0]))
+    with pytest.raises(DataError, match=r"3 of 4 .*no\.jsonl:1: not JSON"):  # and not: there is one class only
+        load_data({"path": str(tmp_path / "no.jsonl"), "text": "text", "target": "label"})
     assert [problem.place for problem in data.problems] == [f"{path}:61", f"{path}:62"]
     assert "is empty" in data.problems[0].reason and "no text" in data.problems[1].reason
     with pytest.raises(DataError, match=r"2 of 62 examples are bad"):
@@ -117,6 +133,12 @@ def test_blank_and_undecodable_texts_are_counted_and_named(tmp_path) -> None:
     path.write_bytes(path.read_bytes() + b'\n{"text": "caf\xe9", "label": "bad"}')
     with pytest.raises(DataError, match=r"a\.jsonl:63: byte 0xe9 at position 14 is not utf-8"):
         load_data({"path": str(path), "text": "text", "target": "label", "bad": "refuse"})
+
+
+def test_a_byte_order_mark_is_no_text_though_a_line_is_bad(tmp_path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbffirst\n" + b"fine\n" * 40 + b"caf\xe9")
+    data = load_data(str(tmp_path / "a.txt"))
+    assert len(data.problems) == 1 and data.train.tensors()[0][:5].tolist() == [*b"first"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +175,9 @@ def test_new_data_are_read_as_the_training_data_were(tmp_path) -> None:
     assert dataset.labels().tolist() == [1, 0] and dataset.schema == data.schema
     with pytest.raises(DataError, match=r"'ugly' is no class of the model"):
         load_like(jsonl(tmp_path / "new.jsonl", [{"label": "ugly", "text": "a"}]), data.schema)
+    (tmp_path / "a.txt").write_text("a text\n" * 40)
+    with pytest.raises(DataError, match="the data are a table, the model was trained on text"):
+        load_like(new, load_data(str(tmp_path / "a.txt")).schema)
 
 
 def test_the_schema_survives_json(tmp_path) -> None:

@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
-from netwright.core.errors import ConfigError, DataError
+from netwright.core.errors import CheckpointError, ConfigError, DataError
+from netwright.data import Preprocessor
+from netwright.data.schema import Schema, Target
+from netwright.data.textual import TextPreprocessor
 from netwright.data.tokenizing import (
     CharTokenizer,
     LibraryTokenizer,
@@ -105,6 +109,44 @@ def test_lower_is_kept() -> None:
     for kind in ("characters", "words", "bpe"):
         tokenizer = again(made(kind, lower=True))
         assert torch.equal(tokenizer.encode("THE CAT"), tokenizer.encode("the cat"))
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "bpe"])
+def test_small_letters_keep_their_places(kind: str) -> None:
+    """Python makes two characters of the Turkish capital; a place found in the one text must hold in the other."""
+    tokenizer = fit_tokenizer(token_settings({"kind": kind, "lower": True, "size": 400}), ["is istanbul big?"] * 3)
+    text = "IS İSTANBUL BIG?"
+    codes, spans = tokenizer.spans(text)
+    assert torch.equal(codes, tokenizer.encode(text)) and text[slice(*spans[-1].tolist())] == "?"
+
+
+def test_words_keep_their_accents_and_vowel_signs() -> None:
+    text = "नमस्ते दुनिया cafe\u0301 שָׁלוֹם ภาษา it's"
+    tokenizer = WordTokenizer.fitted([text], size=99)
+    assert sorted(tokenizer.words) == sorted(text.split()) and tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_how_a_text_is_spelled() -> None:
+    text = "A  CAT, unheard-of"
+    assert made("characters").spelled(text) == text == made("bpe").spelled(text)
+    assert made("characters", lower=True).spelled(text) == text.lower() == made("bpe", lower=True).spelled(text)
+    assert made("words").spelled(text) == "A CAT , unheard - of"
+
+
+def test_a_word_of_a_million_letters_does_not_stop_it() -> None:
+    begin = time.monotonic()
+    tokenizer = LibraryTokenizer.fitted(["ab" * 200_000, "plain words " * 9], 280)
+    assert time.monotonic() - begin < 5 and len(tokenizer.encode("ab" * 50)) < 10
+
+
+def test_a_preprocessor_with_another_tokenizer_is_damaged() -> None:
+    tokenizer = made("words")
+    schema = Schema("text", (), "int64", Target("next-token"), vocab_size=len(tokenizer))
+    values = TextPreprocessor(schema, tokenizer).to_dict()
+    assert isinstance(Preprocessor.from_dict(values), TextPreprocessor)
+    values["values"]["words"] = values["values"]["words"][:-1]
+    with pytest.raises(CheckpointError, match=rf"{len(tokenizer) - 1} codes where the network has {len(tokenizer)}"):
+        Preprocessor.from_dict(values)
 
 
 def test_settings_are_checked() -> None:

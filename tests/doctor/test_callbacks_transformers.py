@@ -92,7 +92,7 @@ def test_the_loss_is_the_trainers(tmp_path: Path, attached: bool) -> None:
 
     def done(*given: Any, **named: Any) -> None:
         step(*given, **named)
-        heard.append(doctor._attending._watch._losses[-1])
+        heard.append(doctor._attending._watch.signals().losses[-1])
 
     doctor._attending.done = done
     run.train()

@@ -106,7 +106,17 @@ def test_a_nan_of_the_network_names_its_place() -> None:
     nn.init.zeros_(net[0].weight)
     nn.init.constant_(net[0].bias, -2.9)
     found = told(net, torch.optim.Adam(net.parameters(), 1e-2)).findings
-    assert "non-finite" in {f.fault for f in found[:3]}
+    bad = next(f for f in found[:3] if f.fault == "non-finite")
+    assert bad.where == "2" and bad.evidence.count("The first module") == 1
+
+
+def test_a_step_that_raises_is_told_as_such() -> None:
+    def step(net: nn.Module, opt: torch.optim.Optimizer, batch: Any) -> Tensor:
+        raise TypeError("a batch is a dict here")
+
+    net = network()
+    diagnosis = told(net, torch.optim.SGD(net.parameters(), 0.1), step=step, loss_fn=None)
+    assert diagnosis.steps == 0 and "TypeError: a batch is a dict here" in diagnosis.verdict
 
 
 def test_shuffled_labels_are_found_out() -> None:

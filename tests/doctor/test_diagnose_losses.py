@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import netwright as nw
-from netwright.doctor.diagnose import Diagnosis, _done
+from netwright.doctor.diagnose import Diagnosis
 from netwright.doctor.findings import Finding, Severity
 from netwright.doctor.probe.reference import _in_shares
+from netwright.doctor.verdict import in_order
 
 
 def told(loss: Callable[..., Any], x: Tensor, y: Tensor, out: int = 1) -> Diagnosis:
@@ -26,14 +27,14 @@ def numbers() -> tuple[Tensor, Tensor]:
     return x, (torch.relu(x[:, :1]) + x[:, 1:2] * x[:, 2:3]).detach()
 
 
-def in_order(scores: Tensor, targets: Tensor) -> Tensor:
+def by_rank(scores: Tensor, targets: Tensor) -> Tensor:
     other = torch.arange(len(scores)).roll(1)
     return F.softplus(-(scores - scores[other]) * torch.sign(targets - targets[other])).mean()
 
 
 def test_an_order_is_all_that_a_ranking_loss_asks_for() -> None:
     x, y = numbers()
-    assert [f for f in told(in_order, x, y).findings if f.severity != "note"] == []
+    assert [f for f in told(by_rank, x, y).findings if f.severity != "note"] == []
 
 
 def test_a_rate_may_be_given_by_its_logarithm() -> None:
@@ -61,14 +62,14 @@ def test_a_lost_signal_goes_before_the_little_that_an_optimizer_makes_of_it(effe
         return Finding("NW114", fault, severity, "net", "", "", "", effect=effect, proven=severity == "error")
 
     static, live = finding("missing-normalization", "warning"), finding("wrong-optimizer", "error", effect)
-    assert _done([static], Diagnosis(), [live]).findings[0].fault == first
+    assert in_order([static], [live])[0].fault == first
 
 
 def test_a_lack_of_capacity_goes_behind_an_end_that_cannot_say_what_is_wanted() -> None:
     end = Finding("NW107", "output-range", "warning", "net", "", "", "")
     lack = Finding("NW218", "capacity-too-small", "error", "net", "", "", "", proven=True)
-    assert [f.fault for f in _done([end], Diagnosis(), [lack]).findings] == ["output-range", "capacity-too-small"]
-    assert _done([], Diagnosis(), [lack]).findings == [lack]
+    assert [f.fault for f in in_order([end], [lack])] == ["output-range", "capacity-too-small"]
+    assert in_order([], [lack]) == [lack]
 
 
 def test_a_dozen_rare_examples_are_too_few_to_call_their_labels_corrupted() -> None:

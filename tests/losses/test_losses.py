@@ -327,3 +327,65 @@ def test_data_that_a_loss_is_not_for_are_refused_in_words(name: str) -> None:
 def test_every_loss_is_built_with_all_that_data_may_bind(name: str) -> None:
     made = build(catalog().load(name), {}, "loss", {"num_classes": 4, "class_counts": [1, 2, 3, 4]})
     assert isinstance(made, Loss)
+
+
+@pytest.mark.parametrize(
+    "loss", [{"name": "triplet", "mining": "hard"}, {"name": "triplet", "mining": "semi-hard"}, "contrastive"], ids=str
+)
+def test_pairs_are_compared_in_full_precision_under_autocast(loss: object) -> None:
+    """In bf16 two cosines of 0.99 and 0.992 are one: what is nearest would be a matter of rounding."""
+    made, kinds = build_loss(loss), torch.arange(16) % 4
+    unit = F.normalize(F.one_hot(kinds, 8) + 0.05 * draw(16, 8), dim=1)
+    expected = made(unit, kinds)
+    with torch.autocast("cpu", torch.bfloat16):
+        close(made(unit, kinds), expected)
+        if loss == "contrastive":
+            close(made((unit, unit.roll(4, 0))), made((unit.double(), unit.roll(4, 0).double())).float())
+
+
+def test_focal_of_one_score_a_place_takes_codes_and_leaves_places_out() -> None:
+    scores, codes = draw(3, 1, 4, 4), labels(2, 3, 4, 4)
+    p = torch.where(codes == 1, scores[:, 0].sigmoid(), 1 - scores[:, 0].sigmoid())
+    values = -((1 - p) ** 2) * p.log()
+    close(build_loss("focal")(scores, codes), values.mean())
+    weights = torch.where(codes == 1, 0.2, 3.0)
+    close(build_loss({"name": "focal", "alpha": [3.0, 0.2]})(scores, codes), (weights * values).mean())
+    codes[:, 0] = 255
+    close(build_loss({"name": "focal", "ignore_index": 255})(scores, codes), values[:, 1:].mean())
+    for alpha, given in (([1.0, 2.0, 3.0], (scores, codes % 2)), ([1.0, 2.0], (draw(4, 3), labels(3, 4)))):
+        with pytest.raises(ConfigError, match=r"loss.alpha has . numbers for . classes"):
+            build_loss({"name": "focal", "alpha": alpha})(*given)
+
+
+def test_bce_leaves_places_out() -> None:
+    scores, codes = draw(3, 1, 4, 4), labels(2, 3, 4, 4)
+    codes[:, 0] = 255
+    for more in ({}, {"label_smoothing": 0.2}, {"pos_weight": 3.0}):
+        expected = build_loss({"name": "bce", **more})(scores[:, :, 1:], codes[:, 1:])
+        close(build_loss({"name": "bce", "ignore_index": 255, **more})(scores, codes), expected)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "dice", "focal", "bce", "dice + cross-entropy"])
+def test_a_batch_without_a_place_that_counts_costs_nothing(loss: str) -> None:
+    scores = draw(2, 1 if loss == "bce" else 3, 4, 4).requires_grad_()
+    spec = {"name": loss} if "+" not in loss else {"name": "sum"}
+    value = build_loss(spec, bound={"ignore_index": 255})(scores, torch.full((2, 4, 4), 255))
+    value.backward()
+    assert value == 0 and not scores.grad.any()
+
+
+def test_dice_without_smoothing_is_finite_where_nothing_is_and_nothing_is_said() -> None:
+    scores = torch.zeros(1, 2, 4, 4).requires_grad_()
+    value = build_loss({"name": "dice", "smooth": 0.0, "ignore_index": 255})(scores, torch.full((1, 4, 4), 255))
+    value.backward()
+    assert value == 0 and torch.isfinite(scores.grad).all()
+
+
+@pytest.mark.parametrize("shapes", [((4, 1), (4,)), ((2, 1, 5, 5), (2, 5, 5))], ids=str)
+def test_a_softmax_over_one_score_is_refused(shapes: tuple) -> None:
+    with pytest.raises(ConfigError, match=r"a softmax over one score is always 1; use bce"):
+        build_loss("cross-entropy")(draw(*shapes[0]), labels(2, *shapes[1]))
+
+
+def test_a_sum_takes_mixed_targets_if_all_its_parts_do() -> None:
+    assert build_loss("cross-entropy + kl").soft_targets and not build_loss("cross-entropy + focal").soft_targets

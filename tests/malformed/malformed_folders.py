@@ -220,7 +220,7 @@ LOAD = [
     loaded("config cut short", r"config\.json is damaged.*train again", lambda m: cut(m / "config.json")),
     loaded("config empty", r"config\.json is damaged.*train again", text("config.json", "")),
     loaded("config not utf-8", r"config\.json is damaged.*train again", text("config.json", b"\xff\xfe{}")),
-    loaded("config a list", r"is not a model folder that this version reads", text("config.json", "[]")),
+    loaded("config a list", r"config\.json is damaged.*train again", text("config.json", "[]")),
     loaded("config of another program", r"is not a model folder that this version reads", text("config.json", '{"architectures": ["Bert"]}')),
     loaded("format of the future", r"is not a model folder that this version reads", lambda m: rewrite(m / "config.json", format=99)),
     loaded("no schema", r"config\.json is damaged \(schema is missing in it\)", lambda m: rewrite(m / "config.json", schema=None)),
@@ -278,7 +278,7 @@ PREDICT = [
 OTHERS = [
     Case("open nothing", 4, r"summary\.json does not exist; is this the folder of a run", lambda f: lambda: open_run(f / "no")),
     Case("open a changed run", 4, r"damaged summary\.json", lambda f: (rewrite(mine(f) / "summary.json", metrics=None), lambda: open_run(f / "mine"))[1]),
-    Case("open a list", 4, r"damaged summary\.json", lambda f: ((mine(f) / "summary.json").write_text("[]"), lambda: open_run(f / "mine"))[1]),
+    Case("open a list", 4, r"summary\.json is damaged", lambda f: ((mine(f) / "summary.json").write_text("[]"), lambda: open_run(f / "mine"))[1]),
     Case("evaluate nothing", 4, r"does not exist; is this the folder of a run", lambda f: lambda: evaluate_run(f / "no")),
     Case("evaluate a run without model", 4, r"model\.safetensors cannot be read", lambda f: (shutil.rmtree(mine(f) / "model"), lambda: evaluate_run(f / "mine"))[1]),
     Case("evaluate on missing data", 3, r"no\.csv does not exist", lambda f: (mine(f), lambda: evaluate_run(f / "mine", str(f / "no.csv")))[1]),

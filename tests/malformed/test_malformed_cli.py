@@ -1,4 +1,4 @@
-"""The same mistakes through the command: the exit code, one line on standard error, no traceback, nothing on stdout."""
+"""The same mistakes through the command: the exit code, one line on stderr, no traceback, on stdout at most JSON."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def test_a_command_says_what_is_wrong(command: Command, results: dict[str, tuple
     assert code == command.code, error
     assert re.search(command.pattern, error), error
     assert "Traceback" not in error and "bug" not in error
-    assert out.strip() == "", out
+    assert (json.loads(out)["exit_code"] == code) if "--json" in command.line else (out.strip() == ""), out
     assert not (place / "out").exists()
     assert not (place / "runs").exists()
 

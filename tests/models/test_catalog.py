@@ -44,3 +44,9 @@ def test_listing_imports_no_torch() -> None:
 
 def test_cards_are_json_able() -> None:
     assert card("lenet5").to_dict()["parameters"] == 61_706
+
+
+@pytest.mark.parametrize("name", ["resnet", "densenet", "swin", "vgg"])
+def test_a_network_without_stages_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"model\.depths"):
+        build(name, depths=[])

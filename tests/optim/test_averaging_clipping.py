@@ -70,12 +70,29 @@ def test_a_resumed_average_goes_on() -> None:
         ema().bind(nn.Linear(3, 2), 9).load_state(average.state())
 
 
-def test_buffers_come_with_the_average() -> None:
+def test_running_statistics_are_averaged_with_the_weights() -> None:
+    """Those of the last network alone would not fit: SWA of a network with batch norm would be worse than none."""
     net = nn.BatchNorm1d(3)
+    average = swa(start=1e-9).bind(net, 9)
+    for mean in (1.0, 4.0):
+        net.running_mean.fill_(mean)
+        net.num_batches_tracked.add_(1)
+        average.update()
+    net.double().float()  # a module that moves gets new buffers
+    net.running_mean.fill_(7.0)
+    average.update()
+    with average.swap():
+        assert torch.equal(net.running_mean, torch.full((3,), 4.0))
+    assert torch.equal(net.running_mean, torch.full((3,), 7.0)) and "num_batches_tracked" not in average.tensors()
+
+
+def test_what_is_never_saved_is_not_averaged() -> None:
+    net = nn.Linear(2, 2)
+    net.register_buffer("table", torch.ones(3), persistent=False)
     average = ema().bind(net, 9)
     average.update()
-    net.running_mean.fill_(4.0)
-    assert torch.equal(average.tensors()["running_mean"], torch.full((3,), 4.0))
+    net.load_state_dict({**net.state_dict(), **average.tensors()})
+    assert "table" not in average.tensors()
 
 
 def graded(scale: float) -> list[nn.Parameter]:
@@ -119,3 +136,10 @@ def test_l1_adds_its_gradient_to_weights_only() -> None:
     add_l1([weight, bias], 0.1)
     torch.testing.assert_close(weight.grad, torch.tensor([[0.1, -0.1]]))
     assert bias.grad == 0
+
+
+@pytest.mark.parametrize(("start", "said"), [(0.5, False), (1.0, True), (500.0, True)])
+def test_an_average_that_never_begins_is_said(start: float, said: bool, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", "netwright"):
+        swa(start=start).bind(nn.Linear(2, 2), 100)
+    assert ("nothing is averaged" in caplog.text) == said

@@ -77,6 +77,7 @@ def test_every_mistake_of_a_section_is_told_at_once() -> None:
         ({"warmup": -1}, "optimizer.warmup=-1"),
         ({"freeze": "body"}, "optimizer.freeze"),
         ({"name": "adam", "betas": [0.9]}, "optimizer.betas"),
+        ({"clip": 1.0, "clip_value": 0.5}, "optimizer.clip_value bounds each entry"),
     ],
 )
 def test_a_mistake_names_the_key_and_the_remedy(spec: object, words: str) -> None:

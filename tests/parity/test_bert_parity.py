@@ -57,6 +57,14 @@ def _answer(theirs: Any, out: Any) -> Tensor:
     return torch.stack((out.start_logits, out.end_logits), 1) if hasattr(out, "start_logits") else out.logits
 
 
+@pytest.mark.parametrize("name", ["gelu_new", "relu", "swish"])
+def test_other_activations_are_transformers(name: str, tmp_path: Path) -> None:
+    theirs = _theirs("BertForMaskedLM", hidden_act=name)
+    ours: Any = nw.load_pretrained("bert", _folder(theirs, tmp_path))
+    tokens_BT = _batch()[0]
+    assert difference(ours(tokens_BT), theirs(tokens_BT).logits) <= TOLERANCE
+
+
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("plain", [True, False], ids=["tokens-alone", "masks-and-segments"])
 def test_every_head_is_transformers(kind: str, plain: bool, tmp_path: Path) -> None:
@@ -161,9 +169,9 @@ def test_names_of_before_2019_and_without_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        ({"hidden_act": "relu"}, "hidden_act=relu, which bert cannot do"),
+        ({"hidden_act": "quick_gelu"}, "quick_gelu"),
         ({"is_decoder": True}, "is_decoder=True, which bert cannot do"),
-        ({"model_type": "roberta"}, "no network known here"),
+        ({"model_type": "roberta"}, "no network known here .* config.json says model_type=roberta"),
     ],
 )
 def test_what_the_numbers_would_not_be_the_same_for_is_refused(
@@ -174,6 +182,17 @@ def test_what_the_numbers_would_not_be_the_same_for_is_refused(
     (tmp_path / "config.json").write_text(json.dumps(config | spoil))
     with pytest.raises(CheckpointError, match=said):
         nw.load_pretrained("bert", tmp_path)
+
+
+def test_a_number_of_heads_that_nothing_tells_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    theirs = _theirs("BertModel")
+    file = _folder(theirs, tmp_path) / "model.safetensors"
+    nw.load_pretrained("bert", tmp_path)
+    assert "number of heads" not in caplog.text
+    ours: Any = nw.load_pretrained("bert", file, num_heads=3)
+    assert "the number of heads: 1, each 24 wide, unless num_heads is given" in caplog.text
+    tokens_BT = _batch()[0]
+    assert difference(ours.features(tokens_BT), theirs(tokens_BT).last_hidden_state) <= TOLERANCE
 
 
 def test_an_untied_decoder_is_refused_by_name(tmp_path: Path) -> None:

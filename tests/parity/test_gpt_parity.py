@@ -1,10 +1,15 @@
-"""GPT held to PyTorch's own Transformer layer, to its fused attention, and to GPT-2's published sizes."""
+"""GPT held to PyTorch's own Transformer layer, to its fused attention, to GPT-2's sizes, and to transformers' texts."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from references import TOLERANCE, difference
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import netwright as nw
 from netwright.blocks.attention import SelfAttention, attend
 from netwright.models import build
 from netwright.models.language.gpt import GPTBlock
@@ -106,3 +111,48 @@ def test_self_attention_with_padding_is_pytorchs(dtype: torch.dtype) -> None:
     wanted = theirs(x_BTD, x_BTD, x_BTD, key_padding_mask=~mask_BT, need_weights=False)[0]
     tolerance = 1e-5 if dtype == torch.float32 else 4e-2
     torch.testing.assert_close(ours(x_BTD, mask_BT), wanted, rtol=tolerance, atol=tolerance)
+
+
+def _both(folder: Path, **more: Any) -> tuple[Any, Any]:
+    """GPT-2 of transformers, with weights so large that its texts are not all alike, and ours from its folder."""
+    import netwright.metrics.torchvision_guard  # noqa: F401 - transformers imports a torchvision that may be broken
+
+    library = pytest.importorskip("transformers", exc_type=ImportError)
+    sizes = {"vocab_size": 31, "n_positions": 32, "n_embd": 24, "n_layer": 2, "n_head": 3}
+    theirs = library.GPT2LMHeadModel(library.GPT2Config(**sizes, bos_token_id=None, eos_token_id=None, **more)).eval()
+    _randomised(theirs).save_pretrained(folder)
+    return theirs, nw.load_pretrained("gpt", folder)
+
+
+@pytest.mark.parametrize(
+    "more", [{"n_inner": 50}, {"activation_function": "gelu_fast"}, {"activation_function": "relu"}]
+)
+@torch.no_grad()
+def test_settings_of_a_folder_are_transformers(more: dict[str, Any], tmp_path: Path) -> None:
+    theirs, ours = _both(tmp_path, **more)
+    tokens_BT = torch.randint(0, 31, (2, 9))
+    assert difference(ours(tokens_BT), theirs(tokens_BT).logits) <= TOLERANCE
+
+
+BEAMS = {"num_beams": 4, "length_penalty": 0.0}
+DRAWN = {"temperature": 1.4, "top_k": 9, "top_p": 0.8}
+HOW: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "greedy": ({"temperature": 0}, {}),
+    "penalty": ({"temperature": 0, "repetition_penalty": 1.3}, {"repetition_penalty": 1.3}),
+    "beams": (BEAMS, BEAMS),
+    "beams-penalty": (BEAMS | {"repetition_penalty": 1.4}, BEAMS | {"repetition_penalty": 1.4}),
+    "drawn": (DRAWN, DRAWN | {"do_sample": True}),
+}
+
+
+@pytest.mark.parametrize(("how", "their_how"), HOW.values(), ids=HOW.keys())
+def test_texts_are_transformers(how: dict[str, Any], their_how: dict[str, Any], tmp_path: Path) -> None:
+    theirs, ours = _both(tmp_path)
+    tokens_BT = torch.randint(0, 31, (3, 6), generator=torch.Generator().manual_seed(2))
+    mask_BT = torch.arange(6) >= torch.tensor([[0], [2], [5]])
+    torch.manual_seed(7)
+    got = ours.generate(tokens_BT, 12, mask_BT=mask_BT, **how)
+    torch.manual_seed(7)
+    settings = {"do_sample": False, "early_stopping": "never" if "num_beams" in how else None, **their_how}
+    wanted = theirs.generate(tokens_BT, attention_mask=mask_BT.long(), max_new_tokens=12, pad_token_id=0, **settings)
+    assert torch.equal(got, wanted)

@@ -11,13 +11,14 @@ import torch
 from references import TOLERANCE, difference, perturbed, torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from netwright.core.errors import CheckpointError
 from netwright.models import build
 from netwright.models.vision.vit import ViT
 from netwright.models.weights.vit import LAYOUTS
 
-TORCHVISION, TRANSFORMERS = LAYOUTS
+TORCHVISION, TIMM, TRANSFORMERS = LAYOUTS
 SIZES = {"ti": (12, 3, 192), "s": (12, 6, 384), "b": (12, 12, 768), "l": (24, 16, 1024)}  # layers, heads, width
 QUICK = {"vit_ti_8", "vit_ti_16", "vit_ti_32", "vit_s_16", "vit_b_32"}
 GRID = [
@@ -87,6 +88,34 @@ def test_names_and_sizes_are_read_from_torchvisions_tensors(name: str) -> None:
         ours = build(found, **TORCHVISION.sizes(theirs.state_dict(), {}))
         ours.load_state_dict(TORCHVISION.rename(theirs.state_dict()))
     assert ours.blocks[0].attention.num_heads == expected[1]
+
+
+def _timm(**more: Any) -> nn.Module:
+    torchvision()  # timm imports it
+    vit = pytest.importorskip("timm", exc_type=ImportError).models.VisionTransformer
+    sizes = {"img_size": 16, "patch_size": 8, "embed_dim": 128, "num_heads": 2, "depth": 2, "num_classes": 7}
+    return vit(**{**sizes, **more})
+
+
+def test_timms_files_are_read_and_give_timms_numbers() -> None:
+    theirs = perturbed(_timm())
+    tensors = theirs.state_dict()
+    ours = build(TIMM.identify(tensors, {}), **TIMM.sizes(tensors, {}))
+    ours.load_state_dict(TIMM.rename(tensors))
+    for mode in (False, True):
+        with torch.no_grad():
+            assert difference(ours.train(mode)(images(16)), theirs.train(mode)(images(16))) <= TOLERANCE
+
+
+def test_the_sizes_that_only_timm_publishes_are_known_by_name() -> None:
+    with torch.device("meta"):
+        tensors = _timm(img_size=224, patch_size=16, embed_dim=192, num_heads=3, depth=12).state_dict()
+    assert (TIMM.identify(tensors, {}), TIMM.sizes(tensors, {})) == ("vit_ti_16", {"num_classes": 7})
+
+
+@pytest.mark.parametrize("more", [{"init_values": 1e-5}, {"global_pool": "avg"}, {"pre_norm": True}])
+def test_timms_neighbours_of_vit_are_none(more: dict[str, Any]) -> None:
+    assert TIMM.identify(_timm(depth=1, **more).state_dict(), {}) is None
 
 
 def _transformers() -> ModuleType:
@@ -168,3 +197,10 @@ def test_published_folders_are_recognised() -> None:
     assert TRANSFORMERS.identify({"vit.embeddings.cls_token": torch.zeros(1)}, {}) is None
     with pytest.raises(CheckpointError, match="hidden_act='relu'"):
         TRANSFORMERS.sizes(tensors, {"hidden_act": "relu"})
+
+
+def test_torchs_own_counter_sees_the_work_without_gradients() -> None:
+    net = build("vit", image_size=12, patch_size=4, num_layers=1, num_heads=2, hidden_size=16, inner_size=32).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(images(12))
+    assert counter.get_total_flops() > 0

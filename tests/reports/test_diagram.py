@@ -103,6 +103,12 @@ def test_names_cannot_break_the_page() -> None:
     assert "<script" not in text and ElementTree.fromstring(text) is not None
 
 
+def test_two_drawings_of_a_small_network_have_names_of_their_own() -> None:
+    small = network(stage("head", 8, 1, -1))
+    names = [set(re.findall(r'id="([^"]+)"', draw(small, width))) for width in (900, 330)]
+    assert not names[0] & names[1]
+
+
 def test_no_stages_no_drawing() -> None:
     assert draw(Architecture("old", (4,), (2,), [], 10, 10, 20, 30, None)) == ""
 

@@ -229,6 +229,32 @@ def test_no_better_than_the_commonest_class(tmp_path: Path) -> None:
     assert "It did not learn" in read.text and "would get 90 %" in read.text
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.55, "It did not learn"), (0.8, "It learned")])
+def test_neighbours_are_held_against_chance(tmp_path: Path, value: float, said: str) -> None:
+    run = RunFolder(tmp_path / "run").data({"a": 30, "b": 70})
+    run.summary(metrics={"test": {"recall_at_1": value}}, monitor=["recall_at_1", "max"], expect={})
+    assert said in page(run).text and "would get 58 %" in page(run).text  # 0.3² + 0.7²
+
+
+@pytest.mark.parametrize(("background", "chance"), [(True, "0.4737"), (False, "0.1818")])
+def test_masks_are_held_against_a_single_class(tmp_path: Path, background: bool, chance: str) -> None:
+    run = RunFolder(tmp_path / "run").data({"sky": 900, "cloud": 100})
+    target = {"kind": "mask", "classes": ["sky", "cloud"], "names": []}
+    run.json("schema.json", {"kind": "image", "input_shape": [3, 8, 8], "target": target, "vocab_size": None})
+    run.text("config.yaml", f"task: {{name: image-segmentation, background: {str(background).lower()}}}\n")
+    run.summary(metrics={"test": {"dice": 0.9}}, monitor=["dice", "max"], expect={})
+    matrix = {"kind": "confusion", "of": "pixels", "title": "m", "labels": ["sky", "cloud"], "matrix": [[9, 1], [1, 9]]}
+    read = page(run.json("exhibits.json", [matrix])).text
+    assert "It learned" in read and f"would get {chance}" in read and "20 pixels." in read
+
+
+def test_perfect_from_the_first_look_is_learnt(tmp_path: Path) -> None:
+    rows = [{"kind": "validation", "step": step, "epoch": step, "f1": 1.0, "loss": 0.1} for step in (1, 2, 3, 4)]
+    run = RunFolder(tmp_path / "run").lines("metrics.jsonl", rows)
+    run.summary(metrics={"test": {"f1": 1.0}}, monitor=["f1", "max"], expect={})
+    assert "It learned" in page(run).text
+
+
 def test_a_missed_figure_is_told_apart_from_the_wanted_one(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run").data()
     run.summary(
@@ -347,11 +373,14 @@ def test_second_report_replaces_the_first_and_leaves_nothing_else(tmp_path: Path
 
 
 def test_chinese_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_chinese", lambda: {"Findings": "诊断结果", "{seconds} s": "{seconds} 秒"})
+    chinese = {"Findings": "诊断结果", "{seconds} s": "{seconds} 秒", "Small filters.": "小滤波器。"}
+    monkeypatch.setattr(messages, "_chinese", lambda: chinese)
     set_language("zh")
     try:
-        read = page(report_runs.lenet(tmp_path / "run"))
+        run = report_runs.lenet(tmp_path / "run")
+        known = json.loads((run.path / "architecture.json").read_text("utf-8"))
+        read = page(run.json("architecture.json", {**known, "idea": "Small filters."}))
     finally:
         set_language(None)
     assert dict(read.tags)["html"]["lang"] == "zh-CN"
-    assert "诊断结果" in read.text and "31.4 秒" in read.text
+    assert "诊断结果" in read.text and "31.4 秒" in read.text and "小滤波器。" in read.text

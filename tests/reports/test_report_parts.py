@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from netwright import reports
+from netwright.metrics.catalog import METRICS as CARDS
 from netwright.reports import numbers
 from netwright.reports.charts import histogram
 from netwright.reports.confusion import confusion
 from netwright.reports.curves import series
+from netwright.reports.numbers import metric
 from netwright.reports.provenance import config_lines
 from netwright.reports.scales import axis
+from netwright.reports.words import LOWER_IS_BETTER, METRICS, metric_name
 
 ROOM = Path(reports.__file__).parent
 
@@ -105,3 +108,19 @@ def test_config_highlighting_keeps_every_character() -> None:
     assert "\n".join("".join(piece for _, piece in line) for line in lines) + "\n" == text
     assert ("key", "lr") in lines[0] and ("number", "3e-4") in lines[0] and ("comment", "# why: so") in lines[0]
     assert ("string", "'x: y'") in lines[1] and not [style for style, _ in lines[3] if style == "comment"]
+
+
+def test_every_metric_has_a_name_and_its_direction() -> None:
+    """The reports are read where no torch is, so they keep tables of their own."""
+    for name, card in CARDS.items():
+        assert (name in LOWER_IS_BETTER) == (card.direction == "min"), name
+        assert name in METRICS or name.startswith("recall_at_"), name
+
+
+def test_recall_at_any_depth_is_told_alike() -> None:
+    for depth in (1, 5, 20):
+        assert metric_name(f"recall_at_{depth}") == f"recall@{depth}" and metric(f"recall_at_{depth}", 0.5) == "50 %"
+
+
+def test_figures_of_single_classes_are_called_after_their_means() -> None:
+    assert metric_name("iou_grey_matter") == "IoU grey matter" and metric_name("dice_0") == "Dice 0"

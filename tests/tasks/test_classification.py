@@ -6,10 +6,12 @@ from PIL import Image
 from task_helpers import PICTURES, ROWS, Source, make_batch, measured
 from torch import nn
 
+import netwright
 from netwright.blocks.heads import AuxiliaryLogits
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import build
 from netwright.data.normalising import ImagePreprocessor
+from netwright.losses import build_loss
 from netwright.tasks import TASKS, Phase
 from netwright.tasks.classification import Classification
 from netwright.tasks.pictures import pixels_of, write_grid
@@ -69,8 +71,13 @@ def test_figures_over_batches_are_those_of_all_examples():
 
 
 def test_metrics_are_chosen_and_checked_at_once():
-    assert set(measured(Classification(ROWS, metrics=["f1"]), IDENTITY, Source(
-        make_batch(scores([2, 0], [0, 1]), torch.tensor([0, 1]))))) == {"loss", "accuracy", "f1"}
+    assert set(
+        measured(
+            Classification(ROWS, metrics=["f1"]),
+            IDENTITY,
+            Source(make_batch(scores([2, 0], [0, 1]), torch.tensor([0, 1]))),
+        )
+    ) == {"loss", "accuracy", "f1"}
     with pytest.raises(ConfigError, match="acuracy"):
         Classification(ROWS, metrics=["acuracy"])
 
@@ -140,3 +147,17 @@ def test_a_grid_has_its_pictures_in_rows(tmp_path):
         factor = image.size[0] // 18
         assert image.size == (18 * factor, 27 * factor)
         assert image.getpixel((9 * factor + 1, 1)) == 51 and image.getpixel((1, 9 * factor + 1)) == 102
+
+
+@pytest.mark.parametrize("loss", ["triplet", "contrastive"])
+def test_a_loss_of_embeddings_is_refused(loss):
+    with pytest.raises(ConfigError, match="use task: metric-learning"):
+        Classification(PICTURES, loss=build_loss(loss))
+
+
+def test_mixed_classes_and_a_loss_of_whole_ones_are_refused_before_the_first_step(tmp_path):
+    """Focal loss would have taken the shares for answers of yes and no, and the network would be read otherwise."""
+    config = {"data": "digits", "model": {"name": "mlp", "hidden": [8]}, "train": {"epochs": 1}}
+    for changed in ({"loss": "focal", "augment": ["mixup"]}, {"loss": "focal + cross-entropy", "augment": ["cutmix"]}):
+        with pytest.raises(ConfigError, match="mixup and cutmix blend classes, which loss"):
+            netwright.train({**config, **changed}, out=tmp_path / "run", quiet=True)

@@ -178,6 +178,8 @@ def test_a_resumed_student_ends_with_the_same_bits(master, tmp_path):
 
 @pytest.mark.parametrize(("changed", "message"), [
     ({"distill": {"teacher": "nowhere"}}, "neither a run or model folder nor the name of an example"),
+    ({"distill": {"teacher": "/no/where"}}, "teacher=/no/where is neither a run or model folder"),
+    ({"distill": {"teacher": "**/[a"}}, "neither a run or model folder"),
     ({"distill": {"teacher": "gan-fashion-mnist"}}, "make it with: netwright train gan-fashion-mnist"),
     ({"distill": {"temperature": 4}}, "distill.teacher is missing"),
     ({"distill": {"teacher": "x", "alpha": 1.5, "temprature": 3}}, "distill.alpha=1.5"),

@@ -288,3 +288,32 @@ def test_a_resumed_run_of_balanced_batches_and_views_ends_with_the_same_bits(tmp
     assert two.restore() and two.progress.step == 5
     loop.train(two)
     assert weights_hash(one.model) == weights_hash(two.model)
+
+
+def test_recall_is_measured_at_any_depth():
+    found = measured(
+        MetricLearning(ROWS, metrics=["recall_at_3", "recall_at_60"]), IDENTITY, Source(make_batch(*clouds(spread=0.9)))
+    )
+    assert 0.3 < found["recall_at_1"] < found["recall_at_3"] <= found["recall_at_60"] == 1
+    for name in ("recall_at_0", "recall_at_x", "recall_at_1.5"):
+        with pytest.raises(ConfigError, match="does not fit embeddings"):
+            Neighbours([name])
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "focal", "dice"])
+def test_a_loss_that_compares_no_examples_is_refused(loss):
+    with pytest.raises(ConfigError, match="compares no examples with each other"):
+        MetricLearning(ROWS, loss=build_loss(loss))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"train": {"epochs": 1, "batch_size": 1}}, "train.batch_size=1 leaves nothing to compare"),
+     ({"augment": ["mixup"]}, "blend classes, which loss triplet cannot take")],
+    ids=str,
+)  # fmt: skip
+def test_what_leaves_nothing_to_compare_is_refused_before_the_first_step(changed, message, tmp_path):
+    config = {"data": "digits", "task": "metric-learning", "model": {"name": "mlp", "hidden": [8]}}
+    with pytest.raises(ConfigError, match=message):
+        netwright.train({**config, **changed}, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from task_helpers import measured
@@ -119,6 +121,68 @@ def test_an_answer_that_was_cut_off_counts_as_wrong_and_teaches_nothing(tmp_path
     assert found["exact_match"] == 0 == found["f1"] and found["loss"] == 0
     (table,) = task.exhibits(net, source, tmp_path)
     assert table["rows"][0][0] == 0 and "cut off" in table["rows"][0][2]
+
+
+class Nothing(Marks):
+    """Finds nothing, unless the one token is there."""
+
+    def forward(self, tokens, mask, segments):
+        scores = super().forward(tokens, mask, segments) - 40 * (segments == 0)[:, None]
+        scores[:, :, 0] = 3
+        return scores
+
+
+def lacking(max_length=64):
+    data, preprocess = prepared(max_length=max_length)
+    schema = replace(data.schema, target=replace(data.schema.target, may_lack=True))
+    spans = torch.cat([SPANS[:2], torch.zeros(1, 2, dtype=torch.int64)])
+    return TextDataset(QUESTIONS, spans, schema, "open", second=CONTEXTS), TextPreprocessor(
+        schema, preprocess.tokenizer
+    )
+
+
+def test_a_question_without_an_answer_has_the_first_place(tmp_path):
+    data, preprocess = lacking()
+    source = Bucketed(data, preprocess, batch_size=3, shuffle=False)
+    (batch,) = source.epoch(0)
+    assert (batch.targets == 0).all(1).tolist() == [data.references[i] == ("",) for i in batch.index]
+    task = QuestionAnswering(preprocess)
+    nothing = measured(task, Nothing(-1, -1), task.batches(source, training=False))
+    assert nothing["exact_match"] == pytest.approx(1 / 3) == nothing["f1"]
+    (table,) = task.exhibits(Nothing(-1, -1), task.batches(source, training=False), tmp_path)
+    assert "no answer" in table["rows"][-1][2] and table["rows"][-1][3] == "" and table["rows"][-1][0] == 1
+    scores = torch.zeros(1, 2, 6)
+    scores[0, 0, 0], scores[0, 1, 3], scores[0, 1, 0] = 9, 9, 1  # none begins there and ends elsewhere
+    assert best_spans(scores, 30)[0].tolist() == [[0, 3]] and best_spans(scores, 30, may_lack=True)[0].tolist() == [
+        [0, 0]
+    ]
+
+
+def test_windows_without_an_answer_do_not_hide_the_one_that_has_it():
+    _, preprocess = lacking(max_length=24)
+    context = "A bee, and a long way home. " * 9 + "In the big barn, there is an old cat. " + "It sleeps. " * 9
+    begin, end = (int(preprocess.tokenizer.encode(word)[0]) for word in ("big", "barn"))
+    told = []
+    for net in (Nothing(begin, end), Nothing(-1, -1)):
+        net.register_parameter("weight", nn.Parameter(torch.zeros(1)))
+        told += QuestionAnswering(preprocess).replies(net, [("Where?", context)])
+    assert told[0]["answer"] == "big barn" and told[1]["answer"] == "" and told[1]["end"] == 0
+    assert 0 < told[1]["probability"] <= 1
+
+
+def test_answers_are_held_against_those_of_the_data():
+    """A token that is longer than the answer is not right for holding it."""
+    data, preprocess = prepared()
+    begin = CONTEXTS[0].index("cat")
+    part = TextDataset(QUESTIONS[:1], torch.tensor([[begin, begin + 2]]), data.schema, "part", second=CONTEXTS[:1])
+    task, code = QuestionAnswering(preprocess), int(preprocess.tokenizer.encode("cat")[0])
+    source = Bucketed(part, preprocess, batch_size=1, shuffle=False)
+    assert measured(task, Marks(code, code), task.batches(source, training=False))["exact_match"] == 0
+    several = TextDataset(
+        QUESTIONS[:1], part.targets, data.schema, "several", second=CONTEXTS[:1], answers=[["ca", "Cat"]]
+    )
+    source = Bucketed(several.subset(torch.tensor([0])), preprocess, batch_size=1, shuffle=False)
+    assert measured(task, Marks(code, code), task.batches(source, training=False))["exact_match"] == 1
 
 
 @pytest.mark.parametrize("kind", ["words", "bpe"])

@@ -268,3 +268,34 @@ def test_a_classifier_is_not_taken_for_a_segmenter(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gives 2 for masks of 16x16 pixels; .* such as unet"):
         sections = {"data": {"x": pictures, "y": codes}, "train": {"batch_size": 8}}
         nw.train(sections | {"model": "lenet5"}, out=tmp_path / "run", quiet=True)
+
+
+def double_dice(scores: Tensor, truth: Tensor) -> Tensor:
+    """A loss as people write them: flattened, of floats."""
+    share = scores.sigmoid().flatten()
+    return 1 - (2 * (share * truth.flatten()).sum() + 1) / (share.sum() + truth.sum() + 1)
+
+
+@pytest.mark.parametrize(
+    "loss", ["bce", "dice", "focal", nn.BCEWithLogitsLoss(), double_dice, lambda z, y: F.mse_loss(z.sigmoid(), y)],
+    ids=["bce", "dice", "focal", "torch's", "a function", "squares"],
+)  # fmt: skip
+def test_one_output_goes_with_losses_of_a_single_area(loss: object) -> None:
+    schema = Schema("image", (1, 8, 6), "uint8", Target("mask", ("no", "yes")))
+    task = Segmentation(schema, loss=build_loss(loss, bound={"ignore_index": IGNORED}))
+    logits, codes = scores(classes=1).requires_grad_(), masks() % 2
+    codes[:, 0] = IGNORED
+    targets = task.loss_targets(IDENTITY, make_batch(logits.detach(), codes))
+    assert targets.shape == logits.shape and targets.is_floating_point() and set(targets.unique().tolist()) == {0, 1}
+    task.training_step(IDENTITY, make_batch(logits, codes), Phase()).loss.backward()
+    assert float(logits.grad[:, :, 0].abs().max()) == 0 and float(logits.grad[:, :, 1:].abs().min()) > 0
+    sure = torch.where(codes == 1, 20.0, -20.0)[:, None]
+    assert task.evaluation_step(IDENTITY, make_batch(sure, codes)).loss < 1e-3
+    assert task.evaluation_step(IDENTITY, make_batch(-sure, codes)).loss > 0.5
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", nn.CrossEntropyLoss()], ids=str)
+def test_one_output_and_a_softmax_are_refused(loss: object) -> None:
+    task = Segmentation(SCHEMA, loss=build_loss(loss, bound={"ignore_index": IGNORED}))
+    with pytest.raises(ConfigError, match="a softmax over one score"):
+        task.training_step(IDENTITY, make_batch(scores(classes=1), masks() % 2), Phase())

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from task_helpers import measured
@@ -8,7 +10,7 @@ from netwright.data.batching import Bucketed
 from netwright.data.schema import Schema, Target
 from netwright.data.texts import TextDataset
 from netwright.data.textual import TextPreprocessor
-from netwright.data.tokenizing import WordTokenizer
+from netwright.data.tokenizing import TokenSettings, WordTokenizer
 from netwright.models import build as build_model
 from netwright.tasks import TASKS, Phase
 from netwright.tasks.sequence_to_sequence import SequenceToSequence
@@ -93,6 +95,30 @@ def test_a_bounded_number_is_written_drawn_over_all_lengths():
     greedy = SequenceToSequence(PREPROCESS, max_new_tokens=5)
     greedy.replies(net, ["w1 w2"])
     assert net.asked[-1]["temperature"] == 0 and net.asked[-1]["most"] == 5
+
+
+def test_references_are_those_of_the_data():
+    """Neither the end that was cut off nor a word without a code may be left out of what is to be written."""
+    texts = ["w0 w1 w2", "w3 w4 strange"]
+    schema = replace(SCHEMA, tokens=TokenSettings("words", max_length=3))
+    task = SequenceToSequence(TextPreprocessor(schema, TOKENIZER))
+    data = TextDataset(texts, torch.empty(0), schema, "cut", second=texts)
+    source = Bucketed(data, TextPreprocessor(schema, TOKENIZER), batch_size=2, shuffle=False)
+    (batch,) = task.batches(source, training=False).epoch(0)
+    wrote = task.evaluation_step(Copier(), batch).predictions
+    assert sorted(wrote.wanted) == texts and "w2" not in " ".join(wrote.texts)
+    (alone,) = source.epoch(0)
+    assert SequenceToSequence(task._preprocess).evaluation_step(Copier(), alone).predictions.wanted  # of nobody's data
+
+
+def test_what_is_written_does_not_depend_on_what_stands_beside_it():
+    class Endless(Copier):
+        def generate(self, source_BS, source_mask=None, max_new_tokens=64, **how):
+            return torch.full((len(source_BS), max_new_tokens + 1), TOKENIZER.encode("w0").item())
+
+    net, task = Endless(), SequenceToSequence(PREPROCESS)
+    alone = task.replies(net, ["w1"])
+    assert task.replies(net, ["w1", "w2 " * 30])[:1] == alone and len(alone[0]["text"].split()) == 2 * 2 + 20
 
 
 def test_nothing_is_written_where_nothing_is_asked():

@@ -130,6 +130,8 @@ def test_from_text_to_neighbours(mode: str, tmp_path: Path) -> None:
     assert {word for word, _ in predict.nearest("dog", 2)} == {"cat", "cow"}
     assert predict(["saw"])[0]["nearest"][0]["word"] in ("nail", "axe")
     assert {word for word, _ in predict.analogy("dog", "eats", "saw", 4)} & {"cuts", "lies", "rusts"}
+    said = [(near["word"], near["cosine"]) for near in predict(["dog eats saw"])[0]["nearest"]]
+    assert said == predict.analogy("dog", "eats", "saw", 10)  # three words are a question, from the shell too
     tables = [item for item in read_json(tmp_path / "run" / "exhibits.json") if item["kind"] == "table"]
     assert any("dog" in row for table in tables for row in table["rows"])
 

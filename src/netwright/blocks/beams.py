@@ -21,7 +21,8 @@ class BeamSearch:
     """Beam search: of every row the K likeliest beginnings are kept, and the best text that has ended.
 
     An end counts when it is among the K likeliest continuations. A row is done only when no beginning that is left can
-    still overtake its best text: with beams enough this is an exhaustive search.
+    still overtake its best text: with beams enough this is an exhaustive search. A penalty on repetition falls on
+    log-probabilities, as in transformers: what beams compare are sums of those.
     """
 
     def __init__(self, num_beams: int, length_penalty: float, ends: Tensor, longest: int) -> None:
@@ -38,7 +39,7 @@ class BeamSearch:
         state.reorder(rows_N)
         seen.reorder(rows_N)
         for length in range(1, self.longest + 1):
-            rows_N = self._grow(seen.penalised(logits_NV).float().log_softmax(-1), length)
+            rows_N = self._grow(seen.penalised(logits_NV.float().log_softmax(-1)), length)
             if length == self.longest:
                 self._judge(self.alive_BK, self.tokens_BKT, length)
                 break

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from netwright.blocks.attention import KeyValueCache
 from netwright.blocks.generation import DecoderState, Writing, generate_tokens, writing
+from netwright.blocks.tokens import as_mask, check_tokens
 
 __all__ = ["EncoderDecoder", "LayerCache"]
 
@@ -36,6 +37,9 @@ class EncoderDecoder(nn.Module, ABC):
     Shapes:
         source [B, S] and target [B, T] int64, mask [B, S] True where there is a token -> scores [B, T, V];
         features: [B, T, D]
+
+    Raises:
+        ConfigError: in `forward`, a code without a vector, or a mask that does not fit.
     """
 
     start_token: int
@@ -70,6 +74,8 @@ class EncoderDecoder(nn.Module, ABC):
 
     def features(self, source_BS: Tensor, target_BT: Tensor, source_mask: Tensor | None = None) -> Tensor:
         """The decoder's states after its last norm: [B, T, D]."""
+        check_tokens(target_BT)
+        source_mask = as_mask(source_mask, source_BS)
         return self.hidden(target_BT, self.encode(source_BS, source_mask), source_mask)
 
     def forward(self, source_BS: Tensor, target_BT: Tensor, source_mask: Tensor | None = None) -> Tensor:
@@ -100,6 +106,7 @@ class EncoderDecoder(nn.Module, ABC):
         Raises:
             ConfigError: settings that mean nothing.
         """
+        source_mask = as_mask(source_mask, source_BS)
         longest = max_new_tokens if self.context is None else min(max_new_tokens, self.context)
         start_B1 = source_BS.new_full((len(source_BS), 1), self.start_token if bos is None else bos)
         with writing(self):

@@ -8,6 +8,7 @@ rows_N[n], in place. A prompt is thus read once, however many beams grow from it
 ``B`` batch, ``T`` time, ``S`` source's time, ``D`` width, ``V`` vocabulary, ``N`` rows.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from netwright.blocks.beams import BeamSearch
 from netwright.blocks.sampling import Seen, check_sampling, sample_tokens
+from netwright.blocks.tokens import as_mask
 from netwright.core.errors import ConfigError
 
 __all__ = ["DecoderState", "OnToken", "Reorderable", "Step", "Writing", "generate_tokens", "left_padded", "writing"]
@@ -132,8 +134,8 @@ def generate_tokens(
         ConfigError: no prompt, a prompt padded on the right, or settings that mean nothing.
     """
     check_sampling(temperature, top_k, top_p, repetition_penalty)
-    _check_prompt(start_BT, mask_BT)
-    _check_search(max_new_tokens, num_beams, temperature, top_k, top_p)
+    mask_BT = _checked_prompt(start_BT, mask_BT)
+    _check_search(max_new_tokens, num_beams, length_penalty, temperature, top_k, top_p)
     if max_new_tokens == 0:
         return start_BT
     ends = torch.tensor(sorted({*stop} | ({eos} if eos is not None else set())), dtype=torch.int64).to(start_BT.device)
@@ -170,26 +172,27 @@ def _drawn(
         last_B = next_B
 
 
-def _check_prompt(tokens_BT: Tensor, mask_BT: Tensor | None) -> None:
+def _checked_prompt(tokens_BT: Tensor, mask_BT: Tensor | None) -> Tensor | None:
+    """The mask as booleans."""
     if tokens_BT.dim() != 2 or tokens_BT.shape[1] == 0:
         got = list(tokens_BT.shape)
         raise ConfigError("generate needs a prompt of shape [B, T] with one token or more, got {got}", got=got)
-    if mask_BT is not None and mask_BT.shape != tokens_BT.shape:
-        got, expected = list(mask_BT.shape), list(tokens_BT.shape)
-        raise ConfigError(
-            "the prompt's mask has shape {got}; expected the tokens' {expected}", got=got, expected=expected
-        )
+    mask_BT = as_mask(mask_BT, tokens_BT)
     if mask_BT is not None and not bool((mask_BT[:, -1] & (mask_BT.long().diff(dim=1) >= 0).all(dim=1)).all()):
         raise ConfigError("prompts of one batch must end together; pad them on the left, where the mask is False")
+    return mask_BT
 
 
 def _check_search(
-    max_new_tokens: int, num_beams: int, temperature: float, top_k: int | None, top_p: float | None
-) -> None:
+    max_new_tokens: int, num_beams: int, length_penalty: float, temperature: float, top_k: int | None,
+    top_p: float | None,
+) -> None:  # fmt: skip
     if max_new_tokens < 0:
         raise ConfigError("max_new_tokens={value} is not 0 or more", value=max_new_tokens)
     if num_beams < 1:
         raise ConfigError("num_beams={value} searches nothing; use 1 or more", value=num_beams)
+    if not math.isfinite(length_penalty):
+        raise ConfigError("length_penalty={value} is not a finite number; use 1, or 0 for none", value=length_penalty)
     if num_beams > 1 and (temperature not in (0, 1) or top_k is not None or top_p is not None):
         raise ConfigError(
             "num_beams={value} searches for the likeliest text and draws nothing; leave out temperature, top_k, top_p",

@@ -1,12 +1,14 @@
 """Heads: the last layer that turns a representation into scores, and the layer that replaces it for a new task."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from netwright.blocks.init import scaled_init
+from netwright.core.errors import ConfigError
 
-__all__ = ["AuxiliaryLogits", "new_head", "output_layer"]
+__all__ = ["AuxiliaryLogits", "new_head", "output_layer", "require_outputs"]
 
 
 class AuxiliaryLogits(NamedTuple):
@@ -31,8 +33,24 @@ def output_layer(in_features: int, out_features: int) -> nn.Linear:
     return head
 
 
+def require_outputs(count: int) -> None:
+    """Refuse a head without outputs.
+
+    Raises:
+        ConfigError: `count` is no whole number from 1 on.
+    """
+    if not isinstance(count, Integral) or count < 1:
+        template = "num_classes={got!r} does not fit a head; give a whole number from 1 on (features() needs no head)"
+        raise ConfigError(template, got=count)
+
+
 def new_head(old: nn.Linear, out_features: int) -> nn.Linear:
-    """A fresh head for `out_features` scores in the place of `old`: same input width, bias, device and dtype."""
+    """A fresh head for `out_features` scores in the place of `old`: same input width, bias, device and dtype.
+
+    Raises:
+        ConfigError: `out_features` is no whole number from 1 on.
+    """
+    require_outputs(out_features)
     weight = old.weight
     head = nn.Linear(old.in_features, out_features, old.bias is not None, device=weight.device, dtype=weight.dtype)
     scaled_init(head)

@@ -70,9 +70,10 @@ def _mean(hidden_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
 
 
 def _max(hidden_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
-    if mask_BT is not None:
-        hidden_BTD = hidden_BTD.masked_fill(~mask_BT[:, :, None], torch.finfo(hidden_BTD.dtype).min)
-    return hidden_BTD.amax(dim=1)
+    if mask_BT is None:
+        return hidden_BTD.amax(dim=1)
+    largest_BD = hidden_BTD.masked_fill(~mask_BT[:, :, None], torch.finfo(hidden_BTD.dtype).min).amax(dim=1)
+    return largest_BD.masked_fill(~mask_BT.any(dim=1, keepdim=True), 0)
 
 
 def _last(hidden_BTD: Tensor, mask_BT: Tensor | None, directions: int) -> Tensor:

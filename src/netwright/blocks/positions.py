@@ -29,7 +29,8 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, length: int, start: int = 0) -> Tensor:
-        return self.weight[start : start + length]
+        # A copy: without gradients, tools that watch what modules give (torch's FLOP counter) fail at a part of a leaf.
+        return self.weight[start : start + length].clone()
 
 
 class SinusoidalPositions(nn.Module):
@@ -95,21 +96,35 @@ class RelativeBias(nn.Module):
 
     Shapes:
         (queries, keys), where the last query stands at the last key -> [1, H, queries, keys]
+
+    Raises:
+        ConfigError: too few buckets, or a `max_distance` that the exact buckets reach.
     """
 
     def __init__(self, num_heads: int, buckets: int = 32, max_distance: int = 128, causal: bool = False) -> None:
         super().__init__()
+        least = 2 if causal else 4
+        if buckets < least or max_distance <= buckets // least:
+            raise ConfigError(
+                "buckets={buckets} and max_distance={distance} tell no distances apart; use {least} buckets or more, "
+                "and a max_distance above {exact}",
+                buckets=buckets, distance=max_distance, least=least, exact=buckets // least,
+            )  # fmt: skip
         self.causal = causal
         self.max_distance = max_distance
         self.weight = nn.Parameter(torch.empty(buckets, num_heads))
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, queries: int, keys: int) -> Tensor:
-        # Each distance is looked up once; row t of the matrix is then a window on the row of all distances.
+        # Each distance is looked up once; the matrix's rows are windows on the row of all distances, each one place
+        # before the last: what copies of the row and one number more read like, when cut one number shorter.
         distance = torch.arange(1 - keys, queries, device=self.weight.device)
         bucket = distance_buckets(distance, self.weight.shape[0], self.max_distance, self.causal)
-        row_HN = F.embedding(bucket, self.weight).t()
-        return row_HN.unfold(1, keys, 1).flip(1)[None]
+        row_HN = F.pad(F.embedding(bucket, self.weight).t(), (0, 1))
+        wide = queries + keys - 1
+        cut_HM = row_HN[:, None].expand(-1, queries, -1).flatten(1)[:, : queries * wide]
+        rows_HTN: Tensor = cut_HM.unflatten(1, (queries, wide))
+        return rows_HTN[None, :, :, queries - 1 :].contiguous()
 
 
 def distance_buckets(distance: Tensor, buckets: int, max_distance: int, causal: bool) -> Tensor:

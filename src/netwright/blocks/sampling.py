@@ -51,9 +51,10 @@ class Seen:
         self.penalty = penalty
         self.seen_BV: Tensor | None = None
         if penalty != 1:
-            held_BT = torch.ones_like(start_BT) if mask_BT is None else mask_BT.long()
+            held_BT = start_BT < vocab_size  # a head may score fewer tokens than the prompt is made of
+            held_BT = (held_BT if mask_BT is None else held_BT & mask_BT).long()
             counts_BV = held_BT.new_zeros(len(start_BT), vocab_size)
-            self.seen_BV = counts_BV.scatter_add_(1, start_BT, held_BT) > 0
+            self.seen_BV = counts_BV.scatter_add_(1, start_BT.clamp(max=vocab_size - 1), held_BT) > 0
 
     def penalised(self, logits_NV: Tensor) -> Tensor:
         return logits_NV if self.seen_BV is None else penalise_repetition(logits_NV, self.seen_BV, self.penalty)

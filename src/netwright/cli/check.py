@@ -51,7 +51,10 @@ def _mend(config: str, findings: list[Any]) -> str:
         raise ConfigError("--fix rewrites a file of yours; {config} is a gallery example, copy it first", config=config)
     text, diff = fix_config(config, findings)
     if diff:
-        write_text(Path(config), text)
+        path = Path(config).resolve()  # a link stays one
+        mode = path.stat().st_mode
+        write_text(path, text)
+        path.chmod(mode)
     return diff
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.options import AsJson, Overrides
+from netwright.cli.options import AsJson, Overrides, Trust
 from netwright.cli.output import emit, quiet_stdout, table
+from netwright.cli.usage import Verb, Verbs
 from netwright.core.messages import say
 
 __all__ = ["app"]
@@ -18,10 +19,10 @@ _SOURCE = say("A built-in set, a file, a folder, or a config.")
 def app() -> typer.Typer:
     """The group of commands."""
     about = say("Built-in sets, and what is inferred about data of yours.")
-    group = typer.Typer(help=about, rich_markup_mode=None, no_args_is_help=True)
-    group.command(name="list", help=say("The built-in sets."))(_list)
-    group.command(name="describe", help=say("Inferred schema, statistics, leakage audit."))(_describe)
-    group.command(name="fetch", help=say("Download a set into the cache."))(_fetch)
+    group = typer.Typer(cls=Verbs, help=about, rich_markup_mode=None, no_args_is_help=True)
+    group.command(name="list", cls=Verb, help=say("The built-in sets."))(_list)
+    group.command(name="describe", cls=Verb, help=say("Inferred schema, statistics, leakage audit."))(_describe)
+    group.command(name="fetch", cls=Verb, help=say("Download a set into the cache."))(_fetch)
     return group
 
 
@@ -46,11 +47,14 @@ def _describe(
         str | None, typer.Option("--target", metavar="COLUMN", help=say("The column to predict."))
     ] = None,
     overrides: Overrides = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     with quiet_stdout(as_json):
+        from netwright.core.catalogs import set_trust
         from netwright.data import describe, load_data
 
+        set_trust(trust)
         spec, base = _section(source, overrides or [])
         description = describe(load_data(spec, base=base, target=target))
     if as_json:

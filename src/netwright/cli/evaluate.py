@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.options import AsJson, RunFolder
+from netwright.cli.options import AsJson, RunFolder, Trust
 from netwright.cli.output import emit, number, quiet_stdout, table
 from netwright.core.messages import say
 
@@ -19,11 +19,14 @@ def command(
     run: RunFolder,
     data: Annotated[str | None, typer.Option("--data", metavar="SOURCE", help=_DATA)] = None,
     robustness: Annotated[bool, typer.Option("--robustness", help=say("Measure under growing noise as well."))] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     with quiet_stdout(as_json):
+        from netwright.core.catalogs import set_trust
         from netwright.experiment.evaluating import evaluate_run
 
+        set_trust(trust)
         result = evaluate_run(run, data, robustness)
     if as_json:
         emit(result)

@@ -23,10 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that wait for each other sleep instead of spinning: as quick on an idle machine, many times quicker on a
     # busy one. libgomp reads this when torch is imported, which is later.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?", and no traceback
-    return guarded(lambda: _run(list(sys.argv[1:] if arguments is None else arguments)))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(lambda: _run(given), as_json="--json" in given)
+
+
+def _open_streams() -> None:
+    """A command whose standard output or error was closed (`>&-`) says into nothing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
 
 
 def _run(arguments: list[str]) -> int | None:

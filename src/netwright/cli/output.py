@@ -37,8 +37,9 @@ def complain(text: str, word: str = "error") -> None:
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     mark = f"{_RED}{say(word)}:{_PLAIN}" if colour else f"{say(word)}:"
     sys.stdout.flush()
-    for part in text.splitlines() or [""]:
-        print(mark, part, file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nothing can be said, the exit code still tells
+        for part in text.splitlines() or [""]:
+            print(mark, part, file=sys.stderr)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

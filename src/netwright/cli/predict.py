@@ -1,7 +1,7 @@
 """`netwright predict`: one JSON line an input."""
 
-import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.options import AsJson, ModelFolder
+from netwright.cli.options import AsJson, ModelFolder, Trust
 from netwright.cli.output import emit, line, quiet_stdout
 from netwright.core.errors import ConfigError, DataError
 from netwright.core.messages import say
@@ -33,11 +33,14 @@ def command(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help=_INPUT, show_default=False)],
     as_json: AsJson = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help=_OUT, show_default=False)] = None,
+    trust: Trust = False,
 ) -> None:
     answers: list[dict[str, Any]] = []
     with quiet_stdout(as_json):
+        from netwright.core.catalogs import set_trust
         from netwright.experiment.predictor import load
 
+        set_trust(trust)
         predict = load(model)
         keep = _mask_writer(predict.schema.target.kind, out)
     for some in _batches(_read(inputs, predict.schema.kind)):
@@ -80,11 +83,18 @@ def _read(arguments: list[str], kind: str) -> Iterator[tuple[Any, Any]]:
     """Each input with a name for it: its path, its row, or the text itself."""
     for argument in arguments:
         if argument == "-":
-            for text in sys.stdin:
-                if text.strip():
-                    yield from _read_one(text.strip(), kind)
+            for text in _lines():
+                yield from _read_one(text, kind)
         else:
             yield from _read_one(argument, kind)
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input that are not empty; none where it is closed."""
+    try:
+        yield from filter(None, map(str.strip, sys.stdin or ()))
+    except UnicodeDecodeError as error:
+        raise DataError("standard input is not UTF-8 text; convert it") from error
 
 
 def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
@@ -94,22 +104,29 @@ def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
         yield from _rows(Path(argument))
     elif kind == "series" and not argument.startswith(("{", "[")) and not argument.endswith(".npy"):
         yield argument, argument
-    elif kind == "text" and Path(argument).suffix.lower() in _TABLES and Path(argument).is_file():
+    elif kind == "text" and Path(argument).suffix.lower() in _TABLES and os.path.isfile(argument):
         yield from _rows(Path(argument))
     elif kind == "text":  # a question and the text it is asked of come as a row
         yield argument, _json(argument) if argument.startswith("{") and argument.endswith("}") else argument
     elif argument.endswith(".npy"):
-        import numpy
-
-        if not Path(argument).is_file():
-            raise DataError("{path} does not exist", path=argument)
-        yield argument, numpy.load(argument, allow_pickle=False)
+        yield argument, _array(argument)
     else:
         yield argument, _json(argument)
 
 
+def _array(path: str) -> Any:
+    import numpy
+
+    if not os.path.exists(path):
+        raise DataError("{path} does not exist", path=path)
+    try:
+        return numpy.load(path, allow_pickle=False)
+    except (EOFError, OSError, ValueError) as error:
+        raise DataError("{path} holds no array of numbers; save it with numpy.save", path=path) from error
+
+
 def _pictures(path: Path) -> list[Path]:
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists would raise for a name that no file system takes
         raise DataError("{path} does not exist", path=path)
     if not path.is_dir():
         return [path]
@@ -121,26 +138,16 @@ def _pictures(path: Path) -> list[Path]:
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a file, read as training data are; a target column among them does no harm."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError("{path} is neither a file nor a row as JSON", path=path)
-    if path.suffix.lower() in (".parquet", ".pq"):
-        from netwright.core.errors import need
+    from netwright.data.sources.delimited import read_table
 
-        for number, row in enumerate(need("pyarrow.parquet", "tables").read_table(path).to_pylist(), start=1):
-            yield f"{path}{say(' row ')}{number}", row
-        return
-    from netwright.data.sources.delimited import read_lines
-
-    lines, problems = read_lines(path, "utf-8")
-    if problems:
-        raise DataError("{problem}", problem=problems[0])
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from ((f"{path}:{number}", _json(text)) for number, text in enumerate(lines, start=1) if text.strip())
-        return
-    reader = csv.DictReader(
-        lines, delimiter="\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=lines[0].count)
-    )
-    yield from ((f"{path}:{reader.line_num}", row) for row in reader)
+    table = read_table(path, None, "utf-8", "skip")
+    if table.problems:  # every input gets an answer, so none may be passed over
+        raise DataError("{problem}", problem=table.problems[0])
+    columns = [column.tolist() for column in table.columns.values()]
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        yield table.place(number), dict(zip(table.columns, cells, strict=True))
 
 
 def _json(text: str) -> Any:

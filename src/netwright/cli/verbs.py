@@ -6,6 +6,7 @@ import typer
 
 import netwright
 from netwright.cli import check, data, doctor, evaluate, explain, generate, models, predict, report, train
+from netwright.cli.usage import Verb, Verbs
 from netwright.core.messages import say
 
 __all__ = ["app"]
@@ -17,6 +18,7 @@ _VERSION = say("Print the version and stop.")
 def app() -> typer.Typer:
     """The command line; offers what works and nothing else."""
     verbs = typer.Typer(
+        cls=Verbs,
         help=say("Design, check, train, diagnose and ship deep networks."),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -26,7 +28,7 @@ def app() -> typer.Typer:
     )
     verbs.callback()(_everywhere)
     for module in (models, explain, check, train, doctor, evaluate, predict, generate, report):
-        verbs.command(name=module.__name__.rpartition(".")[2], help=say(module.HELP))(module.command)
+        verbs.command(name=module.__name__.rpartition(".")[2], cls=Verb, help=say(module.HELP))(module.command)
     verbs.add_typer(data.app(), name="data")
     return verbs
 

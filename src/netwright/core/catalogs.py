@@ -7,12 +7,16 @@ underscores do not count: `vgg11-bn` and `VGG11_BN` are `vgg11_bn`.
 
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from netwright.core.errors import ConfigError, suggest
 
-__all__ = ["Catalog", "load_target", "set_trust"]
+__all__ = ["Catalog", "load_target", "set_trust", "trusting"]
 
 _trusted = False
 
@@ -21,6 +25,17 @@ def set_trust(trusted: bool) -> None:
     """Allow configs to name Python objects by path (`--trust`); off unless the user says so."""
     global _trusted
     _trusted = trusted
+
+
+@contextmanager
+def trusting(trusted: bool) -> Iterator[None]:
+    """While inside, what configs name may be imported, if `trusted`; afterwards it is as it was."""
+    global _trusted
+    former, _trusted = _trusted, _trusted or trusted
+    try:
+        yield
+    finally:
+        _trusted = former
 
 
 def load_target(target: str) -> Any:
@@ -63,9 +78,13 @@ class Catalog:
         Raises:
             ConfigError: no such name (says the nearest), or a Python path without `--trust`.
         """
+        if not isinstance(name, str):
+            raise ConfigError("{kind}={got!r} does not fit; expected a name", kind=self.kind, got=name)
         known = self.canonical(name)
         if known is not None:
-            return load_target(self._table[known]) if known in self._table else self._extensions()[known].load()
+            if known in self._table:
+                return load_target(self._table[known])
+            return self._imported(known, self._extensions()[known].load)
         if ":" in name:
             return self._load_path(name)
         raise ConfigError("unknown {kind} {name!r}{near}", kind=self.kind, name=name, near=suggest(name, self.names()))
@@ -75,12 +94,19 @@ class Catalog:
             raise ConfigError(
                 "{kind} {target!r} names Python code; add --trust if it is yours", kind=self.kind, target=target
             )
+        if os.getcwd() not in sys.path:  # where `python` finds modules, and a command that was installed does not
+            sys.path.append(os.getcwd())
+        return self._imported(target, partial(load_target, target))
+
+    def _imported(self, target: str, load: Callable[[], Any]) -> Any:
+        """What somebody else's code gives under a name."""
         try:
-            made = load_target(target)
+            made = load()
         except Exception as error:  # importing runs somebody's code, which may fail in every way
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
             template = (
-                "{kind} {target!r} cannot be imported: {reason}; check the path and that its package is installed"
+                "{kind} {target!r} cannot be imported: {reason}; "
+                "check the path, and that its module is installed or in this folder"
             )
             raise ConfigError(template, kind=self.kind, target=target, reason=reason) from error
         if not callable(made):

@@ -94,17 +94,20 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
 
     Raises:
         CheckpointError: missing or damaged.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8"))
+        if not isinstance(value, dict):
+            raise TypeError(type(value).__name__)
+        return value
     except FileNotFoundError as error:
         raise CheckpointError("{path} does not exist; is this the folder of a run or a model?", path=path) from error
-    except (ValueError, OSError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise CheckpointError(
             "{path} is damaged ({reason}); restore it or train again", path=path, reason=because(error)
         ) from error

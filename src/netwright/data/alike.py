@@ -26,8 +26,11 @@ def table_like(table: RawTable, name: str, origin: Origin, schema: Schema, bad: 
     """Encode a table by the columns of `schema`. Shapes: as `table.load_table`.
 
     Raises:
-        DataError: a column is lacking, or too many rows do not fit.
+        DataError: training was on no table, a column is lacking, or too many rows do not fit.
     """
+    if schema.kind != "table":
+        template = "the data are {got}, the model was trained on {wanted}; give data like that"
+        raise DataError(template, got=say("a table"), wanted=schema)
     targets, features = schema.target.names, schema.features
     check_columns(table, [column.name for column in features if not column.missing])
     check_columns(table, targets)

@@ -1,5 +1,6 @@
 """A data set as a run uses it: train, validation, a sealed test, and the record of how they came about."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
+from netwright.core.messages import say
 from netwright.data.dataset import BadRow, Dataset, PairedFiles, TensorDataset
 from netwright.data.masks import IGNORED, code_counts
+from netwright.data.policy import first_of
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.data.seal import SealedDataset, seal
@@ -18,6 +21,8 @@ from netwright.data.split import SplitRule, content_hash, split_rows
 from netwright.data.table import fit_columns
 
 __all__ = ["DataBundle", "bundle", "environment_bundle", "mask_pixels"]
+
+_log = logging.getLogger("netwright")
 
 
 @dataclass
@@ -49,6 +54,10 @@ def bundle(loaded: Loaded, rule: SplitRule) -> DataBundle:
     """
     if len(loaded.dataset) == 0:
         raise DataError("{name} has no usable example; there is nothing to learn from", name=loaded.dataset.name)
+    if loaded.problems:
+        bad, shown = len(loaded.problems), first_of(loaded.problems, loaded.origin.source)
+        template = "{bad} of {total} examples of {name} are bad - {shown}"
+        _log.warning(say(template, bad=bad, total=loaded.total, name=loaded.dataset.name, shown=shown))
     split = split_rows(loaded, rule)
     dataset = _settled(loaded, split.rows["train"])
     parts = {name: dataset.subset(split.rows[name]) for name in PARTS if name in split.rows}

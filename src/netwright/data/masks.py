@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from netwright.core.errors import DataError, because
+from netwright.core.errors import ConfigError, DataError, because
 from netwright.core.messages import say
 from netwright.core.records import write_bytes
 
@@ -46,8 +46,8 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None, binary: boo
         if image.format == "JPEG":
             raise ValueError(say("a JPEG smears the class codes of a mask; write it as PNG"))
         codes = np.asarray(image)
-    if codes.ndim == 3 and bool((codes[..., :3] == codes[..., :1]).all()):
-        codes = codes[..., 0]  # grey, saved as colours
+    if codes.ndim == 3 and (codes.shape[2] == 2 or bool((codes[..., :3] == codes[..., :1]).all())):
+        codes = codes[..., 0]  # grey, saved as colours or with a transparency
     if codes.ndim != 2:
         raise ValueError(say("a mask in colours; expected one channel that holds class codes"))
     if codes.size and (int(codes.max()) > IGNORED or int(codes.min()) < 0):
@@ -100,7 +100,8 @@ def mask_classes(counts: Tensor, names: Sequence[str] | None, source: str) -> tu
     Shapes: counts (256,), see `code_counts`.
 
     Raises:
-        DataError: a single class, codes that cannot be class codes, or more than there are names.
+        DataError: a single class, or codes that cannot be class codes.
+        ConfigError: a name that stands twice.
     """
     codes = counts[:IGNORED].nonzero().flatten().tolist()
     if not codes:
@@ -109,6 +110,10 @@ def mask_classes(counts: Tensor, names: Sequence[str] | None, source: str) -> tu
         template = "{source}: the masks hold the class {code} only; there is nothing to tell apart"
         raise DataError(template, source=source, code=codes[0])
     if names is not None:
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            template = "data.classes names {name!r} twice; give each code a name of its own"
+            raise ConfigError(template, path="data.classes", name=twice)
         return tuple(names)
     if codes[-1] > 2 * len(codes) + 8:
         shown = ", ".join(map(str, codes[:6])) + (", …" if len(codes) > 6 else "")

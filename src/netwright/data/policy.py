@@ -12,7 +12,7 @@ from netwright.core.errors import DataError
 from netwright.core.messages import say
 from netwright.data.dataset import BadRow
 
-__all__ = ["Bad", "missing_file", "nearest", "settle"]
+__all__ = ["Bad", "first_of", "missing_file", "nearest", "settle"]
 
 Bad = Literal["skip", "refuse"]
 
@@ -30,13 +30,7 @@ def settle(problems: Sequence[BadRow], total: int, bad: Bad | None, source: str)
         return
     if bad is None and len(problems) <= _SKIPPED_SILENTLY * total:
         return
-    folder = f"{Path(source).parent}/"
-    first = [str(problem).removeprefix(folder) for problem in problems[:_SHOWN]]
-    while len(first) > 1 and sum(map(len, first)) > _LONGEST:
-        first.pop()
-    shown = "; ".join(first)
-    more = say("; and {count} more", count=len(problems) - len(first)) if len(problems) > len(first) else ""
-    values = {"source": source, "bad": len(problems), "total": total, "shown": shown + more}
+    values = {"source": source, "bad": len(problems), "total": total, "shown": first_of(problems, source)}
     if len(problems) >= total:
         raise DataError("{source}: all {total} examples are bad - {shown}; repair them, or name other data", **values)
     if bad == "refuse":
@@ -48,6 +42,16 @@ def settle(problems: Sequence[BadRow], total: int, bad: Bad | None, source: str)
         "repair them, or set data.bad: skip",
         **values,
     )
+
+
+def first_of(problems: Sequence[BadRow], source: str) -> str:
+    """The first bad rows in words, and how many more there are."""
+    folder = f"{Path(source).parent}/"
+    first = [str(problem).removeprefix(folder) for problem in problems[:_SHOWN]]
+    while len(first) > 1 and sum(map(len, first)) > _LONGEST:
+        first.pop()
+    more = say("; and {count} more", count=len(problems) - len(first)) if len(problems) > len(first) else ""
+    return "; ".join(first) + more
 
 
 def missing_file(path: Path) -> DataError:

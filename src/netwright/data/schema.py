@@ -28,7 +28,8 @@ class Target:
 
     A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count. A "text" is
     to be written (sequence to sequence), a "span" to be found in a second text (questions). A "forecast" is the next
-    `horizon` values of each of `names`; after `season` steps the series is like itself again.
+    `horizon` values of each of `names`; after `season` steps the series is like itself again. Where it `may_lack`, some
+    questions have no answer.
     """
 
     kind: TargetKind
@@ -36,6 +37,7 @@ class Target:
     names: tuple[str, ...] = ()
     horizon: int = 1
     season: int = 1
+    may_lack: bool = False
 
     @property
     def outputs(self) -> int | None:

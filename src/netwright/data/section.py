@@ -9,7 +9,17 @@ from netwright.core.errors import ConfigError, DataError, Problem, suggest
 from netwright.core.schemas import Size, arguments
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import missing_file
-from netwright.data.sources import arrays, delimited, documents, image_folder, mask_folder, series, text, text_folder
+from netwright.data.sources import (
+    arrays,
+    delimited,
+    documents,
+    image_folder,
+    mask_folder,
+    parallel,
+    series,
+    text,
+    text_folder,
+)
 from netwright.data.sources.builtin import BUILTIN
 from netwright.data.sources.loaded import Loaded
 from netwright.data.split import split_rule
@@ -19,7 +29,9 @@ __all__ = [
     "PATHS", "anchored", "builtin", "check_path", "check_section", "environment_options", "resolve", "source_of",
 ]  # fmt: skip
 
-PATHS = ("path", "validation_path", "test_path", "masks")
+PATHS = (
+    "path", "validation_path", "test_path", "target_path", "validation_target_path", "test_target_path", "masks",
+)  # fmt: skip
 _TEXT = (".txt", ".text", ".md")
 
 
@@ -71,6 +83,8 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         DataError: no such file, or of a kind that is not known.
     """
     suffix = path.suffix.lower()
+    if "target_path" in spec:
+        return parallel.load
     if "masks" in spec or all((path / name).is_dir() for name in ("images", "masks")):
         return mask_folder.load
     if path.is_dir() or (not suffix and not path.exists()):
@@ -83,7 +97,8 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         raise missing_file(path)
     known = ", ".join((*delimited.TABLE_SUFFIXES, *_TEXT, ".npz"))
     template = (
-        "{path}: data of this kind are not known by their suffix {suffix!r}; known: {known}, or a folder of pictures"
+        "{path}: data of this kind are not known by their suffix {suffix!r}; known: {known}, a folder of pictures, or "
+        "two files of lines that translate each other (data.target_path)"
     )
     raise DataError(template, path=path, suffix=suffix, known=known)
 

@@ -217,8 +217,9 @@ def _grouped(keys: Tensor, pool: Tensor, shares: Mapping[str, float], seed: int)
     lone = values.isnan()
     values[lone] = -1.0 - torch.arange(int(lone.sum()), dtype=values.dtype) - values.nan_to_num(0).abs().max()
     groups, member = torch.unique(values, return_inverse=True)
-    if len(groups) < 3:
-        raise DataError("the column to group by has {count} groups; at least 3 are needed", count=len(groups))
+    if len(groups) < (least := 1 + sum(map(bool, shares.values()))):
+        template = "the column to group by has {count} groups; at least {least} are needed"
+        raise DataError(template, count=len(groups), least=least)
     counts, order = torch.bincount(member), torch.randperm(len(groups), generator=generator(seed, _SPLIT))
     part_of = torch.zeros(len(groups), dtype=torch.int64)
     place = 0

@@ -18,7 +18,7 @@ from netwright.core.messages import say
 from netwright.data.columns import Parsed, parse_column
 from netwright.data.schema import Target, TargetKind
 
-__all__ = ["MadeTarget", "Wanted", "class_target", "looks_like_classes", "make_target", "no_target"]
+__all__ = ["MadeTarget", "Wanted", "class_target", "looks_like_classes", "make_target", "no_target", "too_many"]
 
 Wanted = Literal["class", "number", "multilabel"]
 
@@ -80,6 +80,11 @@ def looks_like_classes(values: NDArray[np.float64], few: int = _FEW) -> bool:
     return bool(len(unique) <= 2 or (close and len(values) >= 3 * len(unique)))
 
 
+def too_many(classes: int, rows: int) -> bool:
+    """Whether values that differ so often are no classes, but identifiers, or texts to be written."""
+    return classes > max(_FEW, 0.5 * rows)
+
+
 def class_target(name: str, codes: NDArray[np.float64], labels: Sequence[str], good: NDArray[np.bool_]) -> MadeTarget:
     """Classes from codes into sorted labels; labels that no good row has are dropped.
 
@@ -90,7 +95,7 @@ def class_target(name: str, codes: NDArray[np.float64], labels: Sequence[str], g
     if len(used) == 1:
         template = "target {name} has one class only ({label}) in all {rows} rows; there is nothing to tell apart"
         raise DataError(template, name=name, label=labels[used[0]], rows=int(good.sum()))
-    if len(used) > max(_FEW, 0.5 * int(good.sum())):
+    if too_many(len(used), int(good.sum())):
         template = (
             "target {name} has {count} different values in {rows} rows; is it an identifier? choose another column"
         )

@@ -23,6 +23,7 @@ class TextDataset(Dataset):
 
     Args:
         second: what a sequence-to-sequence network is to write, or the contexts in which answers are found.
+        answers: where a question has several right ones, all of them; the targets are the places of the first.
 
     Shapes: targets (N,) int64 class codes, (N, K) numbers or labels, (N, 2) int64 first character of an answer in its
         context and the one behind its last, or (0,) where texts are their own target.
@@ -36,10 +37,12 @@ class TextDataset(Dataset):
         name: str,
         *,
         second: Sequence[str] | None = None,
+        answers: Sequence[Sequence[str]] | None = None,
         problems: Sequence[BadRow] = (),
     ) -> None:
         self.texts, self.targets, self.schema, self.name = list(texts), targets, schema, name
         self.second = list(second) if second is not None else None
+        self.answers = answers
         self.problems = list(problems)
 
     def __len__(self) -> int:
@@ -60,16 +63,34 @@ class TextDataset(Dataset):
         rows = indices.tolist()
         second = [self.second[i] for i in rows] if self.second is not None else None
         targets = self.targets[indices] if len(self.targets) else self.targets
-        texts = [self.texts[i] for i in rows]
-        return TextDataset(texts, targets, self.schema, self.name, second=second, problems=self.problems)
+        answers = [self.answers[i] for i in rows] if self.answers is not None else None
+        return TextDataset(
+            [self.texts[i] for i in rows], targets, self.schema, self.name, second=second, answers=answers,
+            problems=self.problems,
+        )  # fmt: skip
 
     def with_schema(self, schema: Schema) -> "TextDataset":
         """The same documents under another schema."""
-        return TextDataset(self.texts, self.targets, schema, self.name, second=self.second, problems=self.problems)
+        return TextDataset(
+            self.texts, self.targets, schema, self.name, second=self.second, answers=self.answers,
+            problems=self.problems,
+        )  # fmt: skip
 
     def labels(self) -> Tensor:
         """The targets."""
         return self.targets
+
+    @property
+    def references(self) -> Sequence[Sequence[str]] | None:
+        """Of each example what is to be written, or the right answers, as the user wrote them; None where no such texts
+        are wanted.
+        """
+        if self.second is None or self.answers is not None:
+            return self.answers
+        if self.schema.target.kind == "text":
+            return [(text,) for text in self.second]
+        places = self.targets.tolist()
+        return [(context[begin:end],) for context, (begin, end) in zip(self.second, places, strict=True)]
 
 
 def all_texts(dataset: Dataset) -> list[str]:

@@ -69,8 +69,16 @@ class TextPreprocessor(Preprocessor):
 
     @classmethod
     def restored(cls, schema: Schema, values: Mapping[str, Any]) -> "TextPreprocessor":
-        """From `values`."""
-        return cls(schema, tokenizer_from_dict(values))
+        """From `values`.
+
+        Raises:
+            ValueError: they are those of another tokenizer than the schema's.
+        """
+        tokenizer = tokenizer_from_dict(values)
+        if schema.vocab_size not in (None, len(tokenizer)):
+            template = "a tokenizer of {got} codes where the network has {wanted}"
+            raise ValueError(say(template, got=len(tokenizer), wanted=schema.vocab_size))
+        return cls(schema, tokenizer)
 
     def values(self) -> dict[str, Any]:
         """The tokenizer's."""
@@ -197,12 +205,15 @@ class TextPreprocessor(Preprocessor):
         return Encoded(question.joined(context.shortened(room).within((), after)), None, question.lengths, None, count)
 
     def _answers(self, dataset: TextDataset, made: Encoded) -> Tensor:
-        """First and last token of each answer. Shapes: -> (N, 2) int64."""
+        """First and last token of each answer, 0 and 0 where there is none. Shapes: -> (N, 2) int64."""
         assert dataset.second is not None and made.border is not None
         found = torch.full((len(dataset), 2), IGNORED)
         lengths, last = made.first.lengths.tolist(), len(self.tokenizer.after)
         for row, context in enumerate(dataset.second):
             begin, end = dataset.targets[row].tolist()
+            if begin == end:  # no answer is the first place of the row, as in BERT
+                found[row] = 0
+                continue
             _, spans = self.tokenizer.spans(context)
             inside = torch.nonzero((spans[:, 0] < end) & (spans[:, 1] > begin)).flatten()
             if len(inside):

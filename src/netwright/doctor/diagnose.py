@@ -15,18 +15,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netwright.core.errors import ConfigError
-from netwright.core.messages import say
-from netwright.doctor.causes import CAUSES, Evidence
+from netwright.doctor.causes import Evidence
 from netwright.doctor.check import check
-from netwright.doctor.check.order import followers_last
 from netwright.doctor.check.reading import is_source
 from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
 from netwright.doctor.learnable import Learnable, held_back, of_the_data, what_is_learnable
 from netwright.doctor.outcomes import few_updates, of_the_curve, placed
-from netwright.doctor.planning import Plan, planned_work
+from netwright.doctor.planning import NotRunning, Plan, planned_work
 from netwright.doctor.probe import Batches, Outcome, Program, Scene, collect, passage, penalty, run, set_scene
+from netwright.doctor.proofs import proved_by
 from netwright.doctor.trials import Trials
+from netwright.doctor.verdict import in_order, settled, verdict
 from netwright.doctor.watch import Signals, Watch, suspicions
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -42,19 +42,15 @@ _OF_TARGETS = {
     "class-imbalance", "head-size-mismatch", "leakage", "missing-output-activation", "not-shuffled", "output-range",
     "target-not-normalized", "wrong-loss",
 }  # fmt: skip
-_PLAIN = {"double-softmax", "not-shuffled", "symmetric-init", "wrong-loss"}  # facts, however well a run may go
-_OF_LENGTH, _OF_SPLITS = {"undertrained", "slow-convergence"}, {"preprocessing-mismatch", "not-shuffled"}
-_OF_STEPS = {"wrong-optimizer", "lr-too-low"}
-_OF_SIGNALS = {"bad-init-scale", "input-not-normalized", "missing-normalization", "symmetric-init"}
-_OF_ENDS = {"double-softmax", "missing-output-activation", "output-range", "redundant-activation"}
-_A_LITTLE = 0.5  # of what was unexplained
-_STRUCTURE = ("shape-mismatch", "batch-mixing", "head-size-mismatch", "broadcast-loss", "invalid-values")
 _QUICK, _CHECKED = 5_000_000, 2048  # numbers that the static rules see whole; examples of a larger set
 
 
 @dataclass
 class Diagnosis:
-    """`findings`, the likeliest cause first; `steps` of the watched run; every probe's result under `probes`."""
+    """`findings`, the likeliest cause first; `steps` of the watched run, and what it left `unexplained` of the targets
+    (0: nothing; 1: as much as an answer that ignores the inputs). `progress`: how much of the best probe's way it came,
+    0 to 1. `probes`: what was left with each change. `seconds`: of the whole diagnosis.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     verdict: str = ""
@@ -104,9 +100,9 @@ def diagnose(
     if train is None or (loss_fn is None and step is None):
         raise ConfigError("diagnose needs train=(inputs, targets) or a loader, and loss_fn or step; give both")
     with undisturbed():
-        told = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, end, batch_size)
-    told.seconds = time.monotonic() - begun
-    return told
+        diagnosis = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, end, batch_size)
+    diagnosis.seconds = time.monotonic() - begun
+    return diagnosis
 
 
 def _diagnosed(
@@ -117,37 +113,48 @@ def _diagnosed(
     held = _whole(validation, program.net) if validation is not None else None
     static = _static(program, batches, validation if is_source(validation) else held, epochs)
     scene = set_scene(program, batches, held, 0, max(1, epochs or 1) * batches.per_epoch, deadline)
-    plan = planned_work(scene, budget)
-    if plan is None:
-        return _done(static, Diagnosis(), [])
-    scene.steps, scene.reserve, scene.told = plan.steps, _RESERVED * budget, epochs is not None
+    try:
+        plan = planned_work(scene, budget)
+    except NotRunning as error:
+        return _concluded(static, [], Diagnosis(), str(error))
+    scene.steps, scene.reserve, scene.length_known = plan.steps, _RESERVED * budget, epochs is not None
     seen, watched = _watched(scene, plan)
-    if scene.told and watched.bad and _SHORTEST < scene.planned < len(watched.losses):
+    if scene.length_known and watched.bad and _SHORTEST < scene.planned < len(watched.losses):
         plan = plan.within(scene.planned)
         seen, watched = _watched(scene, plan)
     scene.steps = plan.steps_for(seen.rates)
     if not scene.kind and program.loss is None:  # the second part of a batch is no target of the network
         static = [finding for finding in static if finding.fault not in _OF_TARGETS]
         seen.labelled = 0
+    trials = _trials(scene, plan, static, seen, watched)
+    data = what_is_learnable(scene, trials.final) if scene.left > 3 * scene.reserve else Learnable()
+    trials.run()
+    live = _live(scene, data, seen, watched, trials)
+    probes = {name: runs[0].unexplained for name, runs in trials.tried.items() if runs}
+    measured = Diagnosis(steps=len(watched.losses), progress=trials.progress, probes=probes, unexplained=trials.final)
+    return _concluded(settled(static, trials, live), live, measured)
+
+
+def _trials(scene: Scene, plan: Plan, static: list[Finding], seen: Signals, watched: Outcome) -> Trials:
+    """What is known before the probes, and who makes them."""
     faults = frozenset(finding.fault for finding in static if finding.severity != "note")
-    final = next((share for at, share, *_ in watched.marks if at == plan.end), watched.unexplained)
+    final = next((mark.share for mark in watched.marks if mark.step == plan.end), watched.unexplained)
     final = watched.unexplained if watched.bad or not math.isfinite(final) else final
     known = Evidence(seen, faults, scene, watched.bad, final, penalty(scene), passage(scene))
     scene.penalised = known.penalty > _PENALTY or known.passage.left < _CUT
-    trials = Trials(scene, known, final, watched.marks[0][1] if watched.each is not None else 1.0)
-    data = what_is_learnable(scene, final) if scene.left > 3 * scene.reserve else Learnable()
-    trials.run()
-    told = Diagnosis(steps=len(watched.losses), progress=trials.progress, unexplained=final)
-    told.probes = {name: runs[0].unexplained for name, runs in trials.tried.items() if runs}
-    live = _live(scene, data, seen, watched, trials)
-    return _done(_settled(static, trials, live), told, live)
+    return Trials(scene, known, final, watched.marks[0].share if watched.each is not None else 1.0)
+
+
+def _concluded(static: list[Finding], live: list[Finding], measured: Diagnosis, failure: str = "") -> Diagnosis:
+    found = in_order(static, live)
+    return replace(measured, findings=found, verdict=verdict(found, failure))
 
 
 def _live(scene: Scene, data: Learnable, seen: Signals, watched: Outcome, trials: Trials) -> list[Finding]:
     """Facts, then proved causes, then what the curves and the data say; a symptom beside its cause is left out."""
     facts = [finding for finding in suspicions(seen) if _seen_itself(finding, trials, data)]
     of_data = list(of_the_data(scene, data, trials))
-    proved = trials.findings() if not any(finding.proven and finding.where == "targets" for finding in of_data) else []
+    proved = proved_by(trials) if not any(finding.proven and finding.where == "targets" for finding in of_data) else []
     if any(finding.fault == "missing-zero-grad" for finding in facts):  # whatever shortens the steps eases it
         proved = [finding for finding in proved if finding.fault == "missing-zero-grad"]
     found = _tied(facts, _in_large_steps(scene, watched, proved))
@@ -204,76 +211,6 @@ def _static(program: Program, batches: Batches, held: Any, epochs: int | None = 
         if program.step is None:
             raise
         return []
-
-
-def _settled(static: list[Finding], trials: Trials, live: list[Finding]) -> list[Finding]:
-    """Static warnings that a probe has refuted become notes; those that it has proved are told by the probe. A network
-    whose own step runs has no mismatch, whatever a plain pass over it says.
-    """
-    probed = {cause.fault for cause in CAUSES}
-    proved = {finding.fault for finding in live if finding.severity == "error"}
-    kept = []
-    for finding in static:
-        if finding.fault == "shape-mismatch" and trials.scene.program.step is not None:
-            kept.append(replace(finding, severity="note", proven=False))
-            continue
-        if finding.severity == "warning" and finding.fault in probed:
-            if finding.fault in proved:
-                continue
-            well = trials.progress > 0.8 or (trials.refuted(finding.fault) and trials.progress > 0.5)
-            if well and finding.fault not in _PLAIN and trials.backed(finding) is finding:
-                kept.append(replace(finding, severity="note"))
-                continue
-        kept.append(trials.backed(finding))
-    return kept
-
-
-def _done(static: list[Finding], told: Diagnosis, live: list[Finding]) -> Diagnosis:
-    order = {"error": 0, "warning": 1, "note": 2}
-    named = {finding.fault for finding in static if finding.severity == "error"}
-    seen: dict[str, int] = {}
-    named |= {finding.fault for finding in static if finding.probe is not None}
-    named |= {
-        f.fault for f in static if f.severity == "warning" and not any(_shows(g) for g in live if g.fault == f.fault)
-    }
-    live = [_behind(finding, static) for finding in live if finding.fault not in named]
-    errors = followers_last(sorted((f for f in static if f.severity == "error"), key=_structure))
-    # Facts that were read off lead what a probe makes only likely; what it proved is an error, and sorted before.
-    both = [*errors, *(f for f in static if f.severity != "error"), *live]
-    again = [seen.setdefault(finding.fault, at) != at for at, finding in enumerate(both)]
-    placed = sorted(zip(both, again, strict=True), key=lambda pair: (order[pair[0].severity], pair[1]))
-    told.findings = [finding for finding, _ in placed]
-    worst = next((finding for finding in told.findings if finding.severity != "note"), None)
-    if worst is None:
-        told.verdict = say("Nothing stands out: no fault was seen, and no probe did much better than your run.")
-    elif worst.severity == "error":
-        told.verdict = say("The likeliest cause is {fault}, proved.", fault=worst.fault)
-    else:
-        told.verdict = say("{fault} is suspected; nothing could be proved.", fault=worst.fault)
-    return told
-
-
-def _shows(finding: Finding) -> bool:
-    return finding.severity == "error" or finding.probe is not None
-
-
-def _behind(finding: Finding, static: list[Finding]) -> Finding:
-    """Too short a run is told behind any fault that was read off, since that may be what makes it slow; so is a turned
-    validation curve behind data that were prepared or split differently, an optimizer that makes a little of a signal
-    that the layers lose, and a lack of capacity behind an end that cannot say what is wanted.
-    """
-    loud = {fact.fault for fact in static if fact.severity != "note"}
-    follows = loud if finding.fault in _OF_LENGTH else loud & _OF_SPLITS if finding.fault == "overfitting" else set()
-    if finding.fault in _OF_STEPS and (finding.effect or 0.0) < _A_LITTLE:
-        follows = loud & _OF_SIGNALS
-    elif finding.fault == "capacity-too-small":
-        follows = loud & _OF_ENDS
-    return replace(finding, severity="warning", proven=False) if follows and finding.severity == "error" else finding
-
-
-def _structure(finding: Finding) -> int:
-    """Where the parts do not fit, what the outputs mean is a later question."""
-    return _STRUCTURE.index(finding.fault) if finding.fault in _STRUCTURE else len(_STRUCTURE)
 
 
 def _watched(scene: Scene, plan: Plan) -> tuple[Signals, Outcome]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from netwright.core.messages import say
 
-__all__ = ["FAULTS", "Finding", "Probe", "Severity", "ranked"]
+__all__ = ["FAULTS", "RANK", "Finding", "Probe", "Severity", "ranked"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -63,7 +63,7 @@ FAULTS: dict[str, str] = {
     "batch-mixing": "static",
 }
 
-_RANK = {"error": 0, "warning": 1, "note": 2}
+RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Finding:
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first: errors, warnings, notes; proven before suspected; then by code and place."""
-    return sorted(findings, key=lambda f: (_RANK[f.severity], not f.proven, f.code, f.where))
+    return sorted(findings, key=lambda f: (RANK[f.severity], not f.proven, f.code, f.where))
 
 
 def _thinned(losses: Sequence[float], width: int) -> list[float]:

@@ -5,27 +5,27 @@ The look at the data comes before the probes, which are judged on examples that 
 remedy only learns faster by heart.
 """
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netwright.core.messages import say
+from netwright.doctor.check.reading import rows
 from netwright.doctor.findings import Finding
-from netwright.doctor.probe import Examples, Program, Scene, run
-from netwright.doctor.probe.batches import rows, size_of
-from netwright.doctor.probe.fitting import fitting
-from netwright.doctor.probe.fork import Fork
+from netwright.doctor.probe import Examples, Scene, run
+from netwright.doctor.probe.batches import size_of
 from netwright.doctor.probe.reference import Reference, held_out, plain
-from netwright.doctor.probe.surgery import normalise_layers, reinitialise, standardise_inputs, without_dropout
+from netwright.doctor.probe.surgery import normalise_layers
+from netwright.doctor.probe.well import set_well
 from netwright.doctor.trials import Trials
-from netwright.doctor.words import told
+from netwright.doctor.words import finding_of
 from netwright.metrics.architecture import main_tensor
 
 __all__ = ["Learnable", "held_back", "of_the_data", "what_is_learnable"]
 
+_NO_MORE = 0.05  # of a plain network's share, by which the own network may be better and still explain no more
 _CHANCE = 0.9  # of what is unexplained: hardly more than luck with so many examples
 _STREWN, _AS_OFTEN = 0.75, 0.12  # labels met where a network is surest, and how much oftener than elsewhere
 _ENOUGH = 150  # examples
@@ -34,7 +34,7 @@ _LINKED = 4.5  # standard errors, the largest of several looks
 _LEARNT = 0.85  # of a planted rule left unexplained, at most, where a real one would have shown
 _WELL = 300  # steps of a network that is trained well
 _BEHIND, _FAR, _PART = 0.15, 0.25, 0.7  # of a plain network; of what it explains
-_STUCK = 0.3  # unexplained of a handful
+_HANDFUL, _TRIED, _STUCK = 16, 200, 0.3  # examples alone, steps on them, and what is left unexplained of them then
 # A rate, whether the weights are fresh, and whether the layers are normalised.
 _WAYS = ((3e-3, False, False), (3e-3, True, False), (3e-2, True, False), (5e-4, True, False), (3e-3, True, True))
 
@@ -63,10 +63,9 @@ class Learnable:
     @property
     def strewn(self) -> bool:
         """Wrong labels, unlike hard examples, are met as often where a network is sure; and the own one has no more."""
-        told = self.reference
-        if told is None or told.right is None or told.surest is None or self.own is None or self.chance:
+        if self.reference is None or self.own is None or self.chance:
             return False
-        return self.own > told.left - 0.05 and _flat(told)
+        return self.own > self.reference.left - _NO_MORE and _flat(self.reference)
 
 
 def what_is_learnable(scene: Scene, final: float) -> Learnable:
@@ -83,11 +82,11 @@ def what_is_learnable(scene: Scene, final: float) -> Learnable:
     found = Learnable(possible, chance, held_out(scene, scene.steps))
     if not chance or found.own is None or found.own < _CHANCE:
         return found
-    rule, steps = plain(scene, rule=True), max(scene.steps, _WELL)
+    rule, steps = plain(scene, "planted"), max(scene.steps, _WELL)
     if rule is None or rule.left > _LEARNT:
         return found
-    well = held_out(scene, steps, well=True)
-    own = held_out(scene, steps, well=True, rule=True) if well is not None and well > _CHANCE else None
+    well = held_out(scene, steps, "well")
+    own = held_out(scene, steps, "well", "planted") if well is not None and well > _CHANCE else None
     return replace(found, well=well, shown=True, able=own is not None and own < _CHANCE)
 
 
@@ -97,7 +96,7 @@ def of_the_data(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Findi
     if not scene.trusted:
         return
     if isinstance(targets, Tensor) and targets.numel() > 20 and bool((targets == targets.reshape(-1)[0]).all()):
-        yield told("labels-corrupted", "error", "targets", say("All targets are the same."), proven=True)
+        yield finding_of("labels-corrupted", "error", "targets", say("All targets are the same."), proven=True)
     elif possible is None:
         return
     elif data.senseless and not trials.generalised():
@@ -105,12 +104,12 @@ def of_the_data(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Findi
         evidence = say("On examples held out, a plain network explains {plain:.0%} of the targets and yours {own:.0%}.",
                        plain=max(0.0, 1 - possible.left), own=own)  # fmt: skip
         evidence += say(" A rule planted in the same inputs is learnt from as many examples.")
-        yield told("labels-corrupted", "error" if data.able else "warning", "targets", evidence, proven=data.able)
+        yield finding_of("labels-corrupted", "error" if data.able else "warning", "targets", evidence, proven=data.able)
     elif data.strewn and trials.final > _LITTLE:
         evidence = say("Held-out labels agree with a plain network's guess in {right:.0%}, and where it is surest in "
                        "{surest:.0%}: wrong labels are strewn over all of them.",
                        right=possible.right, surest=possible.surest)  # fmt: skip
-        yield told("labels-corrupted", "warning", "targets", evidence)
+        yield finding_of("labels-corrupted", "warning", "targets", evidence)
 
 
 def held_back(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding]:
@@ -132,15 +131,17 @@ def held_back(scene: Scene, data: Learnable, trials: Trials) -> Iterator[Finding
         evidence = say("A plain network explains {plain:.0%} of targets held out; yours {own:.0%} of those it saw.",
                        plain=1 - known, own=max(0.0, 1 - trials.final))  # fmt: skip
     if stuck and eased < _STUCK:
-        evidence += say(" Of 16 examples alone it leaves {left:.0%} unexplained; with normalised layers, {eased:.0%}.",
-                        left=left, eased=eased)  # fmt: skip
-        yield told("missing-normalization", "warning", "layers", evidence.strip())
+        evidence += say(
+            " Of {few} examples alone it leaves {left:.0%} unexplained; with normalised layers, {eased:.0%}.",
+            few=_HANDFUL, left=left, eased=eased,
+        )  # fmt: skip
+        yield finding_of("missing-normalization", "warning", "layers", evidence.strip())
     elif stuck:
-        evidence += say(" Of 16 examples alone it still leaves {left:.0%} unexplained.", left=left)
+        evidence += say(" Of {few} examples alone it still leaves {left:.0%} unexplained.", few=_HANDFUL, left=left)
         sure = known is not None
-        yield told("capacity-too-small", "error" if sure else "warning", "net", evidence.strip(), proven=sure)
+        yield finding_of("capacity-too-small", "error" if sure else "warning", "net", evidence.strip(), proven=sure)
     else:
-        yield told("slow-convergence", "warning", "net", evidence)
+        yield finding_of("slow-convergence", "warning", "net", evidence)
 
 
 def _drawn(scene: Scene) -> bool:
@@ -164,7 +165,7 @@ def _rare(scene: Scene) -> int:
 
 
 def _luck(scene: Scene) -> float:
-    reference = plain(scene, permuted=1)
+    reference = plain(scene, "shuffled")
     return min(1.0, reference.left) if reference is not None else 1.0
 
 
@@ -174,17 +175,17 @@ def _flat(possible: Reference) -> bool:
 
 
 def _handful(scene: Scene) -> tuple[float | None, float]:
-    """What Adam leaves unexplained of 16 examples, with the network's own weights or fresh ones, at the best of some
-    rates; and, where that is much, what it leaves with every hidden layer normalised.
+    """What Adam leaves unexplained of a handful of examples, with the network's own weights or fresh ones, at the best
+    of some rates; and, where that is much, what it leaves with every hidden layer normalised.
     """
     count = size_of(scene.train.batch)
-    few = tuple(rows(part, torch.linspace(0, count - 1, min(16, count)).long()) for part in scene.train.batch)
+    few = tuple(rows(part, torch.linspace(0, count - 1, min(_HANDFUL, count)).long()) for part in scene.train.batch)
     batch, found, eased = (few[0], few[1]), list[float](), 1.0
     for rate, fresh, normed in _WAYS:
-        fork = _fitted(scene, rate, fresh)
+        fork = set_well(scene, rate, fresh)
         if normed and not normalise_layers(fork):
             continue
-        outcome = run(fork, [batch] * 200, Examples(batch, scene.train.yardstick), deadline=scene.deadline)
+        outcome = run(fork, [batch] * _TRIED, Examples(batch, scene.train.yardstick), deadline=scene.deadline)
         if outcome.error or not outcome.whole:
             continue
         if normed:
@@ -194,19 +195,3 @@ def _handful(scene: Scene) -> tuple[float | None, float]:
         if outcome.unexplained < _STUCK:
             break
     return min(found, default=None), eased
-
-
-def _fitted(scene: Scene, rate: float, fresh: bool) -> Fork:
-    """The network with the loss that fits and Adam, without the user's step and whatever is wrong with that."""
-    program = Program(scene.program.net, scene.program.optimizer, fitting(scene.kind))
-    fork = program.fork(optimizer=functools.partial(_adam, rate=rate))
-    without_dropout(fork)
-    if fresh:
-        reinitialise(fork)
-    if scene.inputs is not None:
-        standardise_inputs(fork, scene.inputs)
-    return fork
-
-
-def _adam(net: nn.Module, rate: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(net.parameters(), rate)

@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from netwright.core.messages import say
 from netwright.doctor.probe import Scene
 from netwright.doctor.probe.fork import Fork
+from netwright.doctor.probe.running import in_a_line
 
-__all__ = ["Plan", "planned_work"]
+__all__ = ["NotRunning", "Plan", "planned_work"]
 
 _PROBE, _LEAST = 150, 37  # steps of a probe
 _SHORT, _LONG, _LONGEST = 300, 600, 3000  # steps of the watched run: at least, beyond the user's own, at most
@@ -44,13 +46,19 @@ class Plan:
         return replace(self, length=own, steps=min(self.steps, own), end=own, marks=marks | {own})
 
 
-def planned_work(scene: Scene, budget: float) -> Plan | None:
-    """The plan for a scene; None where the program does not run."""
+class NotRunning(Exception):
+    """The program raises on its own data; the message says what, in the user's words."""
+
+
+def planned_work(scene: Scene, budget: float) -> Plan:
+    """The plan for a scene.
+
+    Raises:
+        NotRunning: the program fails in its first steps.
+    """
     fork = scene.program.fork()
     rates = _rates(fork)
     pace = _pace(scene, fork)
-    if pace is None:
-        return None
     own = scene.planned
     length = max(_SHORT, min(2 * own, _LONG), min(own, _LONGEST))
     if _rates(fork) != rates:  # beyond its end a schedule means nothing
@@ -65,7 +73,7 @@ def planned_work(scene: Scene, budget: float) -> Plan | None:
     return Plan(length, steps, most, end, _thinned(marks, end, int(_MARKED * budget / _mark_seconds(scene, fork))))
 
 
-def _pace(scene: Scene, fork: Fork) -> float | None:
+def _pace(scene: Scene, fork: Fork) -> float:
     """Seconds a step: the quickest of a few, which a busy machine delays the least."""
     took = []
     try:
@@ -73,8 +81,9 @@ def _pace(scene: Scene, fork: Fork) -> float | None:
             begun = time.monotonic()
             fork.advance(batch)
             took.append(time.monotonic() - begun)
-    except Exception:  # the user's own step
-        return None
+    except Exception as error:  # the user's own step
+        template = "Nothing could be probed: after {steps} steps the program raises {error}"
+        raise NotRunning(say(template, steps=len(took), error=in_a_line(error))) from error
     return max(min(took), 1e-5)
 
 

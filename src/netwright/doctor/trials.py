@@ -1,42 +1,37 @@
-"""Suspects in the order of their likelihood, each tried on forks, and the verdict that the measurements allow."""
+"""Suspects in the order of their likelihood, each tried on forks by changing one thing (see `proofs` for what of it is
+told).
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from netwright.core.messages import say
 from netwright.doctor.causes import CAUSES, Cause, Evidence
-from netwright.doctor.findings import Finding, Probe, Severity
+from netwright.doctor.findings import Finding
 from netwright.doctor.probe.changes import CHANGES
-from netwright.doctor.probe.compare import Effect, compare, in_words
+from netwright.doctor.probe.compare import Effect, compare
 from netwright.doctor.probe.fitting import fitting
 from netwright.doctor.probe.returned import Returned, returned
 from netwright.doctor.probe.running import Outcome
 from netwright.doctor.probe.scene import Scene
-from netwright.doctor.words import told
 
-__all__ = ["Trial", "Trials"]
+__all__ = ["DOUBT", "NOWHERE", "SOME", "Trial", "Trials"]
 
 _SEEDS = 3
 _CONFIRMED = 2  # suspects whose best remedy is run on every seed
-_GAIN, _SHARE = 0.05, 0.1  # of what is unexplained, absolute and relative: what a remedy must take away
-_TELLING, _SOME = 0.4, 0.1  # a prior that signals give; of what is unexplained, worth a word in any case
-_AT_ONCE = 0.3  # the share that needs no second seed where the signals say the same
 _CONFIRMING = 2  # runs for which time is kept, once there is something to confirm
+_GAIN, _SHARE = 0.05, 0.1  # of what is unexplained, absolute and relative: what a remedy must take away
+_TELLING, SOME = 0.4, 0.1  # a prior that signals give; of what is unexplained, worth a word in any case
 _SURELY = 0.9  # a prior of what was recognised
-_PLAIN = 0.6  # the share that makes a remedy for what the signals already show plain enough
-_ABSORBS = {
-    "bad-init-scale", "exploding-gradient", "input-not-normalized", "lr-too-high", "missing-zero-grad", "oscillation",
-    "over-regularized", "target-not-normalized", "wrong-mode",
-}  # fmt: skip
-_NEARLY, _BEHIND, _LEVEL = 0.85, 0.35, 1.3
-_DOUBT = 0.2  # above the gate for an error, still worth a warning
+_AT_ONCE = 0.3  # the share that needs no second seed where the signals say the same
+_NEARLY, _BEHIND = 0.85, 0.35  # of what a probe leaves: a remedy that no other outdoes; how much likelier its cause is
+_LEVEL = 1.3  # of the unexplained share: beyond, a run has diverged, and how far says nothing
+DOUBT = 0.2  # above the gate for an error, still worth a warning
 _HOLDS = 0.85  # unexplained of validation examples
 _REFUTED, _LONG = 0.05, 100  # share of a remedy that does not matter, seen in so many steps
-_UNMOVED = 0.9  # of the first loss: it has neither fallen nor, by its inverse, climbed
+NOWHERE = 0.9  # unexplained, of a run that got nowhere
 _SHORTENS = {"schedule-collapsed", "vanishing-gradient"}
-_NOWHERE = 0.9  # unexplained, of a run that got nowhere
-_PLAINLY, _STEP = 0.3, "plain-loss"  # the share that a plain loss takes away at least, where the step's is another
 _STRETCH = 4  # times the steps of a probe, for what is learned only late
+_STEP = "plain-loss"  # the change that puts another loss in the place of the step's
 
 
 @dataclass
@@ -47,6 +42,21 @@ class Trial:
     prior: float
     change: str
     effect: Effect
+
+    @property
+    def plain_loss(self) -> bool:
+        """Whether the remedy is a plain loss in the place of the step's."""
+        return self.change == _STEP
+
+    @property
+    def signalled(self) -> bool:
+        """Whether the signals alone say as much."""
+        return self.prior >= _TELLING
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the remedy takes so much away that one seed is enough."""
+        return self.effect.share >= _AT_ONCE
 
     def score(self, most: float) -> float:
         """Gain as a share of the best remedy's, and what the signals say."""
@@ -80,10 +90,10 @@ class Trials:
             self._try_all([(prior, cause) for prior, cause in suspects if prior >= 0])
         for trial in self.ranked()[:_CONFIRMED]:
             for count in range(2, _SEEDS + 1):
-                if count == 2 or trial.effect.share < _AT_ONCE:
+                if count == 2 or not trial.at_once:
                     self._try(trial.change, count)
                     self._note(trial.cause, trial.prior, trial.change)
-        if self.returned.fault and _STEP in {trial.change for trial in self.ranked()}:
+        if self.returned.fault and any(trial.plain_loss for trial in self.ranked()):
             self.lasting = self._last()
 
     def _of_the_step(self) -> list[tuple[float, Cause]]:
@@ -121,7 +131,7 @@ class Trials:
         steps = min(self.scene.planned, _STRETCH * self.scene.steps)
         self.pace = self.slowest() * steps / self.scene.steps
         self.scene.steps = steps
-        self.scene.outcomes.clear()
+        self.scene.twins.clear()
         self.tried, self.trials = {}, []
 
     def _trial(self, cause: Cause) -> Trial:
@@ -129,7 +139,7 @@ class Trials:
 
     def _idle(self, cause: Cause, prior: float) -> bool:
         """Whatever its remedy might reach, the run itself has come too far for a word."""
-        far = 1 - self.final >= cause.gate + _DOUBT and (prior < _TELLING or self.final < _SOME)
+        far = 1 - self.final >= cause.gate + DOUBT and (prior < _TELLING or self.final < SOME)
         return far and not self._named(cause)
 
     def _outdone(self, cause: Cause, prior: float) -> bool:
@@ -159,7 +169,7 @@ class Trials:
     @property
     def nowhere(self) -> bool:
         """Whether neither the run nor any remedy got anywhere, so that no remedy was refuted."""
-        return bool(self.scene.kind) and min(self.best, self.final) > _NOWHERE
+        return bool(self.scene.kind) and min(self.best, self.final) > NOWHERE
 
     def generalised(self) -> bool:
         """Whether some remedy lets the program explain examples that it was not trained on."""
@@ -175,20 +185,7 @@ class Trials:
 
     def _borrowed(self, trial: Trial) -> bool:
         """What the plain loss mends is told by the name of what the step's loss is found to be."""
-        other = self.returned.drawn or self.returned.fault not in {"", trial.cause.fault}
-        return trial.change == _STEP and other
-
-    def findings(self) -> list[Finding]:
-        """The verdict: the first proved cause is an error; what would also have helped is told as a warning."""
-        found: list[Finding] = []
-        for trial in self.ranked():
-            severity = self._severity(trial, bool(found))
-            if severity is not None and trial.cause.fault not in {finding.fault for finding in found}:
-                found.append(self._told(trial, severity))
-        mine = self.returned
-        if mine.form and mine.fault and mine.fault not in {finding.fault for finding in found}:
-            found.insert(0, told(mine.fault, "warning", "loop", mine.evidence))  # a fact, however well the run may go
-        return found[:3]
+        return trial.plain_loss and (self.returned.drawn or self.returned.fault not in {"", trial.cause.fault})
 
     def refuted(self, fault: str) -> bool:
         """Whether the remedy for this fault was tried for long enough and did not matter."""
@@ -199,73 +196,11 @@ class Trials:
         """What signals make one suspect of a run that got nowhere, and no probe has refuted: of no use is one that was
         cut short, or did not get anywhere itself.
         """
-        stuck = bool(self.scene.kind) and self.final > _NOWHERE
+        stuck = bool(self.scene.kind) and self.final > NOWHERE
         open_end = self.hurried or self.nowhere
         kept = [one for one in suspected if open_end or (stuck and not self.refuted(one.fault))]
         explained = any(one.fault in _SHORTENS for one in kept)  # steps are short then, whatever the rate
         return [one for one in kept if not (explained and one.fault == "lr-too-low")]
-
-    def backed(self, finding: Finding) -> Finding:
-        """A static finding with the experiment that bears it out, where its remedy was tried and helps."""
-        mine = [trial for trial in self.ranked() if trial.cause.fault == finding.fault and trial.effect.certain]
-        if not mine or finding.probe is not None or finding.severity == "note":  # the probe is told as a finding then
-            return finding
-        shown = self._told(mine[0], "error")
-        evidence = f"{finding.evidence} {shown.evidence}"
-        return replace(finding, probe=shown.probe, effect=shown.effect, evidence=evidence, proven=True)
-
-    def _severity(self, trial: Trial, another: bool) -> Severity | None:
-        if trial not in self.ranked() or not trial.effect.certain:
-            return None
-        if trial.change == _STEP and self.returned.fault == trial.cause.fault and not self.known.diverged:
-            own = self._of_the_loss(trial)
-            if own is not None or not self.returned.sure:
-                return "warning" if another and own is not None else own
-        return self._measured(trial, another)
-
-    def _measured(self, trial: Trial, another: bool) -> Severity | None:
-        """What the gain of a remedy comes to, beside how far the run itself came."""
-        seen = self.known.seen
-        calm = seen.largest_update() < 0.3 and seen.peak < 3  # before the NaN: then no long step made it
-        if self.known.diverged and (calm or trial.cause.fault not in _ABSORBS):
-            return "warning"
-        if self.scene.train.yardstick is None and not self.known.diverged:  # a GAN's loss, or a policy's, is no measure
-            stuck = _UNMOVED < self.final < 1 / _UNMOVED and trial.prior >= 0
-            return "warning" if stuck and trial.effect.share > _PLAIN and not another else None
-        moved = self.final < _NOWHERE or seen.end < _UNMOVED
-        if not self.scene.trusted and not self.known.diverged and moved:
-            return None  # what is measured only goes along with the loss: little of it may be meant
-        plain = trial.prior >= _TELLING and trial.effect.share > _PLAIN and self.final - self.best > _SOME
-        if self.progress < trial.cause.gate or plain:
-            sure = trial.effect.seeds > 1 or (trial.effect.share > _AT_ONCE and trial.prior > 0)
-            return "error" if sure and not another else "warning"
-        return "warning" if self.progress < trial.cause.gate + _DOUBT and not another else None
-
-    def _of_the_loss(self, trial: Trial) -> Severity | None:
-        """A form that was recognised is a fact; what is only more than the loss, or another one, has to keep the run
-        from what the plain loss comes to in the same time.
-        """
-        wins = trial.effect.share > _PLAINLY and trial.effect.seeds > 1
-        if self.returned.form:
-            return "error" if wins else "warning"
-        lasts = self.lasting is not None and self.final - self.lasting > max(self.returned.apart, _PLAINLY * self.final)
-        if not wins or not lasts:
-            return None
-        return "error" if self.returned.sure else "warning"
-
-    def _told(self, trial: Trial, severity: Severity) -> Finding:
-        before = self.scene.outcomes[""][: trial.effect.seeds]
-        words = say(CHANGES[trial.change].words)
-        evidence = in_words(words, before, self.tried[trial.change], self.start, self.scene.steps)
-        if trial.change == _STEP and self.returned.evidence:
-            evidence = f"{self.returned.evidence} {evidence}"
-        if severity == "warning":
-            evidence += say(" Confidence {share:.0%}.", share=min(0.9, 0.5 + 0.4 * trial.effect.share))
-        proven = severity == "error"
-        finding = told(trial.cause.fault, severity, trial.cause.where, evidence, round(trial.effect.share, 4), proven)
-        return replace(
-            finding, probe=Probe.of(trial.change, words, before[0].losses, self.tried[trial.change][0].losses)
-        )
 
     def _try(self, change: str, seeds: int) -> bool:
         """Run a change on so many seeds; a run that the budget cuts short says nothing and is not kept."""
@@ -287,7 +222,7 @@ class Trials:
         return enough
 
     def _note(self, cause: Cause, prior: float, change: str) -> None:
-        effect = compare(self.scene.outcomes[""], self.tried[change])
+        effect = compare(self.scene.twins, self.tried[change])
         trial = next((one for one in self.trials if one.cause.fault == cause.fault), None)
         if trial is None:
             self.trials.append(Trial(cause, prior, change, effect))

@@ -3,7 +3,7 @@
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding, Severity
 
-__all__ = ["CODES", "told"]
+__all__ = ["CODES", "finding_of"]
 
 # fault -> code, why, remedy
 CODES: dict[str, tuple[str, str, str]] = {
@@ -170,13 +170,8 @@ CODES: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-def told(
-    fault: str,
-    severity: Severity,
-    where: str,
-    evidence: str,
-    effect: float | None = None,
-    proven: bool = False,
+def finding_of(
+    fault: str, severity: Severity, where: str, evidence: str, effect: float | None = None, proven: bool = False
 ) -> Finding:
     """The finding for a fault of the table; `evidence` is said already."""
     code, why, remedy = CODES[fault]

@@ -27,6 +27,7 @@ from netwright.experiment.beginning import beginning
 from netwright.experiment.compatible import check_sizes, check_task, construct, default_model, default_task, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.embeddings import start_from_vectors
+from netwright.experiment.foreign import check_savable, make_layers, part_memory
 from netwright.experiment.hooking import make_hooks
 from netwright.experiment.pretrained import (
     anchored_model,
@@ -37,6 +38,7 @@ from netwright.experiment.pretrained import (
     split_model,
     start_from,
 )
+from netwright.experiment.settings import TrainSettings
 from netwright.experiment.sources import SourceMaker, pair_maker
 from netwright.experiment.teacher import find_teacher, taught
 from netwright.experiment.vocabulary import belongs_to_weights, readable_data, with_vocabulary
@@ -94,6 +96,7 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     config = config if given.bundle else with_vocabulary(config)
     bundle = given.bundle or load_data(readable_data(config, folder), base=config.folder)
     config = _complete(config, bundle, given, folder)
+    settings = config.train
     seeds.seed_everything(settings.seed)
     task_name, task_values = config.named("task")
     assert task_name is not None
@@ -103,6 +106,10 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     built = _rebuilt(config, folder) if given.model is None else None
     model, model_recipe, seen = built or build_network(config, sizes, bundle.schema.input_shape, given.model)
     preprocess = _preprocessor(bundle, factory, seen)
+    if given.model is not None:
+        make_layers(model, bundle, preprocess)
+        part_memory(model)
+        check_savable(model)
     precision = choose_precision(settings.precision, device, model)
     channels_last = has_convolution(model) and len(bundle.schema.input_shape) == 3
     model = model.train().to(device)
@@ -241,6 +248,8 @@ def _complete(config: Config, bundle: DataBundle, given: Given, folder: Path) ->
     chosen: dict[str, Any] = {"data": anchored(config.sections.data, config.folder)}
     if config.sections.model is not None:
         chosen["model"] = anchored_model(config.sections.model, config.folder)
+    if "batch_size" not in config.sections.train and 0 < len(bundle.train) < TrainSettings.batch_size:
+        chosen["train"] = {**config.sections.train, "batch_size": len(bundle.train)}
     if config.sections.task is None:
         chosen["task"] = default_task(bundle.schema)
     task_name = str(chosen.get("task") or config.named("task")[0])

@@ -10,7 +10,7 @@ import torch
 
 from netwright.core.errors import ConfigError
 from netwright.core.seeds import generator
-from netwright.data import Dataset
+from netwright.data import Dataset, Preprocessor
 from netwright.data.batching import Batch
 from netwright.data.schema import Target
 from netwright.doctor import check
@@ -23,6 +23,7 @@ from netwright.experiment.unusual import unusual_settings
 __all__ = ["check_assembly", "check_config", "fix_config"]
 
 _EXAMPLES = 256  # of a batch that the rules look at
+_ORDERED = ("class", "multilabel", "number")  # targets in whose order a rule looks for blocks
 _ALIKE = ("next-token", "forecast", "text", "span")  # targets that say nothing of whether a split is fair
 
 
@@ -58,16 +59,30 @@ def check_assembly(made: Assembly) -> list[Finding]:
         config=made.config.to_dict(), schema=schema, validation=validation,
         examples=made.session.train_source.examples, metrics=made.config.sections.metrics or (),
     )  # fmt: skip
+    if _waits_for_unknown(made.preprocess, train.inputs):
+        found = [finding for finding in found if finding.fault != "input-degenerate"]
     unusual = {finding.where: finding for finding in unusual_settings(made)}
     told = [replace(f, fix=f.fix or unusual.pop(f.where).fix) if f.where in unusual else f for f in found]
     return ranked([*told, *unusual.values()])
 
 
+def _waits_for_unknown(preprocess: Preprocessor, inputs: object) -> bool:
+    """Whether nothing is the same in all examples but the slots of categories that are not known yet."""
+    names = getattr(preprocess, "feature_names", ())
+    if not isinstance(inputs, torch.Tensor) or inputs.shape[1:] != (len(names),):
+        return False
+    constant = (inputs == inputs[:1]).all(dim=0).nonzero().flatten().tolist()
+    return bool(constant) and all(names[place].endswith("=?") for place in constant)
+
+
 def _sample(made: Assembly, dataset: Dataset) -> Batch:
-    """Some examples as the network takes them, drawn at random, not augmented; of a text its first windows."""
-    if made.bundle.schema.target.kind != "next-token" and len(dataset) > _EXAMPLES:
-        chosen = torch.randperm(len(dataset), generator=generator(made.config.train.seed, len(dataset)))
-        dataset = dataset.subset(chosen[:_EXAMPLES].sort().values)
+    """Some examples as the network takes them, in an order drawn at random as in training (that of the files says
+    nothing of a run), not augmented; of a text its first windows.
+    """
+    kind = made.bundle.schema.target.kind
+    if kind in _ORDERED or (len(dataset) > _EXAMPLES and kind != "next-token"):
+        chosen = torch.randperm(len(dataset), generator=generator(made.config.train.seed, len(dataset)))[:_EXAMPLES]
+        dataset = dataset.subset(chosen if kind in _ORDERED else chosen.sort().values)
     return next(iter(made.sources.measuring(dataset).epoch(0)))
 
 
@@ -78,7 +93,8 @@ def fix_config(path: str | Path, findings: Sequence[Finding]) -> tuple[str, str]
         ConfigError: the file cannot be read.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_bytes().decode("utf-8")
     except OSError as error:
         raise ConfigError("{file} cannot be read ({reason})", file=path, reason=error.strerror) from error
-    return apply_fixes(text, list(findings), str(path))
+    mended, diff = apply_fixes(text.replace("\r\n", "\n"), list(findings), str(path))
+    return mended.replace("\n", "\r\n") if "\r\n" in text else mended, diff

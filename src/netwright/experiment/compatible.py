@@ -140,6 +140,8 @@ def part_of(model: nn.Module, part: str, task: str | None) -> nn.Module:
     Raises:
         ConfigError: the network has no such part.
     """
+    if not part:
+        return model
     try:
         return model.get_submodule(part)
     except AttributeError as error:

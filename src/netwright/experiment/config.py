@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     Args:
         source: a YAML file, the name of a gallery example, or a mapping.
         overrides: `path=value` strings; the value is YAML.
-        sections: whole sections that replace the config's.
+        sections: whole sections (`train={"epochs": 3}`) or single settings (`**{"train.epochs": 3}`), which are
+            merged into the config's.
 
     Raises:
         ConfigError: with every mistake found, each with its line.
@@ -114,7 +115,9 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         if marks:
             values.pop("extends", None)
         values = _merge(plain(marks[1][0]) if len(marks) > 1 else {}, values)
-        values = _merge(values, sections)
+        for dotted, value in sections.items():
+            *parents, last = dotted.split(".")
+            values = _merge(values, reduce(lambda inner, name: {name: inner}, reversed(parents), {last: value}))
     except RecursionError:
         raise ConfigError("{file} contains itself; remove the alias that points to its own parent", file=file) from None
     values = overridden(values, overrides)
@@ -191,13 +194,22 @@ def _problems(values: dict[str, Any], folder: Path) -> Iterator[Problem]:
         broken.clear()
     for problem in _caught(lambda: schemas.arguments(Sections, values, "")):
         broken.add(re.split(r"[.\[]", problem.path)[0])
-        yield problem
+        yield _sent_home(problem)
     checks: dict[str, Callable[[Any], object]] = {
         "data": partial(_check_data, folder=folder), "model": partial(_check_model, folder=folder), **_CHECKS
     }  # fmt: skip
     for section, check in checks.items():
         if section not in broken and values.get(section) is not None:
             yield from _caught(partial(check, values[section]))
+
+
+def _sent_home(problem: Problem) -> Problem:
+    """A setting that stands at the top, outside its section, is told where it belongs."""
+    for section, names in _HOMES.items():
+        if problem.path in names:
+            template = "{path} is no section; it belongs into one: {section}.{path}"
+            return replace(problem, message=say(template, path=problem.path, section=section))
+    return problem
 
 
 def _caught(check: Callable[[], Any]) -> Iterator[Problem]:
@@ -266,6 +278,11 @@ def _check_data(value: Any, folder: Path) -> None:
     check_section(value, folder)
 
 
+_HOMES = {
+    "train": schemas.parameters(TrainSettings).keys(),
+    "optimizer": {"lr", "momentum", "weight_decay", "schedule", "warmup", "clip", "average"},
+    "data": {"path", "target", "target_kind", "text", "split", "tokens"},
+}
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "task": lambda value: _check_named("task", TASKS.load, value),
     "loss": _check_loss,

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from netwright.core.errors import DataError
+from netwright.core.errors import DataError, ResourceError
 from netwright.core.records import read_json
-from netwright.data import Dataset, load_like
+from netwright.data import Dataset, SealedDataset, load_like
 from netwright.data.batching import Batch, BatchSource
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
@@ -54,11 +54,19 @@ def _source(made: Assembly, folder: Path, data: Any) -> BatchSource:
     if data is not None:
         dataset = load_like(data, made.bundle.schema)
     elif made.bundle.test is not None:
-        dataset = made.bundle.test.open(folder)
+        dataset = _opened(made.bundle.test, folder)
     source = made.sources.test(dataset)
     if source is None:
         raise DataError("{folder} kept no test set; give data with --data", folder=folder)
     return source
+
+
+def _opened(test: SealedDataset, folder: Path) -> Dataset:
+    try:
+        return test.open(folder)
+    except ResourceError as error:
+        template = "{folder} cannot be written, and a look at the test set is counted there; copy it, or give --data"
+        raise ResourceError(template, folder=folder) from error
 
 
 class _Noisy:

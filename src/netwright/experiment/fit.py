@@ -94,6 +94,9 @@ def _check(module: object, loss: object, optimizer: object) -> None:
     if optimizer is not None and not isinstance(optimizer, str | Mapping | torch.optim.Optimizer):
         template = "optimizer={got!r} does not fit; expected a name, a section or a torch optimizer"
         raise ConfigError(template, path="optimizer", got=optimizer)
+    if isinstance(optimizer, torch.optim.LBFGS):
+        template = "the optimizer LBFGS evaluates a step many times, which this loop does not; use another one"
+        raise ConfigError(template, path="optimizer")
     if isinstance(optimizer, torch.optim.Optimizer):
         mine = set(map(id, module.parameters()))
         if not any(id(weight) in mine for group in optimizer.param_groups for weight in group["params"]):

@@ -55,6 +55,8 @@ def check_fit(made: Assembly, findings: Sequence[Finding] = ()) -> None:
 def _try(made: Assembly) -> None:
     task, engine = made.session.task, made.session.engine
     made.model.eval()
+    _check_mixed(made)
+    _check_batch(made)
     if made.preprocess is None:
         _try_actions(made)
         return
@@ -68,6 +70,23 @@ def _try(made: Assembly) -> None:
         look(out.predictions, targets)
     if made.config.train.batch_size == 1 and len(task.phases) == 1 and isinstance(inputs, Tensor):
         _check_lone(made, inputs[:1])
+
+
+def _check_mixed(made: Assembly) -> None:
+    """Mixup and cutmix give shares of the classes, which not every loss takes; the first step would find it out."""
+    augment, kind = made.sources.augment, made.bundle.schema.target.kind
+    if augment is None or not augment.mixing or kind != "class" or getattr(made.loss, "soft_targets", True):
+        return
+    template = "mixup and cutmix blend classes, which loss {name} cannot take; leave them out, or use cross-entropy"
+    raise ConfigError(template, path="augment", name=made.config.named("loss")[0] or type(made.loss).__name__)
+
+
+def _check_batch(made: Assembly) -> None:
+    """A task may need several examples in a batch, as one does that compares them."""
+    least, got = getattr(made.session.task, "least_batch", 1), made.config.train.batch_size
+    if got < least:
+        template = "train.batch_size={got} leaves nothing to compare within a batch; use {least} or more"
+        raise ConfigError(template, path="train.batch_size", got=got, least=least)
 
 
 def _try_actions(made: Assembly) -> None:

@@ -89,9 +89,13 @@ def weights_hash(model: nn.Module) -> str:
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     shared = _shared_names(model)
-    return {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items() if name not in shared
-    }
+    return {name: _apart(tensor) for name, tensor in model.state_dict().items() if name not in shared}
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """The tensor on the CPU; one that is a part of another's memory as a copy."""
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return (tensor if whole else tensor.clone()).detach().cpu().contiguous()
 
 
 def _shared_names(model: nn.Module) -> dict[str, str]:

@@ -12,12 +12,14 @@ from torch.nn import functional as F
 
 from netwright import models
 from netwright.core import schemas
+from netwright.core.catalogs import trusting
 from netwright.core.errors import CheckpointError, ConfigError, because
 from netwright.core.records import read_json
 from netwright.data import Preprocessor, Schema
 from netwright.data.masks import whole_mask
 from netwright.data.textual import TextPreprocessor
 from netwright.experiment.embeddings import word_vectors
+from netwright.experiment.foreign import part_memory
 from netwright.experiment.model_folder import FORMAT, find_model_folder, load_weights
 from netwright.experiment.writing import Emit, in_pieces, write_text
 from netwright.models.layers import LayerStack
@@ -31,31 +33,39 @@ _TEXTS = 64  # inputs of a batch that is filled up to its longest
 _MASK_PIXELS = 2**19  # of a batch whose answer is a class for every pixel: such networks keep large maps
 
 
-def load(path: str | Path, network: nn.Module | None = None) -> "Predictor":
+def load(path: str | Path, network: nn.Module | None = None, trust: bool = False) -> "Predictor":
     """Load a model folder (or a run folder) for prediction, on the CPU.
 
     Args:
-        network: needed when the run trained a class of your own, whose code no model folder holds.
+        network: needed when `fit` trained a class of your own, whose code no model folder holds.
+        trust: import the Python objects that the run's config named.
 
     Raises:
         CheckpointError: no model there, damaged, or weights of another network.
     """
+    if not isinstance(path, str | Path):
+        raise ConfigError("the model is {got!r}; expected a model folder or a run folder", got=path)
     folder = find_model_folder(Path(path))
     config = read_json(folder / "config.json")
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if config.get("format") != FORMAT:
         template = "{folder} is not a model folder that this version reads; give one that a run wrote, or train again"
         raise CheckpointError(template, folder=folder)
     try:
         schema = Schema.from_dict(config["schema"])
-        net = network if network is not None else _network(config["model"])
         preprocess = _preprocess(folder, schema)
-        task = _task(config["task"], schema, preprocess)
-    except ConfigError as error:  # nobody wrote this config: it was changed, or is of another version
+        with trusting(trust):
+            net = network if network is not None else _network(config["model"])
+            task = _task(config["task"], schema, preprocess)
+    except ConfigError as error:
+        if ":" in str(config["model"].get("name", "")):  # a name in the user's own code, which the error is about
+            raise
+        # nobody wrote this config: it was changed, or is of another version
         template = "{file} is damaged or of another version ({error}); restore it or train again"
         raise CheckpointError(template, file=folder / "config.json", error=error) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         template = "{file} is damaged ({reason}); restore it or train again"
         raise CheckpointError(template, file=folder / "config.json", reason=because(error)) from error
+    part_memory(net)
     load_weights(net, folder / "model.safetensors")
     return Predictor(net.eval(), task, schema, preprocess, config)
 

@@ -35,9 +35,13 @@ def example_names() -> list[str]:
 
 
 _LONGEST = 200  # characters of a name that are shown
+_MOST = 100_000  # values of a config: aliases of aliases can stand for more than any machine holds
 
 
-def find(source: str | Path) -> Path:
+def find(source: object) -> Path:
+    if not isinstance(source, str | Path):
+        template = "the config is {got!r}; expected a YAML file, the name of an example, or a dictionary"
+        raise ConfigError(template, got=source)
     path = Path(source)
     try:
         if path.is_file():
@@ -99,7 +103,20 @@ def _read(path: Path) -> CommentedMap:
         got = {"NoneType": "nothing", "CommentedSeq": "a list"}.get(type(tree).__name__, "no section")
         template = "{file} holds {got}; expected sections such as data:, model: and train:"
         raise ConfigError(template, file=path, got=say(got))
+    if _size(tree, {}) > _MOST:
+        raise ConfigError("{file} repeats its aliases too often; write out what they stand for", file=path)
     return tree
+
+
+def _size(tree: Any, known: dict[int, int]) -> int:
+    """How many values a tree stands for when every alias is written out; each part is counted once."""
+    if not isinstance(tree, Mapping | list):
+        return 1
+    if id(tree) not in known:
+        known[id(tree)] = 1  # an alias to its own parent is told by who follows it
+        parts = tree.values() if isinstance(tree, Mapping) else tree
+        known[id(tree)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(tree)]
 
 
 def _reason(said: str | None) -> str:

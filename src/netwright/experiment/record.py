@@ -10,6 +10,7 @@ from typing import Any
 
 import netwright
 from netwright.core.devices import describe_machine
+from netwright.core.errors import CheckpointError
 from netwright.core.records import read_json, write_json, write_jsonl, write_text
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
@@ -89,8 +90,10 @@ def _expectations(wanted: dict[str, float], got: dict[str, float], monitor: tupl
 
 def _environment(made: Assembly) -> dict[str, Any]:
     device = made.session.engine.device
-    previous = made.session.folder / "environment.json"
-    started = read_json(previous).get("started") if previous.exists() else None
+    try:
+        started = read_json(made.session.folder / "environment.json").get("started")
+    except CheckpointError:  # there is none yet, or it is damaged: no reason not to go on
+        started = None
     return {
         "netwright": netwright.__version__,
         **describe_machine(device),

@@ -267,7 +267,12 @@ def train_and_repair(
     if given is not None and given.optimizer is not None:
         log.warning(say("an optimizer that was made in Python is not changed; the doctor only advises"))
         return carry_out(config, folder, given, quiet, resumed, command)
-    again, failure, run = original_given(given), None, None
+    try:
+        again = original_given(given)
+    except Exception as error:  # copying runs code of anybody's
+        log.warning(say("the network cannot be copied ({error}); the doctor only advises", error=error))
+        return carry_out(config, folder, given, quiet, resumed, command)
+    failure, run = None, None
     try:
         run = _done_before(folder) if resumed else None
         run = run or carry_out(config, folder, given, quiet, resumed, command)

@@ -12,7 +12,7 @@ from torch import nn
 
 from netwright.core.catalogs import set_trust
 from netwright.core.devices import keep_freed_memory
-from netwright.core.errors import CheckpointError, ConfigError, NetwrightError, ResourceError, because
+from netwright.core.errors import CheckpointError, ConfigError, ResourceError, because
 from netwright.core.messages import say
 from netwright.core.records import RunLock, read_json, read_jsonl, write_json
 from netwright.doctor.findings import Finding
@@ -100,8 +100,9 @@ def train(
     if resume is None:
         if out is not None and not str(out).strip():
             raise ConfigError("--out is empty; give the folder that the run is to be written to")
-        folder = _new_folder(Path(out) if out is not None else None, config.file)
-    lock = RunLock(folder)
+        folder, lock = _held(Path(out)) if out is not None else _next_folder(config.file)
+    else:
+        lock = RunLock(folder)
     try:
         with resources(folder):
             if resume is None:
@@ -247,7 +248,7 @@ def _architecture(made: Assembly) -> Architecture | None:
         known = trace(made.model, *(example if isinstance(example, tuple) else (example,)))
         name = made.recipe["model"].get("name")
         return titled(known, name) if name else known
-    except (RuntimeError, TypeError, ValueError, NetwrightError) as error:
+    except Exception as error:  # a network of anybody's, and perhaps one that torch has compiled or scripted
         log.warning(say("the network could not be traced for the report: {error}", error=error))
         return None
 
@@ -274,24 +275,34 @@ def _refuse_used(folder: Path) -> None:
         raise ConfigError(template, out=folder)
 
 
-def _new_folder(out: Path | None, file: str | None) -> Path:
-    if out is not None:
-        try:
-            if "\0" in str(out):
-                raise ValueError(say("it holds a NUL character"))
-            taken = (out / "config.yaml").exists()
-        except (OSError, ValueError) as error:  # a name that no file system takes
-            shown, reason = repr(str(out)[:80]), because(error)
-            template = "{out} cannot be written ({reason}); choose another folder with --out"
-            raise ResourceError(template, out=shown, reason=reason) from error
-        if taken and (out / ".lock").exists():
-            RunLock(out).release()  # where the run in it is at work, that is the better reason
-        _refuse_used(out)
-        if out.exists() and not out.is_dir():
-            raise ResourceError("{out} is a file; choose another folder with --out", out=out)
-        return out
-    stem = Path(file).stem if file else "run"
-    number = 1
-    while (folder := Path("runs") / f"{stem}-{number}").exists():
+def _held(out: Path) -> tuple[Path, RunLock]:
+    """The folder that was asked for, held, where a run can be written to it."""
+    try:
+        if "\0" in str(out):
+            raise ValueError(say("it holds a NUL character"))
+        taken = (out / "config.yaml").exists()
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        shown, reason = repr(str(out)[:80]), because(error)
+        template = "{out} cannot be written ({reason}); choose another folder with --out"
+        raise ResourceError(template, out=shown, reason=reason) from error
+    if taken and (out / ".lock").exists():
+        RunLock(out).release()  # where the run in it is at work, that is the better reason
+    _refuse_used(out)
+    if out.exists() and not out.is_dir():
+        raise ResourceError("{out} is a file; choose another folder with --out", out=out)
+    return out, RunLock(out)
+
+
+def _next_folder(file: str | None) -> tuple[Path, RunLock]:
+    """The next free folder below `runs/`, held. Another run may take one at the same moment."""
+    stem, number = Path(file).stem if file else "run", 0
+    while True:
         number += 1
-    return folder
+        folder = Path("runs") / f"{stem}-{number}"
+        if folder.exists():
+            continue
+        try:
+            return folder, RunLock(folder)
+        except ResourceError:
+            if not folder.exists():
+                raise

@@ -11,6 +11,7 @@ from netwright.core.schemas import Count, Fraction, NonNegative, Positive, Size
 __all__ = ["DistillSettings", "EarlyStopSettings", "Sections", "TrainSettings"]
 
 Every = Literal["epoch"] | Size
+Threads = Annotated[int, Field(gt=0, le=1024)]  # more than any machine has, and few enough to be started
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Tracker = Literal["tensorboard", "mlflow"]
 
@@ -42,7 +43,7 @@ class TrainSettings:
     validate_every: Every = "epoch"
     checkpoint_every: Every = "epoch"
     workers: Count = 0
-    threads: Size | None = None
+    threads: Threads | None = None
     per_class: Size | None = None
     track: list[Tracker] = field(default_factory=list)
 

@@ -1,6 +1,7 @@
 """The teacher of a `distill:` section: found, loaded, and made to understand the student's inputs."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,10 @@ def find_teacher(name: str, base: Path, beside: Path) -> str:
     for folder in (path, base / path):
         if folder.is_dir():
             return str(find_model_folder(folder).resolve())
+    own = re.compile(re.escape(name) + r"(-\d+)?")
     runs = [
-        run for place in dict.fromkeys((beside, Path("runs"))) for run in (place / name, *place.glob(f"{name}-[0-9]*"))
-        if (run / "model" / "config.json").is_file()
+        run for place in dict.fromkeys((beside, Path("runs"))) if place.is_dir() for run in place.iterdir()
+        if own.fullmatch(run.name) and (run / "model" / "config.json").is_file()
     ]  # fmt: skip
     if runs:
         return str((max(runs, key=lambda run: (run / "model" / "config.json").stat().st_mtime) / "model").resolve())

@@ -4,6 +4,7 @@ Letters: B batch, K classes, T time, `…` any further dimensions.
 """
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any, ClassVar, Literal, NoReturn
 
 import torch
@@ -21,7 +22,9 @@ __all__ = [
     "class_axis",
     "classes_last",
     "demand",
+    "products",
     "reduced",
+    "refuse_one_score",
     "wide",
 ]
 
@@ -41,7 +44,7 @@ class Loss(nn.Module, ABC):
 
     expects: ClassVar[Expects]
     target_kind: ClassVar[TargetKind]
-    soft_targets: ClassVar[bool] = False
+    soft_targets: bool = False
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
@@ -67,6 +70,16 @@ def reduced(values: Tensor, reduction: str) -> Tensor:
 def wide(prediction: Tensor) -> Tensor:
     """`prediction` in at least float32: logarithms of half-precision scores lose what a gradient needs."""
     return prediction.float() if prediction.dtype in (torch.bfloat16, torch.float16) else prediction
+
+
+def products(first_ND: Tensor, second_MD: Tensor) -> Tensor:
+    """Inner products of all pairs, (N, M), in full precision.
+
+    Autocast would give cosines of three digits, and it is their small differences that embeddings are trained by.
+    """
+    device = first_ND.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+        return first_ND @ second_MD.T
 
 
 def aligned(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,14 +118,30 @@ def class_axis(prediction: Tensor, target: Tensor) -> int:
 
 
 def classes_last(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores as rows (N, K), targets as class numbers (N,) or shares of the classes (N, K)."""
+    """Scores as rows (N, K), targets as class numbers (N,) or shares of the classes (N, K).
+
+    Raises:
+        ConfigError: the target does not fit, or there is one score only.
+    """
     if prediction.dim() == 2 and target.dim() == 2 and target.shape[1] == 1 and not target.is_floating_point():
         target = target[:, 0]
     axis = class_axis(prediction, target)
+    if prediction.shape[axis] == 1:
+        refuse_one_score()
     rows = _rows(wide(prediction), axis)
     if target.is_floating_point():
         return rows, _rows(target, axis).to(rows.dtype)
     return rows, target.reshape(-1).long()
+
+
+def refuse_one_score() -> NoReturn:
+    """A softmax over a single score learns nothing, whatever the targets.
+
+    Raises:
+        ConfigError: always.
+    """
+    template = "loss: a softmax over one score is always 1; use bce, or give the network a score for each class"
+    raise ConfigError(template, path="loss")
 
 
 def demand(fits: bool, name: str, wanted: str, prediction: Any, target: Any) -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Count, NonNegative, Probability
-from netwright.losses.base import Loss, Reduction, aligned
+from netwright.losses.base import Loss, Reduction, aligned, reduced
 
 __all__ = ["BinaryCrossEntropy"]
 
@@ -20,6 +20,7 @@ class BinaryCrossEntropy(Loss):
         pos_weight: weight of a yes (one number, or one a label), or `balanced`: number of noes over number of yeses.
         class_counts: examples of no and of yes; bound from the data, needed for `balanced`.
         label_smoothing: share of the target that is moved towards one half.
+        ignore_index: target of places that do not count; bound from masks.
 
     Shapes: prediction (B,), (B, 1), (B, L) or (B, …) raw scores; target the same, 0 or 1 or in between.
 
@@ -38,10 +39,12 @@ class BinaryCrossEntropy(Loss):
         pos_weight: Literal["balanced"] | NonNegative | list[NonNegative] | None = None,
         class_counts: list[Count] | None = None,
         label_smoothing: Probability = 0.0,
+        ignore_index: int | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction)
         self.label_smoothing = label_smoothing
+        self.ignore_index = ignore_index
         if pos_weight == "balanced":
             if class_counts is None or len(class_counts) != 2:
                 template = "loss.pos_weight=balanced needs two classes with counts, got {got}; write it as a number"
@@ -53,7 +56,13 @@ class BinaryCrossEntropy(Loss):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
         scores, wanted = aligned(prediction, target)
+        counted = None if self.ignore_index is None else wanted != self.ignore_index
+        wanted = wanted if counted is None else wanted.where(counted, 0.0)
         if self.label_smoothing:
             wanted = wanted * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
         weight = self.pos_weight if self.pos_weight is None else self.pos_weight.to(scores)
-        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weight, reduction=self.reduction)
+        if counted is None:
+            return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weight, reduction=self.reduction)
+        values = F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weight, reduction="none") * counted
+        mean = self.reduction == "mean"
+        return values.sum() / counted.sum().clamp_min(1) if mean else reduced(values, self.reduction)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Positive
-from netwright.losses.base import Loss, Reduction, demand, reduced, wide
+from netwright.losses.base import Loss, Reduction, demand, products, reduced, wide
 
 __all__ = ["InfoNCE"]
 
@@ -64,7 +64,7 @@ class InfoNCE(Loss):
         unit_BD = F.normalize(wide(embedding_BD), dim=1)
         itself_BB = torch.eye(len(unit_BD), dtype=torch.bool, device=unit_BD.device)
         like_BB = (kind_B.view(-1, 1) == kind_B.view(1, -1)) & ~itself_BB
-        scores_BB = unit_BD @ unit_BD.T / self.temperature
+        scores_BB = products(unit_BD, unit_BD) / self.temperature
         # The lowest number rather than minus infinity: alone in its batch, an example still has a finite softmax.
         said_BB = F.log_softmax(scores_BB.masked_fill(itself_BB, torch.finfo(scores_BB.dtype).min), dim=1)
         partners_B = like_BB.sum(1)
@@ -77,4 +77,4 @@ class InfoNCE(Loss):
         if isinstance(prediction, Tensor):
             return wide(prediction)
         first_BD, second_BD = (F.normalize(wide(side), dim=1) for side in prediction)
-        return first_BD @ second_BD.T / self.temperature
+        return products(first_BD, second_BD) / self.temperature

@@ -64,7 +64,7 @@ class CrossEntropy(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch; `none` gives a value an example or place, in the shape of the class targets."""
-        usual = self._is_plain and prediction.shape[:-1] == target.shape and target.dim() == 1
+        usual = self._is_plain and prediction.shape[:-1] == target.shape and target.dim() == 1 < prediction.shape[-1]
         if usual and target.dtype == torch.int64 and prediction.dtype == torch.float32:
             return F.cross_entropy(prediction, target)  # no microsecond spent on the less usual
         places = target.shape if not target.is_floating_point() else None
@@ -74,6 +74,8 @@ class CrossEntropy(Loss):
         values = F.cross_entropy(
             rows, classes, weight, ignore_index=ignored, reduction=self.reduction, label_smoothing=self.label_smoothing
         )
+        if self.reduction == "mean" and places is not None:  # a batch without a place that counts costs nothing
+            values = values.where((classes != ignored).any(), 0.0)
         return values.view(places) if self.reduction == "none" and places is not None else values
 
 

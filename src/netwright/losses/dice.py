@@ -4,6 +4,7 @@ Milletari et al., "V-Net", 2016. Differs from the paper: areas are plain sums, n
 Letters: B batch, K classes, P places (pixels, voxels).
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +18,7 @@ class Dice(Loss):
     """`1 - (2 Σ p t + s) / (Σ p + Σ t + s)`, an example and class, then the mean.
 
     Args:
-        smooth: s, which keeps an empty area from 0/0 and its gradient finite.
+        smooth: s, which makes mistakes about small areas cost less; nothing said of an area that is not there costs 0.
         background: whether class 0 counts.
         ignore_index: target of places that do not count.
 
@@ -46,9 +47,10 @@ class Dice(Loss):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
         share_BKP, truth_BKP = self._areas(wide(prediction), target)
-        both = (share_BKP * truth_BKP).sum(2)
-        total = share_BKP.sum(2) + truth_BKP.sum(2)
-        return reduced(1 - (2 * both + self.smooth) / (total + self.smooth), self.reduction)
+        doubled = 2 * (share_BKP * truth_BKP).sum(2) + self.smooth
+        total = share_BKP.sum(2) + truth_BKP.sum(2) + self.smooth
+        overlap_BK = torch.where(total > 0, doubled / total.clamp_min(torch.finfo(total.dtype).eps), 1.0)
+        return reduced(1 - overlap_BK, self.reduction)
 
     def _areas(self, scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         counted_B1P = (target != self.ignore_index).reshape(len(target), -1)[:, None]

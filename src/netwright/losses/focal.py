@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netwright.core.errors import ConfigError
 from netwright.core.schemas import Fraction, NonNegative
 from netwright.losses.base import Loss, Reduction, aligned, classes_last, reduced, wide
 
@@ -19,12 +20,16 @@ class Focal(Loss):
 
     Args:
         gamma: how much easy examples are played down; 0 is cross-entropy.
-        alpha: weight of a yes against a no (sigmoid form), or of each class (softmax form); None weighs nothing.
-        ignore_index: class number of places that do not count (softmax form).
+        alpha: a weight a class, in the sigmoid form of no and of yes; one number is the weight of a yes (sigmoid form;
+            a no gets the rest to 1) or of everything (softmax form); None weighs nothing.
+        ignore_index: target of places that do not count.
 
     Shapes:
         softmax form: prediction (B, K), (B, T, K) or (B, K, H, W), target its class numbers;
-        sigmoid form: prediction (B,), (B, 1) or (B, …), target the same, 0 or 1.
+        sigmoid form: prediction (B,), (B, 1) or (B, …), target of as many values, 0 or 1.
+
+    Raises:
+        ConfigError: (in a step) not as many weights as classes; shapes that do not fit.
     """
 
     expects = "logits"
@@ -45,12 +50,14 @@ class Focal(Loss):
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch."""
-        single = prediction.dim() == 1 or (prediction.dim() == 2 and prediction.shape[1] == 1)
-        if single or (target.shape == prediction.shape):
-            return reduced(self._sigmoid(*aligned(prediction, target)), self.reduction)
-        rows, classes = classes_last(wide(prediction), target)
-        counted = classes != self.ignore_index
-        values = self._softmax(rows, classes.where(counted, 0)) * counted
+        if prediction.numel() == target.numel():
+            scores, yes = aligned(prediction, target)
+            counted = yes != self.ignore_index
+            values = self._sigmoid(scores, yes.where(counted, 0.0)) * counted
+        else:
+            rows, classes = classes_last(wide(prediction), target)
+            counted = classes != self.ignore_index
+            values = self._softmax(rows, classes.where(counted, 0)) * counted
         if self.reduction == "mean":
             return values.sum() / counted.sum().clamp_min(1)
         return reduced(values, self.reduction)
@@ -58,9 +65,10 @@ class Focal(Loss):
     def _sigmoid(self, scores: Tensor, yes: Tensor) -> Tensor:
         surprise = F.binary_cross_entropy_with_logits(scores, yes, reduction="none")
         values = (1 - torch.exp(-surprise)) ** self.gamma * surprise
-        if isinstance(self.alpha, list) or self.alpha is None:
+        if self.alpha is None:
             return values
-        return values * (self.alpha * yes + (1 - self.alpha) * (1 - yes))
+        no_weight, yes_weight = self._weights(2) if isinstance(self.alpha, list) else (1 - self.alpha, self.alpha)
+        return values * (yes_weight * yes + no_weight * (1 - yes))
 
     def _softmax(self, scores_NK: Tensor, classes_N: Tensor) -> Tensor:
         surprise_N = F.cross_entropy(scores_NK, classes_N, reduction="none")
@@ -68,5 +76,12 @@ class Focal(Loss):
         if self.alpha is None:
             return values_N
         if isinstance(self.alpha, list):
-            return values_N * torch.tensor(self.alpha, device=values_N.device, dtype=values_N.dtype)[classes_N]
+            return values_N * torch.tensor(self._weights(scores_NK.shape[1])).to(values_N)[classes_N]
         return values_N * self.alpha
+
+    def _weights(self, classes: int) -> list[float]:
+        assert isinstance(self.alpha, list)
+        if len(self.alpha) != classes:
+            template = "loss.alpha has {got} numbers for {wanted} classes; give one a class"
+            raise ConfigError(template, path="loss.alpha", got=len(self.alpha), wanted=classes)
+        return self.alpha

@@ -60,6 +60,7 @@ class Sum(Loss):
         self.parts = nn.ModuleList(made)
         self.weights = list(weights) if weights is not None else [1.0] * len(made)
         self.ignore_index = ignore_index
+        self.soft_targets = all(part.soft_targets for part in made)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The weighted sum of what the parts say of a batch."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.core.schemas import NonNegative
-from netwright.losses.base import Loss, Reduction, demand, reduced, wide
+from netwright.losses.base import Loss, Reduction, demand, products, reduced, wide
 
 __all__ = ["Triplet", "distances"]
 
@@ -87,5 +87,5 @@ class Triplet(Loss):
 def distances(embedding_BD: Tensor) -> Tensor:
     """Euclidean distances of all pairs, with a finite gradient where two embeddings agree. Shapes: (B, D) -> (B, B)."""
     square_B = embedding_BD.square().sum(1)
-    square_BB = square_B[:, None] + square_B[None, :] - 2 * embedding_BD @ embedding_BD.T
+    square_BB = square_B[:, None] + square_B[None, :] - 2 * products(embedding_BD, embedding_BD)
     return square_BB.clamp_min(1e-12).sqrt()

@@ -18,6 +18,7 @@ __all__ = ["Neighbours", "likeness"]
 
 _AT_ONCE = 512  # queries: bounds the memory of their similarities with all others
 _MEAN_PRECISION = "mean_average_precision"
+_RECALL = re.compile(r"recall_at_([1-9]\d*)")
 
 
 class Neighbours:
@@ -28,7 +29,7 @@ class Neighbours:
     nothing to be found and do not count.
 
     Args:
-        names: of metrics of retrieval; the figures come under these names, in this order.
+        names: of metrics of retrieval, `recall_at_k` for any k; the figures come under these names, in this order.
 
     Raises:
         ConfigError: an unknown metric, or one of another kind.
@@ -38,7 +39,7 @@ class Neighbours:
         self.names = tuple(dict.fromkeys(names))
         known = fitting("retrieval")
         for name in self.names:
-            if name not in known:
+            if name not in known and not _RECALL.fullmatch(name):
                 template = "metric {name!r} does not fit embeddings{near}"
                 raise ConfigError(template, path="metrics", name=name, near=suggest(name, known))
         self.reset()
@@ -94,5 +95,5 @@ def _figure(name: str, right_QN: Tensor) -> Tensor:
 
 
 def _k(name: str) -> int:
-    found = re.fullmatch(r"recall_at_(\d+)", name)
+    found = _RECALL.fullmatch(name)
     return int(found[1]) if found else 1

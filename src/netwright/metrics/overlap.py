@@ -61,6 +61,7 @@ class Overlap:
         if len(self._classes) > _FEW:
             return {}
         words = [re.sub(r"\W+", "_", label.strip().lower()) for label in self._classes]
+        words = [word if words.count(word) == 1 else f"{word}_{code}" for code, word in enumerate(words)]
         return {
             f"{name}_{word}": float(value)
             for name in ("dice", "iou") for word, value in zip(words, each[name], strict=False)

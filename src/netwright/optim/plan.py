@@ -106,6 +106,8 @@ def split_spec(spec: str | Mapping[str, Any], where: str = "optimizer") -> Optim
     for key, catalog in (("schedule", schedules()), ("average", averages())):
         if outer.get(key) is not None and (part := problems.part(outer[key], catalog, key)):
             around[key] = {"name": part[0], **part[1]}
+    if outer.get("clip") is not None and outer.get("clip_value") is not None:
+        problems.add("clip_value", "{path} bounds each entry of the gradient, and clip their norm; set one of them")
     problems.raise_if_any()
     assert isinstance(recipe, Recipe), "an optimizer factory gives a Recipe"
     return OptimizerPlan(name=name, recipe=recipe, settings=own or {}, **around)

@@ -13,7 +13,7 @@ from typing import Any
 
 from netwright.core.messages import say
 from netwright.reports.curves import Series
-from netwright.reports.numbers import PERCENT, finite, metric, number
+from netwright.reports.numbers import finite, in_percent, metric, number
 from netwright.reports.scales import Scale, Tick, axis
 
 __all__ = ["Chart", "Line", "Mark", "dots", "histogram", "line_chart", "scatter"]
@@ -83,7 +83,7 @@ def line_chart(
     are values of charts beside this one, so that all have one scale.
     """
     every = [*(value for line, _, _ in series for value in (*line.ys, *line.lows, *line.highs)), *also]
-    ys = axis(finite(every), may_log=key not in PERCENT, include=_near(guide, every))
+    ys = axis(finite(every), may_log=not in_percent(key), include=_near(guide, every))
     xs = axis([*(x for line, _, _ in series for x in line.xs), *(x_range or ())], tight=True, may_log=False)
     chart = Chart(title, x_label, _summary(key, series), [], xs.ticks(5), ys.ticks(4), y_label=y_label)
     chart.lines = [_line(key, values, label, style, xs, ys) for values, label, style in series]
@@ -159,7 +159,7 @@ def _lost(series: Sequence[tuple[Series, str, str]], xs: Scale) -> list[Mark]:
 
 
 def _tick_label(key: str, label: str, scale: Scale) -> str:
-    if key in PERCENT and not scale.log and scale.high <= 1.1:
+    if in_percent(key) and not scale.log and scale.high <= 1.1:
         return f"{number(100 * float(label.replace('−', '-').replace(',', '')), 4)} %"
     return label
 

@@ -29,6 +29,7 @@ class Confusion:
     title: str
     labels: list[str]
     total: int
+    pixels: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     precisions: list[str] = field(default_factory=list)
     picture: str = ""
@@ -47,6 +48,7 @@ def confusion(exhibit: dict[str, Any]) -> Confusion | None:
     names = [str(name) for name in given] if isinstance(given, list) else []
     labels = [names[index] if index < len(names) else str(index) for index in range(len(matrix))]
     view = Confusion(str(exhibit.get("title") or say("Confusion matrix")), labels, int(sum(map(sum, matrix))))
+    view.pixels = exhibit.get("of") == "pixels"
     recalls = [_share(row[index], sum(row)) for index, row in enumerate(matrix)]
     view.pairs = _pairs(matrix, labels)
     if len(matrix) <= WITH_NUMBERS:

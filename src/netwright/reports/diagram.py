@@ -71,21 +71,22 @@ def draw(architecture: Architecture, width: int = 900, place: Literal["page", "f
         earlier = sum(other.box is flag.box and other.leaves == flag.leaves for other in plan.flags[:number])
         parts += _flag(flag, plan.rows[flag.box.row], earlier)
     key, bottom = _key(plan)
-    return _framed(architecture, [*parts, *key], (plan.width, bottom), place)
+    name = "".join(letter if letter.isalnum() else "-" for letter in architecture.name)
+    mark = f"net-{name}-{width}"  # two drawings of one network may come out equally wide
+    return _framed(architecture, [*parts, *key], (plan.width, bottom), place, mark)
 
 
-def _framed(known: Architecture, parts: Iterable[str], size: tuple[float, float], place: str) -> str:
+def _framed(known: Architecture, parts: Iterable[str], size: tuple[float, float], place: str, mark: str) -> str:
     width, height = (round(length) for length in size)
-    name = "".join(letter if letter.isalnum() else "-" for letter in known.name)
     own = f"svg{{{LIGHT}}}@media(prefers-color-scheme:dark){{svg{{{DARK}}}}}" if place == "file" else ""
     ground = ['<rect width="100%" height="100%" style="fill:var(--page);stroke:none"/>'] if place == "file" else []
     title = say("{network}: {parameters} parameters", network=known.name, parameters=count(known.parameters))
     told = "; ".join(f"{stage.name}: {stage.holds}, {shape(stage.output_shape)}" for stage in known.stages)
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" class="nw-net" role="img" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" aria-labelledby="net-{name}-{width} net-{name}-{width}-told">',
-        f'<title id="net-{name}-{width}">{escape(title)}</title>',
-        f'<desc id="net-{name}-{width}-told">{escape(told)}</desc>',
+        f'viewBox="0 0 {width} {height}" aria-labelledby="{mark} {mark}-told">',
+        f'<title id="{mark}">{escape(title)}</title>',
+        f'<desc id="{mark}-told">{escape(told)}</desc>',
         f"<style>{own}{STYLE}</style>",
         *ground,
         *parts,

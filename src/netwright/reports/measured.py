@@ -14,7 +14,7 @@ from netwright.core.messages import say
 from netwright.reports.curves import is_figure, last_value
 from netwright.reports.folder import RunRecord, mapping
 from netwright.reports.numbers import as_float, metric
-from netwright.reports.words import LOWER_IS_BETTER, metric_name, value_name
+from netwright.reports.words import LOWER_IS_BETTER, RECALL, metric_name, value_name
 
 __all__ = ["SPLITS", "Headline", "class_counts", "expected", "headline_of", "monitored", "results"]
 
@@ -66,15 +66,31 @@ def headline_of(run: RunRecord) -> Headline | None:
 
 
 def _baseline(run: RunRecord, key: str) -> float | None:
-    counts = list(class_counts(run).values())
-    if key == "accuracy" and sum(counts) > 0:
-        return max(counts) / sum(counts)
+    """The figure of an answer that does not look at the input, where there is a best one."""
+    counts = class_counts(run)
+    if (total := sum(counts.values())) > 0:
+        shares = [count / total for count in counts.values()]
+        if key == "accuracy":
+            return max(shares)
+        if depth := RECALL.fullmatch(key):  # neighbours by chance
+            return sum(share * (1 - (1 - share) ** int(depth[1])) for share in shares)
+        if key in ("dice", "iou") and mapping(run.schema.get("target")).get("kind") == "mask":
+            return _of_one_class(key, shares, mapping(run.config.get("task")).get("background") is not False)
     if key == "r2":
         return 0.0
     vocabulary = as_float(run.schema.get("vocab_size")) or 0.0
     if vocabulary < 2:
         return None
     return {"perplexity": vocabulary, "loss": math.log(vocabulary), "bits_per_char": math.log2(vocabulary)}.get(key)
+
+
+def _of_one_class(key: str, shares: list[float], background: bool) -> float | None:
+    """The mean overlap of a mask that is all of one class, the one for which it is best."""
+    counted = [share for code, share in enumerate(shares) if share > 0 and (background or code)]
+    if not counted:
+        return None
+    largest = max(counted)
+    return (largest if key == "iou" else 2 * largest / (1 + largest)) / len(counted)
 
 
 def results(run: RunRecord) -> dict[str, dict[str, float]]:

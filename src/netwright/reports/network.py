@@ -40,11 +40,17 @@ def architecture(run: RunRecord) -> dict[str, Any] | None:
         "open": len(rows) <= OPEN_UP_TO and drawn is None,
         "strip": _strip(leaves),
         "facts": _network_facts(run),
-        "notes": [
-            str(run.architecture[name]) for name in ("idea", "when", "paper", "remark") if run.architecture.get(name)
-        ],
+        "notes": _notes(run.architecture),
         "field": any(row["field"] != "–" for row in rows),
     }
+
+
+def _notes(raw: dict[str, Any]) -> list[str]:
+    """What is told of a network that has a name: its idea and when it serves, in the reader's language; its paper."""
+    words = {name: str(raw[name]) if raw.get(name) else "" for name in ("idea", "paper", "when")}
+    known = Architecture("", (), (), [], 0, 0, 0, 0, None).described(**words)
+    told = (known.idea and say(known.idea), known.when and say(known.when), known.paper, str(raw.get("remark") or ""))
+    return [text for text in told if text]
 
 
 def _drawn(raw: dict[str, Any]) -> Architecture | None:

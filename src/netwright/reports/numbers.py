@@ -9,13 +9,13 @@ from typing import Any
 from netwright.core.messages import say
 
 __all__ = [
-    "PERCENT",
     "as_float",
     "big",
     "bytes_",
     "count",
     "duration",
     "finite",
+    "in_percent",
     "metric",
     "number",
     "percent",
@@ -24,8 +24,7 @@ __all__ = [
     "whole",
 ]
 
-_RECALLS = ("recall", "recall_at_1", "recall_at_5", "recall_at_10")
-PERCENT = frozenset({"accuracy", "balanced_accuracy", "error_rate", "precision", *_RECALLS, "top5"})
+_PERCENT = frozenset({"accuracy", "balanced_accuracy", "error_rate", "precision", "recall", "top5"})
 
 
 def as_float(value: Any) -> float | None:
@@ -94,8 +93,13 @@ def metric(name: str, value: Any, apart_from: Any = None) -> str:
     return shown
 
 
+def in_percent(name: str) -> bool:
+    """Whether a metric is told in per cent."""
+    return name in _PERCENT or name.startswith("recall_at_")
+
+
 def _in_unit(name: str, value: float, digits: int) -> str:
-    if name in PERCENT and 0 <= value <= 1:
+    if in_percent(name) and 0 <= value <= 1:
         return percent(value, digits - 3)
     return number(value, digits)
 

@@ -9,15 +9,13 @@ from typing import Any
 from netwright.core.messages import say
 from netwright.reports.folder import RunRecord
 from netwright.reports.measured import SPLITS, Headline, results
-from netwright.reports.numbers import metric
+from netwright.reports.numbers import in_percent, metric
 from netwright.reports.scales import Scale, Tick, axis
 from netwright.reports.words import value_name
 
-__all__ = ["Ruler", "ruler_of"]
+__all__ = ["UNIT", "Ruler", "ruler_of"]
 
-UNIT = frozenset({"accuracy", "auroc", "dice", "error_rate", "f1", "iou", "precision", "r2", "recall", "top5"}) | {
-    "mean_average_precision", "recall_at_1", "recall_at_10", "recall_at_5",
-}  # fmt: skip
+UNIT = frozenset({"auroc", "dice", "f1", "iou", "mean_average_precision", "r2"})  # from 0 to 1, told without per cent
 
 
 @dataclass
@@ -36,7 +34,7 @@ def ruler_of(run: RunRecord, headline: Headline) -> Ruler | None:
     values = [headline.value, *(value for value, _, _ in rivals)]
     if not any(style in ("baseline", "wanted") for _, _, style in rivals):
         return None
-    unit = headline.key in UNIT and min(values) >= 0 and max(values) <= 1
+    unit = (headline.key in UNIT or in_percent(headline.key)) and min(values) >= 0 and max(values) <= 1
     # Zero belongs on the scale, and the best figure should not stand at its very end.
     scale = Scale(0.0, 1.0) if unit else axis([*values, 0.0, max(values) * 1.08], tight=True, may_log=False)
     major = scale.ticks(10 if unit else 8)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from netwright.core.messages import language, say
 from netwright.reports.folder import RunRecord
 from netwright.reports.measured import Headline, expected, headline_of, monitored
-from netwright.reports.numbers import finite, metric
-from netwright.reports.ruler import Ruler, ruler_of
+from netwright.reports.numbers import finite, in_percent, metric
+from netwright.reports.ruler import UNIT, Ruler, ruler_of
 from netwright.reports.words import metric_name
 
 __all__ = ["UNFINISHED", "Verdict", "judge"]
 
 SILENT_AFTER = 600  # seconds without a log line after which a "running" run is probably dead
+PERFECT = 0.99  # of figures from 0 to 1
 UNFINISHED = ("running", "interrupted", "preempted")
 
 
@@ -136,6 +137,8 @@ def _learned(run: RunRecord, headline: Headline | None) -> bool | None:
         return got < 0.9 * base if headline.lower else got > base + 0.05 * (1 - base)
     key, mode = monitored(run)
     values = finite([row.get(key) for row in run.validation])
+    if mode == "max" and (key in UNIT or in_percent(key)) and max(values, default=0.0) >= PERFECT:
+        return True  # from the first look on, perhaps: there is no room for progress
     if len(values) < 3:
         key, mode, values = "loss", "min", finite([row.get("loss") for row in run.train])
     game = sum(name.endswith("_loss") for name in (run.train[0] if run.train else ())) > 1

@@ -5,18 +5,25 @@ They reach `say` as values of a table, so this table is also where their transla
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from netwright.core.messages import say
 
-__all__ = ["LOWER_IS_BETTER", "METRICS", "VALUES", "metric_name", "value_name"]
+__all__ = ["LOWER_IS_BETTER", "METRICS", "RECALL", "VALUES", "metric_name", "value_name"]
+
+RECALL = re.compile(r"recall_at_(\d+)")
+_OF_A_CLASS = re.compile(r"(dice|iou)_(.+)")
 
 METRICS = {
     "above_noise": "true words above noise",
     "accuracy": "accuracy",
     "auroc": "AUROC",
+    "bits_per_byte": "bits per byte",
     "bits_per_char": "bits per character",
     "bits_per_token": "bits per token",
+    "bleu": "BLEU",
+    "chrf": "chrF",
     "classifier_score": "classifier score",
     "dice": "Dice",
     "discriminator": "discriminator",
@@ -26,15 +33,18 @@ METRICS = {
     "episode_return": "return of an episode in training",
     "epsilon": "exploration rate ε",
     "error_rate": "error rate",
+    "exact_match": "exact matches",
     "examples_per_second": "examples per second",
     "f1": "F1",
     "frechet": "Fréchet distance",
     "generator": "generator",
     "grad_norm": "gradient norm",
     "iou": "IoU",
+    "last_mase": "MASE of the last value",
     "loss": "loss",
     "lr": "learning rate",
     "mae": "MAE",
+    "mase": "MASE",
     "mean_average_precision": "mean average precision",
     "mse": "MSE",
     "perplexity": "perplexity",
@@ -42,9 +52,6 @@ METRICS = {
     "q_mean": "mean Q value",
     "r2": "R²",
     "recall": "recall",
-    "recall_at_1": "recall@1",
-    "recall_at_10": "recall@10",
-    "recall_at_5": "recall@5",
     "related": "related words closer",
     "return": "return",
     "return_max": "highest return",
@@ -52,6 +59,7 @@ METRICS = {
     "return_min": "lowest return",
     "return_std": "spread of returns",
     "rmse": "RMSE",
+    "seasonal_mase": "MASE of the last season",
     "top5": "top-5 accuracy",
     "update_ratio": "update-to-weight ratio",
 }
@@ -84,18 +92,22 @@ VALUES = {
 }
 LOWER_IS_BETTER = frozenset(
     (
+        "bits_per_byte",
         "bits_per_char",
         "bits_per_token",
         "cer",
         "ece",
         "error_rate",
         "frechet",
+        "last_mase",
         "loss",
         "mae",
+        "mase",
         "mse",
         "perplexity",
         "return_std",
         "rmse",
+        "seasonal_mase",
         "wer",
     )
 )
@@ -103,7 +115,11 @@ LOWER_IS_BETTER = frozenset(
 
 def metric_name(key: str) -> str:
     """`top5` -> "top-5 accuracy"; a name we do not know is shown as it stands, underscores opened."""
+    if found := RECALL.fullmatch(key):
+        return say("recall@{count}", count=found[1])
     known = METRICS.get(key)
+    if known is None and (part := _OF_A_CLASS.fullmatch(key)):
+        return f"{say(METRICS[part[1]])} {part[2].replace('_', ' ').strip()}"
     return say(known) if known else key.replace("_", " ").strip()
 
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.blocks.heads import AuxiliaryLogits
+from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
-from netwright.losses import LossFunction
+from netwright.losses import Loss, LossFunction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
@@ -37,6 +38,9 @@ class Classification(Task):
         metrics: the figures of an evaluation, in place of the usual ones.
 
     Shapes: the network gives (B, K).
+
+    Raises:
+        ConfigError: an unknown metric, or a loss of embeddings.
     """
 
     name = "classification"
@@ -56,6 +60,11 @@ class Classification(Task):
         self._schema, self._preprocess = schema, preprocess
         self._classes = schema.target.classes
         self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        if isinstance(self._loss, Loss) and self._loss.target_kind in ("identity", "pair"):
+            template = (
+                "loss {name} says which examples are alike, not of which class they are; use task: metric-learning"
+            )
+            raise ConfigError(template, path="loss", name=type(self._loss).__name__)
         self._metrics = with_monitor(metrics, self.monitor, self._usual())
         self.measure()  # an unknown metric is refused now, not after the first epoch
 

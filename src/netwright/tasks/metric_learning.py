@@ -21,7 +21,7 @@ from netwright.core.schemas import Size
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
-from netwright.losses import LossFunction, build_loss
+from netwright.losses import Loss, LossFunction, build_loss
 from netwright.metrics.neighbours import Neighbours
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.retrieval import Embeddings, maps, worst_queries
@@ -44,7 +44,7 @@ class MetricLearning(Task):
     Shapes: the network gives (B, D), which is scaled to length 1; of two views (2 B, D), first views first.
 
     Raises:
-        ConfigError: an unknown metric; in a step, targets that are mixed.
+        ConfigError: an unknown metric, or a loss that compares no examples; in a step, targets that are mixed.
 
     Differs from SimCLR: no projection head that is thrown away afterwards; what is trained is what is used.
     """
@@ -55,6 +55,7 @@ class MetricLearning(Task):
     default_loss = "triplet"
     target_kinds = ("class",)
     default_metrics = ("recall_at_1", "recall_at_5")
+    least_batch = 2  # a lone example has nothing to be compared with
 
     def __init__(
         self,
@@ -68,6 +69,11 @@ class MetricLearning(Task):
     ) -> None:
         self._schema, self._preprocess, self._seed = schema, preprocess, seed
         self._loss = loss if loss is not None else build_loss(self.default_loss)
+        if isinstance(self._loss, Loss) and self._loss.target_kind not in ("identity", "pair"):
+            template = (
+                "loss {name} compares no examples with each other, as metric learning does; use triplet or contrastive"
+            )
+            raise ConfigError(template, path="loss", name=type(self._loss).__name__)
         self._alike = alike
         self._metrics = with_monitor(metrics, self.monitor, self.default_metrics)
         self.measure()  # an unknown metric is refused now, not after the first epoch

@@ -18,6 +18,7 @@ from netwright.data.masks import IGNORED, colours
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
+from netwright.losses.base import refuse_one_score
 from netwright.metrics.overlap import Overlap, areas, predicted_codes
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task
@@ -28,6 +29,7 @@ __all__ = ["Segmentation"]
 _WORST = 8
 _SIDE = 480  # pixels that a row of three pictures has at least
 _TINT = 0.55
+_SURE = 30.0  # a score with which a sigmoid is 0 or 1
 _OVERLAP = ("dice", "iou", "accuracy")
 
 
@@ -39,8 +41,9 @@ class Segmentation(Task):
         metrics: the figures of an evaluation, in place of the usual ones.
         background: whether class 0 counts in the means of Dice and IoU; each class has its own figures besides.
 
-    Shapes: the network gives (B, K, H, W), or (B, 1, H, W) for two classes; scores of the middle of a picture only, as
-        of convolutions without padding, are held against the middle of its mask.
+    Shapes: the network gives (B, K, H, W), or (B, 1, H, W) for two classes, and the loss then takes masks of this very
+        shape, 0 and 1 as floats; scores of the middle of a picture only, as of convolutions without padding, are held
+        against the middle of its mask.
     """
 
     name = "segmentation"
@@ -62,28 +65,33 @@ class Segmentation(Task):
         self._schema, self._preprocess, self._background = schema, preprocess, background
         self._classes = schema.target.classes
         self._loss = loss if loss is not None else nn.CrossEntropyLoss(ignore_index=IGNORED)
-        self._ignored_by_loss = getattr(self._loss, "ignore_index", IGNORED)
+        self._ignored_by_loss = getattr(self._loss, "ignore_index", None)
         self._metrics = list(self.default_metrics if metrics is None else metrics)
         MetricSet(self._metrics, "segmentation")  # an unknown metric is refused now, not after the first epoch
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one batch."""
         logits = model(batch.inputs)
-        return StepOutput(self._loss(logits, self._for_loss(logits, batch.targets)), predictions=logits)
+        return StepOutput(self._loss_of(logits, batch.targets), predictions=logits)
 
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Loss and logits."""
         logits = model(batch.inputs).float()
-        return StepOutput(self._loss(logits, self._for_loss(logits, batch.targets)), predictions=logits)
+        return StepOutput(self._loss_of(logits, batch.targets), predictions=logits)
 
     @torch.no_grad()
     def loss_targets(self, model: nn.Module, batch: Batch) -> Any:
-        """Masks as the loss takes them, cut to what the network gives for them."""
+        """Masks as the loss takes them, cut to what the network gives for them; those of one score a pixel are answers
+        of yes and no to the doctor, which knows of no others.
+        """
         was_training = model.training
         model.eval()
         try:
-            logits = model(batch.inputs[:1])
-            return self._for_loss(logits, batch.targets)
+            logits, masks = model(batch.inputs[:1]), batch.targets
+            assert masks is not None
+            if logits.shape[1] == 1:
+                masks = masks.where(masks != IGNORED, 0)
+            return self._for_loss(logits, masks)
         except Exception:  # what is wrong with the network is what the doctor is asked for
             return batch.targets
         finally:
@@ -102,7 +110,8 @@ class Segmentation(Task):
         if not int(matrix.sum()):
             return []
         title = say("Confusion matrix of pixels")
-        shown = {"kind": "confusion", "title": title, "labels": list(self._labels(matrix)), "matrix": matrix.tolist()}
+        labels = list(self._labels(matrix))
+        shown = {"kind": "confusion", "of": "pixels", "title": title, "labels": labels, "matrix": matrix.tolist()}
         return [shown, self._table(matrix), *self._overlays(worst, folder)]
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
@@ -118,10 +127,28 @@ class Segmentation(Task):
             told.append({"shares": shares, "mask": _framed(codes, height, width).to(torch.uint8).numpy()})
         return told
 
+    def _loss_of(self, logits: Tensor, masks: Any) -> Tensor:
+        """The loss; one that cannot leave pixels out is shown a sure and right answer where the truth is not known."""
+        targets = self._for_loss(logits, masks)
+        if self._ignored_by_loss is None and logits.shape[1] == 1:
+            counted = targets != IGNORED
+            logits, targets = logits.where(counted, -_SURE), targets.where(counted, 0.0)
+        value: Tensor = self._loss(logits, targets)
+        return value
+
     def _for_loss(self, logits: Tensor, masks: Any) -> Tensor:
-        """Masks of the size of the scores, with the loss's own number for pixels that do not count."""
+        """Masks of the size of the scores, with the loss's own number for pixels that do not count.
+
+        Shapes: (B, H, W) codes; of one score a pixel (B, 1, H, W) floats, as losses of a single area want them.
+        """
         cut = _middle(masks, logits)
-        return cut if self._ignored_by_loss == IGNORED else cut.where(cut != IGNORED, self._ignored_by_loss)
+        if self._ignored_by_loss not in (None, IGNORED):
+            cut = cut.where(cut != IGNORED, self._ignored_by_loss)
+        if logits.shape[1] > 1:
+            return cut
+        if isinstance(self._loss, nn.CrossEntropyLoss):
+            refuse_one_score()
+        return cut[:, None].float()
 
     @torch.no_grad()
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[Overlap, list["_Seen"]]:

@@ -6,7 +6,7 @@ that is what the network says itself, so that it meets its own mistakes.
 Letters: B pairs, S places of a source, T places of a target, V vocabulary, R pairs that are written out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast, final
@@ -29,11 +29,12 @@ from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.language import token_nats
 from netwright.tasks.texts import (
     IGNORED,
-    SourceAround,
+    Announced,
     counted_loss,
     forward,
     one_line,
     part_of,
+    references,
     until_end,
 )
 
@@ -51,7 +52,8 @@ class SequenceToSequence(Task):
     """Cross-entropy of the next token of the target, given the source and the target before it.
 
     `bleu` and `chrf` (0 to 100) and `exact_match` (0 to 1) are of texts that the network writes without seeing the
-    references, for `measure` examples drawn once from those of an evaluation; `loss` and `perplexity` are of all.
+    references, for `measure` examples drawn once from those of an evaluation; `loss` and `perplexity` are of all. The
+    references are those of the data: uncut, and with the words that the tokenizer does not know.
 
     Args:
         beams: of the search for the likeliest text; 1 takes the likeliest token at each place.
@@ -94,6 +96,7 @@ class SequenceToSequence(Task):
         self._measure, self._longest = measure, max_new_tokens
         self._step = 0
         self._chosen_N: Tensor | None = None  # of the examples of an evaluation, those that are written out
+        self._references: Sequence[Sequence[str]] | None = None  # of all of them
         self._waiting: list[_Pair] = []
         self._left = 0
 
@@ -105,7 +108,7 @@ class SequenceToSequence(Task):
         """
         if self._measure:
             need("sacrebleu", "text")  # now, not after the first epoch
-        return source if training else _Announced(source, self._draw)
+        return source if training else Announced(source, self._draw)
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The mean loss over all tokens of the targets."""
@@ -130,7 +133,7 @@ class SequenceToSequence(Task):
             if self._left <= 0 or len(self._waiting) >= _AT_ONCE:  # together: a few at a time would take as long
                 pairs, self._waiting = self._waiting, []
                 wrote.texts = self._written(model, [pair.source_S for pair in pairs])
-                wrote.wanted = [self._tokenizer.decode(pair.target_T) for pair in pairs]
+                wrote.wanted = [pair.wanted for pair in pairs]
         return StepOutput(loss, predictions=wrote)
 
     def measure(self) -> "_Written":
@@ -154,7 +157,7 @@ class SequenceToSequence(Task):
             return []
         outputs = self._written(model, [pair.source_S for pair in pairs])
         decode = self._tokenizer.decode
-        rows = [(decode(pair.source_S), decode(pair.target_T), text) for pair, text in zip(pairs, outputs, strict=True)]
+        rows = [(decode(pair.source_S), pair.wanted, text) for pair, text in zip(pairs, outputs, strict=True)]
         scores = overlaps([row[2] for row in rows], [row[1] for row in rows])
         order = sorted(range(len(rows)), key=scores.__getitem__)
         shown = order if len(order) <= 2 * _SHOWN else order[:_SHOWN] + order[-_SHOWN:]
@@ -214,14 +217,15 @@ class SequenceToSequence(Task):
             part = sources[first : first + _AT_ONCE]
             source_RS = pad_sequence([*part], batch_first=True, padding_value=self._tokenizer.filler)
             mask_RS = pad_sequence([torch.ones_like(one, dtype=torch.bool) for one in part], batch_first=True)
-            how["max_new_tokens"] = self._longest or min(_LONGEST, 2 * source_RS.shape[1] + 20)
-            made_RT = cast(Any, model.generate)(source_RS, mask_RS, **how)
-            tokens = (until_end(row, self._tokenizer.end) for row in made_RT[:, 1:].tolist())
-            texts += [self._tokenizer.decode(row) for row in tokens]
+            most = [self._longest or min(_LONGEST, 2 * len(one) + 20) for one in part]  # whatever stands beside it
+            made_RT = cast(Any, model.generate)(source_RS, mask_RS, max_new_tokens=max(most), **how)
+            rows = zip(made_RT[:, 1:].tolist(), most, strict=True)
+            texts += [self._tokenizer.decode(until_end(row[:count], self._tokenizer.end)) for row, count in rows]
         return texts
 
-    def _draw(self, examples: int) -> None:
+    def _draw(self, source: BatchSource) -> None:
         """Which examples of an evaluation are written out: batches come by length, so the first would not do."""
+        examples, self._references = source.examples, references(source)
         self._chosen_N = torch.zeros(examples, dtype=torch.bool)
         self._chosen_N[torch.randperm(examples, generator=generator(_CHOSEN, examples))[: self._measure]] = True
         self._waiting, self._left = [], int(self._chosen_N.sum())
@@ -233,14 +237,21 @@ class SequenceToSequence(Task):
         if self._chosen_N is not None and batch.index is not None:
             rows = self._chosen_N[batch.index.cpu()].nonzero()[:, 0].tolist()
         source_BS, _, mask_BS = batch.inputs
-        return [_Pair(source_BS[row][mask_BS[row]], batch.targets[row][batch.targets[row] != IGNORED]) for row in rows]
+        return [_Pair(source_BS[row][mask_BS[row]], self._wanted(batch, row)) for row in rows]
+
+    def _wanted(self, batch: Batch, row: int) -> str:
+        """The reference of one row, as the tokenizer would write it."""
+        assert batch.targets is not None
+        if self._references is None or batch.index is None:
+            return self._tokenizer.decode(batch.targets[row][batch.targets[row] != IGNORED])
+        return self._tokenizer.spelled(self._references[int(batch.index[row])][0])
 
 
 class _Pair(NamedTuple):
-    """Tokens of a source (S,) and of its reference (T,)."""
+    """Tokens of a source (S,), and its reference."""
 
     source_S: Tensor
-    target_T: Tensor
+    wanted: str
 
 
 @dataclass
@@ -274,16 +285,3 @@ class _Written:
         """The figures."""
         figures = {"perplexity": self._surprise.compute()["perplexity"]}
         return figures | (text_figures(self._texts, self._wanted) if self._most else {})
-
-
-class _Announced(SourceAround):
-    """A source that says how many examples it has before it gives any."""
-
-    def __init__(self, source: BatchSource, announce: Callable[[int], None]) -> None:
-        super().__init__(source)
-        self._announce = announce
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on."""
-        self._announce(self.examples)
-        return super().epoch(epoch, start)

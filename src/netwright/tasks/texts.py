@@ -3,24 +3,26 @@
 Letters: B batch, T tokens, V vocabulary, K scores of a place.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, Bucketed
 from netwright.data.textual import IGNORED
 from netwright.data.tokenizing import CharTokenizer, LibraryTokenizer, Tokenizer
 
 __all__ = [
     "IGNORED",
+    "Announced",
     "SourceAround",
     "counted_loss",
     "forward",
     "one_line",
     "part_of",
     "readable",
+    "references",
     "token_bytes",
     "until_end",
 ]
@@ -63,6 +65,24 @@ class SourceAround:
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo of `state`."""
         self.source.load_state(state)
+
+
+class Announced(SourceAround):
+    """A source that is shown to somebody before it gives any batch."""
+
+    def __init__(self, source: BatchSource, announce: Callable[[BatchSource], None]) -> None:
+        super().__init__(source)
+        self._announce = announce
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on."""
+        self._announce(self.source)
+        return super().epoch(epoch, start)
+
+
+def references(source: BatchSource) -> Sequence[Sequence[str]] | None:
+    """What may be written or answered, as it stands in the data, in the order of `Batch.index`; None: unknown."""
+    return source.references if isinstance(source, Bucketed) else None
 
 
 def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:

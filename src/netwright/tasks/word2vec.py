@@ -26,7 +26,7 @@ from netwright.tasks.base import Phase, StepOutput, Task
 
 __all__ = ["Word2VecTask", "vectors_of"]
 
-_SHOWN, _NEAREST = 16, 6
+_SHOWN, _NEAREST, _ANSWERS = 16, 6, 10
 _LONG_ENOUGH = 4  # letters; shorter words are mostly of grammar, and have no telling neighbours
 
 
@@ -97,16 +97,22 @@ class Word2VecTask(Task):
         return [{"kind": "table", "title": say("Nearest words"), "columns": columns, "rows": rows}] if rows else []
 
     def replies(self, model: nn.Module, inputs: Sequence[Any]) -> list[dict[str, Any]] | None:
-        """The words nearest to each input, which is a word.
+        """The words nearest to each input, which is a word; of three, such as `man king woman`, what is to the third as
+        the second is to the first.
 
         Raises:
             DataError: a word that has no vector.
         """
         vectors = vectors_of(cast(Any, model).tokens.weight, self._tokenizer)
-        return [
-            {"word": word, "nearest": [{"word": near, "cosine": cosine} for near, cosine in vectors.nearest(str(word))]}
-            for word in inputs
-        ]
+        told: list[dict[str, Any]] = []
+        for text in map(str, inputs):
+            match text.split():
+                case [a, b, c]:
+                    near = vectors.analogy(a, b, c, _ANSWERS)
+                case _:
+                    near = vectors.nearest(text, _ANSWERS)
+            told.append({"word": text, "nearest": [{"word": word, "cosine": cosine} for word, cosine in near]})
+        return told
 
     def _scores(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Scores of true words, which of them there are, and scores of noise. Shapes: -> (B, P), (B, P), (B, N)."""

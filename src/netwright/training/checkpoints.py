@@ -94,7 +94,7 @@ def read(path: Path) -> dict[str, Any]:
         CheckpointError: a file is missing or not the one that was written.
     """
     manifest = read_json(path / "manifest.json")
-    if not isinstance(manifest, dict) or not {"state.json", "tensors.safetensors"} <= manifest.keys():
+    if not {"state.json", "tensors.safetensors"} <= manifest.keys():
         raise CheckpointError("{path} is no list of a checkpoint's files", path=path / "manifest.json")
     contents = {}
     for name, digest in manifest.items():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.devices import Precision
-from netwright.core.errors import DivergedError
+from netwright.core.errors import ConfigError, DivergedError
 from netwright.core.messages import say
 from netwright.optim import Schedule, add_l1, gradient_norm
 from netwright.optim.averaging import Average
@@ -94,8 +94,11 @@ class Engine:
         """Gradients of the phase's own weights, averaged over the accumulated batches.
 
         Raises:
+            ConfigError: the loss (of the user's own) is not one number that follows from the network's outputs.
             DivergedError: the loss is not a finite number; no weight has been touched.
         """
+        if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+            raise _no_loss(loss)
         self._guard("loss", loss, phase.name)
         if self.accumulate > 1:
             loss = loss / self.accumulate
@@ -167,7 +170,7 @@ class Engine:
             self.averaging.load_state(state["averaging"])
         for name, updater in self.updaters.items():
             phase = state["phases"][name]
-            updater.optimizer.load_state_dict(phase["optimizer"])
+            _restore(updater.optimizer, phase["optimizer"])
             _lay_out(updater.optimizer)
             updater.schedule.load_state(phase["schedule"])
             self._pending[name] = phase["pending"]
@@ -218,6 +221,34 @@ class Engine:
             "pending": self._pending[name],
             "gradients": [p.grad for p in updater.parameters] if self._pending[name] else None,
         }
+
+
+def _no_loss(loss: object) -> ConfigError:
+    if not isinstance(loss, Tensor):
+        got = type(loss).__name__
+    else:
+        several = loss.numel() != 1
+        got = say("{shape} numbers", shape=list(loss.shape)) if several else say("a number without a gradient")
+    template = "the loss gives {got}; expected one number, as a tensor that follows from the outputs of the network"
+    return ConfigError(template, path="loss", got=got)
+
+
+def _restore(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """What an optimizer has gathered goes on; its settings are those of now, which the config may have got since.
+
+    Of a class of the user's own nobody can tell settings from what it gathers: there all goes on.
+
+    Raises:
+        ValueError: the state of another optimizer.
+    """
+    groups = optimizer.param_groups
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in groups]
+    if any(saved.keys() - group.keys() for saved, group in zip(state["param_groups"], groups, strict=True)):
+        raise ValueError(say("its optimizer is another one"))
+    optimizer.load_state_dict(dict(state))
+    if type(optimizer).__module__.startswith(("torch.optim.", "netwright.")):
+        for group, values in zip(optimizer.param_groups, settings, strict=True):
+            group.update(values)
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:

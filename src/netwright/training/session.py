@@ -205,6 +205,12 @@ class Session:
                 folder=self.folder,
                 reason=reason,
             ) from error
+        if self.progress.step > self._last_step:
+            raise CheckpointError(
+                "{folder} stands at step {step} already, and its config ends at step {last}; raise train.epochs or "
+                "train.steps, or start anew with another --out",
+                folder=self.folder, step=self.progress.step, last=self._last_step,
+            )  # fmt: skip
         self._commit(state)  # a kill between a save and its links would leave `best` behind
         return True
 

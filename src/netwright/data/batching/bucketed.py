@@ -4,7 +4,7 @@ Texts are encoded once. All tokens stay on the device; a batch is a gather of th
 unless texts are augmented. Letters: N examples, B batch, T places, S places of a source.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import final
 
 import torch
@@ -66,6 +66,11 @@ class Bucketed(OrderedSource):
     def waste(self) -> float:
         """The share of padding."""
         return self._order.waste
+
+    @property
+    def references(self) -> Sequence[Sequence[str]] | None:
+        """Those of the data set, which `Batch.index` counts."""
+        return self._dataset.references
 
     def logs(self) -> dict[str, float]:
         """The share of padding."""

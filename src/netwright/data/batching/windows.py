@@ -11,6 +11,7 @@ from torch import Tensor
 from netwright.core.errors import ConfigError, DataError
 from netwright.core.seeds import generator
 from netwright.data.batching.source import Batch, Order, OrderedSource
+from netwright.data.textual import IGNORED
 
 __all__ = ["Windows"]
 
@@ -21,8 +22,9 @@ class Windows(OrderedSource):
     """Non-overlapping windows; the target of each token is the next one.
 
     For training (`shuffle`) an epoch's windows begin at a random offset and come in random order, so that over the
-    epochs a token is seen at every place of a window. For validation they begin at 0, in order; of the end of the
-    stream, less than a window stays unread. `Batch.index` is the number of the window.
+    epochs a token is seen at every place of a window. For validation they begin at 0, in order, and a last batch of one
+    window that overlaps the one before asks for the rest (-100 for what was asked for already): so every token but the
+    first counts, once. `Batch.index` is the number of the window.
 
     Args:
         tokens: the whole stream, integers.
@@ -58,6 +60,17 @@ class Windows(OrderedSource):
         slack = self._context if shuffle else 1
         self._windows = max(1, (len(tokens) - slack) // self._context)
         self._order = Order(self._windows, batch_size, shuffle, seed, drop_last)
+        self._rest = 0 if shuffle or drop_last else (len(tokens) - 1) % self._context
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return super().steps_per_epoch + (self._rest > 0)
+
+    @property
+    def examples(self) -> int:
+        """Windows of an epoch, the last one among them."""
+        return super().examples + (self._rest > 0)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on."""
@@ -65,6 +78,11 @@ class Windows(OrderedSource):
         for index in self._order.batches(epoch, start):
             rows = index.to(self._tokens.device)
             yield Batch(inputs_WT.index_select(0, rows), targets_WT.index_select(0, rows), rows)
+        if self._rest and start < self.steps_per_epoch:
+            last_1T = self._tokens[None, -self._context - 1 :]
+            targets_1T = last_1T[:, 1:].clone()
+            targets_1T[:, : -self._rest] = IGNORED
+            yield Batch(last_1T[:, :-1], targets_1T, torch.tensor([self._windows], device=last_1T.device))
 
     def _offset(self, epoch: int) -> int:
         if not self._shuffle:

@@ -23,7 +23,8 @@ _LEFT_OUT = -100  # what torch's losses do not count
 def array_masks(targets: Any, shape: torch.Size, wanted: Wanted | None) -> Tensor | None:
     """The targets as masks of inputs of this shape; None where they are something else.
 
-    Shapes: shape (N, C, H, W); targets (N, H, W) or (N, 1, H, W) -> (N, H, W) int64.
+    Shapes: shape (N, C, H, W); targets (N, H, W), (N, 1, H, W) or (N, H, W, 1) -> (N, H, W) int64; where classes are
+        asked for, one-hot (N, K, H, W) or (N, H, W, K), too.
 
     Raises:
         DataError: class codes for places, but not for the pixels of these inputs.
@@ -31,8 +32,8 @@ def array_masks(targets: Any, shape: torch.Size, wanted: Wanted | None) -> Tenso
     values = targets.detach().cpu() if isinstance(targets, Tensor) else _array(targets)
     if values is None or len(shape) != 4 or values.ndim not in (3, 4) or wanted not in (None, "class"):
         return None
-    if values.ndim == 4 and values.shape[1] == 1:
-        values = values[:, 0]
+    if values.ndim == 4:
+        values = _codes(values, (shape[0], *shape[2:]), wanted)
     if values.is_floating_point() and (wanted is None or not bool((values == values.round()).all())):
         return None
     if values.ndim != 3:
@@ -59,6 +60,19 @@ def made_masks(masks_NHW: Tensor, name: str) -> MadeTarget:
     if binary_codes(counts):
         masks, counts = (masks > 0).to(torch.uint8), code_counts((masks > 0).to(torch.uint8))
     return MadeTarget(Target("mask", mask_classes(counts, None, name)), masks)
+
+
+def _codes(values: Tensor, shape: tuple[int, ...], wanted: Wanted | None) -> Tensor:
+    """Four dimensions as three, where one of them has a single number or tells the class by a 1 among zeros."""
+    for axis in (1, 3):
+        if values.amax(axis).shape != shape:
+            continue
+        if values.shape[axis] == 1:
+            return values.squeeze(axis)
+        one = (values == 1).int()
+        if wanted == "class" and bool((one.sum(axis) == 1).all()) and torch.equal(one.to(values.dtype), values):
+            return one.argmax(axis)
+    return values
 
 
 def _array(targets: Any) -> Tensor | None:

@@ -3,6 +3,7 @@
 CSV is read by Python's own reader, because only a reader that we watch can say which line is ragged or not UTF-8.
 """
 
+import codecs
 import csv
 import json
 from collections.abc import Iterator, Sequence
@@ -81,9 +82,11 @@ def read_lines(path: Path, encoding: str) -> tuple[list[str], list[BadRow]]:
         DataError: no such file, a folder, empty, binary, or an encoding that Python does not know.
     """
     content = _bytes(path)
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        content = content.removeprefix(codecs.BOM_UTF8)
     wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
     try:
-        text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        text = content.decode(encoding)
         lines = text.replace("\r\n", "\n").split("\n")
         if "\0" in text:
             row = next(number for number, line in enumerate(lines, start=1) if "\0" in line)

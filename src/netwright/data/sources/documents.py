@@ -22,11 +22,11 @@ from netwright.data.schema import Column, Schema, Target
 from netwright.data.sources.delimited import read_parts
 from netwright.data.sources.loaded import Loaded, Origin, official_parts
 from netwright.data.table import RawTable, check_columns
-from netwright.data.targets import Wanted, make_target
+from netwright.data.targets import Wanted, make_target, too_many
 from netwright.data.texts import TextDataset
-from netwright.data.tokenizing.settings import token_settings
+from netwright.data.tokenizing.settings import TokenSettings, token_settings
 
-__all__ = ["load", "of_texts"]
+__all__ = ["load", "of_pairs", "of_texts"]
 
 
 def load(
@@ -54,7 +54,8 @@ def load(
         target: a column of classes or numbers, or several.
         target_text: the column that is to be written.
         context, answer: the columns of the text that holds the answer, and of the answer: `{text, start}`, with the
-            place of its first character in the context.
+            place of its first character in the context, or lists of them as SQuAD has: the first is to be learnt, any
+            is right. An empty text, or list, says that the context does not answer the question.
         tokens: see `TokenSettings`.
         validation_path, test_path: files of an official split; `path` is then the training part.
         like: a settled schema to read by, for new data (`load_like`).
@@ -65,29 +66,48 @@ def load(
     """
     _check_columns(target, target_text, context, answer)
     files = (path, validation_path, test_path)
-    table = read_parts(files, delimiter=delimiter, encoding=encoding, bad="skip")  # settled below, all at once
+    table = read_parts(files, delimiter=delimiter, encoding=encoding, bad="skip")
     targets = [target] if isinstance(target, str) else list(target or ())
     names = [text, *targets, *(name for name in (target_text, context, answer) if name is not None)]
+    settle(table.problems, len(table) + len(table.problems), bad, table.source)
     if not len(table):
-        settle(table.problems, len(table.problems), bad, table.source)
         raise DataError("{source} has no rows; there is nothing to learn from", source=table.source)
     check_columns(table, names)
     settings = None if like is None else like.tokens
     settings = settings or token_settings(tokens, "characters" if names == [text] else "bpe")
     reasons = _blank(table, [name for name in (text, target_text, context) if name is not None])
+    answers: list[tuple[str, ...]] = []
     if answer is not None and context is not None:
-        made = Target("span", names=(answer,)), _answers(table, context, answer, reasons)
+        made, answers = _answers(table, context, answer, reasons)
     elif target_text is not None:
-        made = Target("text", names=(target_text,)), torch.empty(0, dtype=torch.int64)
+        return of_pairs(table, Origin(path), (text, target_text), settings, bad)
     else:
         made = _target(table, targets, target_kind, like, reasons)
     columns = tuple(_column(table, name) for name in (text, context) if name is not None)
     schema = Schema("text", (), "int64", made[0], columns, tokens=settings)
-    return _loaded(table, Path(path).name, Origin(path), schema, made[1], (text, target_text or context), reasons, bad)
+    loaded = _loaded(table, Path(path).name, Origin(path), schema, made[1], (text, context), reasons, bad)
+    if answers and isinstance(loaded.dataset, TextDataset):
+        loaded.dataset.answers = [answers[row] for row in range(len(table)) if row not in reasons]
+    return loaded
+
+
+def of_pairs(
+    table: RawTable, origin: Origin, names: tuple[str, str], settings: TokenSettings, bad: Bad | None
+) -> Loaded:
+    """Rows with a text and one that is to be written.
+
+    Raises:
+        DataError: too many bad rows.
+    """
+    target, nothing = Target("text", names=names[1:]), torch.empty(0, dtype=torch.int64)
+    schema = Schema("text", (), "int64", target, (_column(table, names[0]),), tokens=settings)
+    name = Path(origin.source).name
+    return _loaded(table, name, origin, schema, nothing, names, _blank(table, names), bad)
 
 
 def of_texts(texts: Sequence[str], targets: Any, target_kind: Wanted | None = None) -> Loaded:
-    """Texts with their classes or numbers, or the texts that are to be written, already in memory.
+    """Texts with their classes or numbers, already in memory; targets that are texts and nearly all differ are to be
+    written.
 
     Raises:
         DataError: as `load`.
@@ -103,6 +123,8 @@ def of_texts(texts: Sequence[str], targets: Any, target_kind: Wanted | None = No
     for name, column in cells.items():
         columns[name][:] = column
     table = RawTable(say("the data"), columns, np.arange(1, len(rows) + 1), unit=say(" row "))
+    if target_kind is None and all(isinstance(row, str) for row in rows) and too_many(len(set(rows)), len(rows)):
+        return of_pairs(table, Origin("given in Python"), ("text", "target"), token_settings(None), None)
     reasons = _blank(table, ["text"])
     made = _target(table, ["target"], target_kind, None, reasons)
     schema = Schema("text", (), "int64", made[0], (_column(table, "text"),), tokens=token_settings(None))
@@ -152,26 +174,35 @@ def _target(
     return made.target, made.values
 
 
-def _answers(table: RawTable, context: str, answer: str, reasons: dict[int, str]) -> Tensor:
-    """Where each answer begins and ends in its context. Shapes: -> (N, 2) int64."""
+def _answers(
+    table: RawTable, context: str, answer: str, reasons: dict[int, str]
+) -> tuple[tuple[Target, Tensor], list[tuple[str, ...]]]:
+    """Where each answer begins and ends in its context, both 0 where there is none, and all the right ones.
+
+    Shapes: places (N, 2) int64.
+    """
     places = torch.zeros(len(table), 2, dtype=torch.int64)
     cells = zip(table.columns[context].tolist(), table.columns[answer].tolist(), strict=True)
+    right: list[tuple[str, ...]] = []
     for row, (where, cell) in enumerate(cells):
         found = _answer(cell)
+        right.append(found[2] if found is not None else ())
         if found is None:
             template = "the answer in {field!r} is not of the form {{text, start}}"
             reasons.setdefault(row, say(template, field=answer))
             continue
-        words, start = found
+        words, start, _ = found
         if not isinstance(where, str) or where[start : start + len(words)] != words:
             template = "the answer {words!r} does not stand at character {start} of its context"
             reasons.setdefault(row, say(template, words=words[:40], start=start))
         places[row, 0], places[row, 1] = start, start + len(words)
-    return places
+    return (Target("span", names=(answer,), may_lack=("",) in right), places), right
 
 
-def _answer(cell: Any) -> tuple[str, int] | None:
-    """Text and place of `{text, start}`, or of the first of SQuAD's lists (Rajpurkar et al., 2016)."""
+def _answer(cell: Any) -> tuple[str, int, tuple[str, ...]] | None:
+    """Text and place of `{text, start}`, or of the first of SQuAD's lists, and all its texts (Rajpurkar et al., 2016
+    and 2018).
+    """
     try:
         value = json.loads(cell) if isinstance(cell, str) else cell
     except ValueError:
@@ -179,10 +210,13 @@ def _answer(cell: Any) -> tuple[str, int] | None:
     if not isinstance(value, Mapping):
         return None
     found = value.get("text"), value.get("start", value.get("answer_start"))
+    if found[0] in ("", []):
+        return "", 0, ("",)
     words, start = (part[0] if isinstance(part, list) and part else part for part in found)
     if not isinstance(words, str) or not isinstance(start, int) or isinstance(start, bool):
         return None
-    return (words, start) if words and start >= 0 else None
+    all_words = tuple(map(str, found[0])) if isinstance(found[0], list) else (words,)
+    return (words, start, all_words) if words and start >= 0 else None
 
 
 def _loaded(

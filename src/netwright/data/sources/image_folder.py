@@ -31,6 +31,8 @@ _PART_NAMES = {
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "testing"),
 }
+_PICTURES = ("image", "images", "img", "imgs")
+_MASKS = ("annotations", "gt", "label", "labels", "mask", "masks", "segmentation", "segmentations", "targets")
 _LARGEST = 224  # pixels a side, unless the user says otherwise: what published networks take
 
 
@@ -154,11 +156,24 @@ def _target(entries: Sequence[_Entry], path: str, like: Schema | None) -> tuple[
         )
     if like is not None and like.target.kind == "class":
         return like.target, class_codes(labels, like.target.classes, path)
+    _no_masks(classes, path)
     if len(classes) == 1:
         template = "{path} has one class only ({label}); add a folder for each class, or put the pictures in no folder"
         raise DataError(template, path=path, label=classes[0])
     codes = {label: code for code, label in enumerate(classes)}
     return Target("class", tuple(classes)), torch.tensor([codes[str(label)] for label in labels])
+
+
+def _no_masks(classes: Sequence[str], path: str) -> None:
+    """Folders of pictures and of their masks are no classes, though they lie as classes do."""
+    pictures = next((name for name in classes if name.lower() in _PICTURES), None)
+    others = [name for name in classes if name != pictures]
+    if pictures is None or len(others) > 1 or any(name.lower() not in _MASKS for name in others):
+        return
+    template = (
+        "{path} holds the folder {pictures} and no classes; set data.path={path}/{pictures}, and data.masks for masks"
+    )
+    raise DataError(template, path=path, pictures=pictures)
 
 
 def _shape(

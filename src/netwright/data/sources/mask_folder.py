@@ -84,7 +84,8 @@ def load(
     if not whole:
         _settled(reasons, total, bad, path)
     counts = torch.stack([pair.counts for pair in whole if pair.counts is not None])
-    binary = binary_codes(counts.sum(0))
+    known = like.target.classes if like is not None else classes
+    binary = binary_codes(counts.sum(0)) and (known is None or len(known) == 2)
     if binary:
         counts[:, 1], counts[:, IGNORED] = counts[:, IGNORED].clone(), 0
     names = like.target.classes if like is not None else mask_classes(counts.sum(0), classes, str(drawn))
@@ -183,9 +184,9 @@ def _settled(reasons: Mapping[str, str], total: int, bad: Bad | None, path: str)
 
 
 def _shape(pairs: Sequence[_Pair], image_size: int | None, channels: int | None) -> Shape:
-    sizes = {pair.size for pair in pairs}
+    sizes = [pair.size for pair in pairs]
     depth = channels or (1 if all(pair.grey for pair in pairs) else 3)
-    if image_size is None and len(sizes) == 1 and max(width_height := next(iter(sizes))) <= _LARGEST:
+    if image_size is None and len(set(sizes)) == 1 and max(width_height := sizes[0]) <= _LARGEST:
         return depth, width_height[1], width_height[0]
     median = int(statistics.median(min(size) for size in sizes)) if sizes else _USUAL
     side = image_size or min(_USUAL, median)

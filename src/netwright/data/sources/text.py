@@ -18,7 +18,7 @@ from netwright.data.sources.loaded import PARTS, Loaded, Origin
 from netwright.data.tokenizing.characters import code_points
 from netwright.data.tokenizing.settings import token_settings
 
-__all__ = ["load", "load_glosses", "of_string"]
+__all__ = ["load", "load_glosses", "of_string", "text_files"]
 
 _GLOSSES = Path(__file__).parents[1] / "bundled" / "glosses.txt.gz"
 
@@ -62,8 +62,13 @@ def of_string(content: str, name: str = "text") -> Loaded:
     return _loaded({"train": content}, name, Origin("given in Python"), [])
 
 
+def text_files(folder: Path) -> list[Path]:
+    """All `.txt` files of a folder and those in it, in the order of their names; `.TXT` is one."""
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".txt" and file.is_file())
+
+
 def _read(path: Path, encoding: str) -> tuple[str, list[BadRow], int]:
-    files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+    files = text_files(path) if path.is_dir() else [path]
     texts, problems, total = list[str](), list[BadRow](), 0
     for file in files:
         lines, found = read_lines(file, encoding)

@@ -72,7 +72,7 @@ def load(
 def has_classes(folder: Path) -> bool:
     """Whether all texts stand in two class folders or more."""
     place = part_folders(folder).get("train", folder)
-    inside = {path.relative_to(place).parts[0] for path in place.rglob("*.txt")}
+    inside = {path.relative_to(place).parts[0] for path in plain.text_files(place)}
     return len(inside) > 1 and not any((place / name).is_file() for name in inside)
 
 

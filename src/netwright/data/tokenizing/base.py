@@ -57,6 +57,13 @@ class Tokenizer(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form: the `tokenizer.json` of a model folder."""
 
+    def spelled(self, text: str) -> str:
+        """A text as `decode` would give it if every word of it had a code: in small letters, say.
+
+        What a network writes is held against this, so that neither cut ends nor unknown words flatter it.
+        """
+        return text
+
     def encode(self, text: str, add_special: bool = False) -> Tensor:
         """One text. Shapes: -> (T,) int64."""
         codes = self.ragged([text])[0]
@@ -94,3 +101,12 @@ class Tokenizer(ABC):
 def listed(codes: Tensor | Sequence[int]) -> list[int]:
     """Codes as a list of Python numbers."""
     return codes.tolist() if isinstance(codes, Tensor) else [int(code) for code in codes]
+
+
+def lowered(text: str) -> str:
+    """Small letters, as many characters as before: a place in the one is the same place in the other.
+
+    Python writes the small letter of a few characters, such as the Turkish capital with a dot, as two.
+    """
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(character.lower()[:1] for character in text)

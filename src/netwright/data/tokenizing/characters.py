@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from netwright.data.ragged import Ragged
-from netwright.data.tokenizing.base import SPECIAL, UNKNOWN, Tokenizer, listed
+from netwright.data.tokenizing.base import SPECIAL, UNKNOWN, Tokenizer, listed, lowered
 
 __all__ = ["CharTokenizer", "code_points", "text_of"]
 
@@ -50,7 +50,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def fitted(cls, texts: Sequence[str], lower: bool = False) -> "CharTokenizer":
         """A code for every character of the texts."""
-        found: set[str] = set().union(*(text.lower() if lower else text for text in texts))
+        found: set[str] = set().union(*(lowered(text) if lower else text for text in texts))
         return cls("".join(sorted(found)), lower)
 
     def __len__(self) -> int:
@@ -64,15 +64,18 @@ class CharTokenizer(Tokenizer):
 
     def ragged(self, texts: Sequence[str]) -> Ragged:
         """Many texts at once."""
-        texts = [text.lower() for text in texts] if self.lower else texts
+        texts = [self.spelled(text) for text in texts]
         lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
         return Ragged.cut_at(self.codes(code_points("".join(texts))), lengths)
 
     def spans(self, text: str) -> tuple[Tensor, Tensor]:
         """A code a character."""
-        lowered = [character.lower()[:1] if self.lower else character for character in text]
         places = torch.arange(len(text))
-        return self.codes(code_points("".join(lowered))), torch.stack([places, places + 1], dim=1)
+        return self.codes(code_points(self.spelled(text))), torch.stack([places, places + 1], dim=1)
+
+    def spelled(self, text: str) -> str:
+        """As it stands, or in small letters."""
+        return lowered(text) if self.lower else text
 
     def decode(self, codes: Tensor | Sequence[int], skip_special: bool = True) -> str:
         """Codes as text; the unknown one becomes U+FFFD."""

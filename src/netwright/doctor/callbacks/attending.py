@@ -46,7 +46,6 @@ class Attending:
             raise ConfigError(template, every=every, seconds=seconds)
         self._every, self._path, self._seconds = every, Path(path) if path is not None else None, seconds
         self._watch: Watch | None = None
-        self._net: nn.Module | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -94,7 +93,7 @@ class Attending:
         """
         self.close()
         self._reset()
-        self._net, self._teller, self._heard = net, teller, heard
+        self._teller, self._heard = teller, heard
         self._rerun = rerun if self._seconds and heard else None
         self._joint = Together(optimizers)
         self._write()  # a path that cannot be written is said now

@@ -69,7 +69,7 @@ class LightningDoctor(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Look at the first batch before anything is changed by it."""
-        pair = isinstance(batch, list | tuple) and len(batch) == 2
+        pair = _is_pair(batch)
         if self._first and pair and self._loss_fn is not None:
             self._attending.examine(self._net, batch[0], batch[1], self._loss_fn)
         self._first = False
@@ -88,7 +88,7 @@ class LightningDoctor(Callback):
         if pl_module.automatic_optimization and isinstance(loss, Tensor):
             parts = trainer.accumulate_grad_batches
             self._attending.passed(loss.detach() * parts if parts > 1 else loss)
-        pair = isinstance(batch, list | tuple) and len(batch) == 2
+        pair = _is_pair(batch)
         self._attending.done(batch[1] if pair else None, total=not pl_module.automatic_optimization)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -110,6 +110,10 @@ class LightningDoctor(Callback):
         if self._loss_fn is not None:
             return Rerun(self._net, optimizer, self._loss_fn)
         return Rerun(self._net, optimizer, step=_step(module, trainer.gradient_clip_val), whole=module)
+
+
+def _is_pair(batch: Any) -> bool:
+    return isinstance(batch, list | tuple) and len(batch) == 2
 
 
 def _network(module: Any) -> nn.Module:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -61,7 +62,6 @@ class Case:
     target: TargetView | None = None
     rerun: Callable[..., Tensor | None] | None = None
     resteps: Callable[[int], dict[str, Tensor] | None] | None = None
-    cache: dict[str, Any] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph | None:
@@ -132,6 +132,15 @@ class Case:
         """A fix for the config at hand; None where there is no config to fix."""
         return {path: value} if self.config is not None else None
 
+    def changed(self, path: str, value: Any, *others: str) -> dict[str, Any] | None:
+        """The same, only where the config has this setting, or one of `others` that may stand for it."""
+        return self.patch(path, value) if self.option(path, *others) is not None else None
+
+    def without(self, path: str) -> dict[str, Any] | None:
+        """A fix that deletes the layer at module `path` of a hand-made network; None for other networks."""
+        key = self.layer_key(path)
+        return {key: None} if key else None
+
     def layer_key(self, path: str) -> str | None:
         """The config's name for the layer at module `path` of a hand-made network: `model.layers[4]`."""
         found = self.option("model.layers")
@@ -145,6 +154,15 @@ class Case:
         for path, module in self.net.named_modules():
             if isinstance(module, kinds):
                 yield path, module
+
+    def gradient(self, parameter: Tensor) -> Tensor | None:
+        """The loss's gradient on one of the user's parameters; None where it got none."""
+        return (self.gradients or {}).get(self.names.get(id(parameter), ""))
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The name of each of the user's parameters, by its id: so does an optimizer hold them."""
+        return {id(parameter): name for name, parameter in self.net.named_parameters()}
 
     def optimized(self) -> set[int]:
         """Ids of the parameters that the optimizer holds."""

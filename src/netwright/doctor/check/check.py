@@ -4,6 +4,7 @@ import importlib
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,15 +64,16 @@ def check(
     with undisturbed():
         if targets is None and is_source(inputs):
             inputs, targets = read(inputs)
-        case = _gathered(_unwrapped(net), inputs, targets, callable_loss(loss, targets))
-        case.optimizer = optimizer if case.net is _unwrapped(net) else None  # another network holds other tensors
+        own = _unwrapped(net)
+        case = _gathered(own, inputs, targets, callable_loss(loss, targets))
+        case.optimizer = optimizer if case.net is own else None  # another network holds other tensors
         case.config, case.schema, case.examples, case.metrics = config, schema, examples, tuple(metrics)
         case.batch_size, case.epochs = batch_size, epochs
         case.validation, case.varied = held_out(validation, case.net)
         if all(tensor.numel() for tensor in tensors_in(case.inputs)):
-            notes += _guarded("NW100", lambda: _examine(case))
+            notes += _guarded("NW100", partial(_examine, case))
         for code, name in RULES.items():
-            notes += _guarded(code, lambda name=name: _found(name, case))  # type: ignore[misc]
+            notes += _guarded(code, partial(_found, name, case))
     return causes_first(replace(found, where=case.layer_key(found.where) or found.where) for found in notes)
 
 

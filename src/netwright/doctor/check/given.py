@@ -12,24 +12,28 @@ from netwright.core.errors import ConfigError
 from netwright.doctor.check.reading import is_source, read, varies
 from netwright.metrics.architecture import private_copy
 
-__all__ = ["callable_loss", "held_out", "materialised", "positional", "to_tensors"]
+__all__ = ["callable_loss", "held_out", "materialised", "positional", "tensor_of", "to_tensors"]
 
 
 def to_tensors(value: Any, net: nn.Module) -> Any:
-    """Arrays become tensors on the network's device; NumPy's float64 is taken as torch's float32."""
-    if isinstance(value, Tensor):
-        place = next((parameter.device for parameter in net.parameters()), value.device)
-        return value.detach().to(place)
-    if isinstance(value, numpy.ndarray) or hasattr(value, "__array__"):
-        array = numpy.asarray(value)
-        if array.dtype == numpy.float64:
-            array = array.astype(numpy.float32)
-        return to_tensors(torch.as_tensor(array), net)
+    """Arrays, and lists of numbers, become tensors on the network's device."""
     if isinstance(value, Mapping):
         return {key: to_tensors(item, net) for key, item in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], int | float | bool):
         return to_tensors(torch.tensor(value), net)
-    return type(value)(to_tensors(item, net) for item in value) if type(value) in (tuple, list) else value
+    if type(value) in (tuple, list):
+        return type(value)(to_tensors(item, net) for item in value)
+    return tensor_of(value, next((parameter.device for parameter in net.parameters()), None))
+
+
+def tensor_of(value: Any, place: torch.device | None) -> Any:
+    """An array as a tensor on a device (None: where it is); NumPy's float64 is taken as torch's float32."""
+    if isinstance(value, numpy.ndarray) or (hasattr(value, "__array__") and not isinstance(value, Tensor)):
+        array = numpy.asarray(value)
+        value = torch.as_tensor(array.astype(numpy.float32) if array.dtype == numpy.float64 else array)
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach() if place is None else value.detach().to(place)
 
 
 def positional(net: nn.Module, inputs: Any) -> tuple[Any, ...]:

@@ -16,7 +16,19 @@ from torch import Tensor, nn
 from netwright.doctor.check.ops import CONVOLUTIONS, DROPOUTS, PREPARED, RECURRENT, RESHAPES, SQUASHES, WEIGHTED
 from netwright.metrics.architecture import Node, Recorder
 
-__all__ = ["Graph", "Node", "Output", "Stats", "Watcher", "dimension", "loose_tensors", "measure", "named", "single"]
+__all__ = [
+    "Graph",
+    "Node",
+    "Output",
+    "Stats",
+    "Watcher",
+    "dimension",
+    "gain",
+    "loose_tensors",
+    "measure",
+    "named",
+    "single",
+]
 
 _LIKE = {"view_as", "reshape_as", "expand_as", "type_as", "to"}
 _CELLS = 50_000  # of a tensor that are measured
@@ -68,15 +80,13 @@ class Graph:
     strays: list[tuple[str, Tensor]]
     inputs: list[Node] = field(default_factory=list)
     first: dict[Node, Tensor] = field(default_factory=dict)
-    calls: list[Any] = field(default_factory=list)
     loose: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, net: nn.Module, inputs: tuple[Any, ...], recorder: Recorder, watcher: "Watcher") -> "Graph":
+    def of(cls, net: nn.Module, recorder: Recorder, watcher: "Watcher") -> "Graph":
         """The graph of a finished recording."""
-        graph = cls(net, recorder.nodes, recorder.output, recorder.strays, recorder.inputs, watcher.first)
-        graph.calls, graph.loose = recorder.calls, watcher.seen_loose
-        return graph
+        made = recorder.nodes, recorder.output, recorder.strays, recorder.inputs
+        return cls(net, *made, watcher.first, watcher.seen_loose)
 
     def parameter(self, name: str) -> Tensor:
         """A parameter of the recorded copy by its name."""
@@ -197,6 +207,13 @@ def _thinned(tensor: Tensor) -> Tensor:
         return tensor
     step = math.ceil((tensor.numel() / _CELLS) ** (1 / (tensor.dim() - 1)))
     return tensor[(slice(None), *(slice(None, None, min(step, size)) for size in tensor.shape[1:]))]
+
+
+def gain(weight: Tensor) -> float:
+    """By how much these weights change a signal's size: that of a row, root of the sum of squares; torch's default
+    gives 1 / sqrt(3), or 0.58.
+    """
+    return float(weight.detach().float().square().mean().sqrt() * math.sqrt(weight[0].numel()))
 
 
 def single(node: Node) -> Node | None:

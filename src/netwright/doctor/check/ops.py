@@ -5,6 +5,7 @@ __all__ = [
     "CONVOLUTIONS",
     "DROPOUTS",
     "NORMS",
+    "ODDS",
     "POOLS",
     "PREPARED",
     "RECURRENT",
@@ -55,20 +56,10 @@ RESHAPES = {
     "type_as",
     "alias",
 }
+# What makes odds, or logarithms of them, from scores.
+ODDS = {"softmax", "log_softmax", "softmin", "sigmoid", "logsigmoid"}
 # What bounds or normalises scores when it stands last.
-SQUASHES = {
-    "softmax",
-    "log_softmax",
-    "softmin",
-    "sigmoid",
-    "logsigmoid",
-    "tanh",
-    "relu",
-    "relu6",
-    "softplus",
-    "hardsigmoid",
-    "hardtanh",
-}
+SQUASHES = ODDS | {"tanh", "relu", "relu6", "softplus", "hardsigmoid", "hardtanh"}
 ACTIVATIONS = SQUASHES | {
     "leaky_relu",
     "elu",

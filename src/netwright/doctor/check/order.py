@@ -1,5 +1,6 @@
 """Causes before their consequences, among findings of one pass."""
 
+import itertools
 from collections.abc import Iterable
 
 from netwright.doctor.findings import Finding, ranked
@@ -30,9 +31,8 @@ _FOLLOWS: dict[str, frozenset[str]] = {
 
 def causes_first(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first, and within one severity no consequence before a cause that is found with it."""
-    kept = ranked(findings)
-    parts = ([finding for finding in kept if finding.severity == severity] for severity in ("error", "warning", "note"))
-    return [finding for part in parts for finding in followers_last(part)]
+    levels = itertools.groupby(ranked(findings), key=lambda finding: finding.severity)
+    return [finding for _, level in levels for finding in followers_last(level)]
 
 
 def followers_last(findings: Iterable[Finding]) -> list[Finding]:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from netwright.metrics.architecture import tensors_in
 
-__all__ = ["is_source", "read", "varies"]
+__all__ = ["is_source", "pair_of", "read", "rows", "varies"]
 
 _MOST, _LOOKED = 4096, 16  # examples that are read, and read twice
 
@@ -26,17 +26,28 @@ def read(source: Any) -> tuple[Any, Any]:
     held = 0
     loader: Iterable[Any] = source if isinstance(source, DataLoader) else DataLoader(source, batch_size=256)
     for item in loader:
-        batches.append(_pair(item))
+        batches.append(pair_of(item))
         held += len(next(tensors_in(batches[-1])))
         if held >= _MOST:
             break
     return _joined([pair[0] for pair in batches]), _joined([pair[1] for pair in batches])
 
 
-def _pair(item: Any) -> tuple[Any, Any]:
+def pair_of(item: Any) -> tuple[Any, Any]:
+    """(inputs, targets) as a loader gives them: the last part is the target, and several before it are a tuple."""
     if not isinstance(item, list | tuple) or len(item) < 2:
         return item[0] if isinstance(item, list | tuple) else item, None
-    return item[0] if len(item) == 2 else tuple(item[:-1]), item[-1]
+    inputs = item[0] if len(item) == 2 else item[:-1]
+    return tuple(inputs) if isinstance(inputs, list) else inputs, item[-1]
+
+
+def rows(value: Any, index: Tensor) -> Any:
+    """These examples of inputs or targets, whatever they are made of; a number that belongs to no example stays."""
+    if isinstance(value, Tensor):
+        return value[index.to(value.device)] if value.dim() else value
+    if isinstance(value, dict):
+        return {key: rows(item, index) for key, item in value.items()}
+    return type(value)(rows(item, index) for item in value) if type(value) in (tuple, list) else value
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -59,7 +70,7 @@ def varies(source: Any) -> bool:
     dataset: Any = source.dataset if isinstance(source, DataLoader) else source
     with contextlib.suppress(Exception):  # data that cannot be had by number
         for at in torch.linspace(0, len(dataset) - 1, min(_LOOKED, len(dataset))).long().tolist():
-            (one, target), (two, again) = _pair(dataset[at]), _pair(dataset[at])
+            (one, target), (two, again) = pair_of(dataset[at]), pair_of(dataset[at])
             a, b = next(tensors_in(one)), next(tensors_in(two))
             made = isinstance(target, Tensor) and target.shape == a.shape
             if target is None or made or not _same(target, again):

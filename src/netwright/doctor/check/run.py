@@ -7,22 +7,19 @@ closure.
 """
 
 import contextlib
-import random
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor, nn
 
-from netwright.core.errors import ConfigError, NetwrightError
-from netwright.core.messages import say
-from netwright.core.seeds import rng_state, set_rng_state
+from netwright.core.seeds import rng_state, seed_everything, set_rng_state
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Watcher, loose_tensors
 from netwright.doctor.check.losses import view_loss
+from netwright.doctor.check.reading import rows
 from netwright.doctor.check.structured import of_main
 from netwright.doctor.check.targets import view_targets
 from netwright.doctor.check.trouble import Trouble
@@ -53,20 +50,14 @@ def examine(case: Case) -> None:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """All random states, the gradient mode and the warnings of the user's process as they were."""
+    """All random states and the warnings of the user's process as they were."""
     states = rng_state()
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         set_rng_state(states)
-
-
-def _seeded(seed: int = 0) -> None:
-    torch.manual_seed(seed)
-    random.seed(seed)
-    numpy.random.seed(seed)
 
 
 def _choose_examples(case: Case, twin: nn.Module) -> None:
@@ -83,9 +74,7 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
         cost = trace(twin, *case.few_inputs)
         affordable = min(_WORK / max(cost.flops, 1), _BYTES / max(cost.activation_bytes, 1))
         _take(case, total, max(_LEAST, min(_MOST, int(affordable))))
-    except (
-        Exception
-    ):  # rows may belong together, like the nodes of a graph; otherwise the recorded pass will show the fault
+    except Exception:  # rows may belong together, as a graph's nodes do; else the recorded pass will show the fault
         _take(case, total, _LEAST)
         if sum(tensor.numel() for tensor in tensors) <= _WHOLE:
             case.few_inputs, case.few_targets = whole
@@ -93,16 +82,8 @@ def _choose_examples(case: Case, twin: nn.Module) -> None:
 
 def _take(case: Case, total: int, wanted: int) -> None:
     index = torch.linspace(0, total - 1, min(wanted, total)).long()
-    case.few_inputs = tuple(_rows(value, index) for value in case.inputs)
-    case.few_targets = _rows(case.targets, index)
-
-
-def _rows(value: Any, index: Tensor) -> Any:
-    if isinstance(value, Tensor):
-        return value[index.to(value.device)]
-    if isinstance(value, dict):
-        return {key: _rows(item, index) for key, item in value.items()}
-    return type(value)(_rows(item, index) for item in value) if type(value) in (tuple, list) else value
+    case.few_inputs = tuple(rows(value, index) for value in case.inputs)
+    case.few_targets = rows(case.targets, index)
 
 
 def _run_quietly(case: Case, twin: nn.Module) -> None:
@@ -110,14 +91,14 @@ def _run_quietly(case: Case, twin: nn.Module) -> None:
     recorder = Recorder(twin, case.few_inputs, watcher)
     try:
         with torch.no_grad(), recorder:
-            _seeded()
+            seed_everything(0)
             output = twin(*case.few_inputs)
     except Exception as error:  # the user's forward may raise anything
-        case.trouble = _trouble("forward", error, recorder, training=False)
+        case.trouble = Trouble.of_network(error, recorder, training=False)
         return
     case.quiet_output = _plain(main_tensor(output))
     recorder.finish(output)
-    case.quiet = Graph.of(twin, case.few_inputs, recorder, watcher)
+    case.quiet = Graph.of(twin, recorder, watcher)
     case.pairwise = _is_pairwise(case, twin)
 
 
@@ -126,13 +107,13 @@ def _is_pairwise(case: Case, twin: nn.Module) -> bool:
     output = case.quiet_output
     if output is None or output.dim() != 2 or output.shape[0] != output.shape[1] or output.shape[0] < 2:
         return False
-    fewer = _quiet_output(twin, tuple(_rows(value, torch.arange(output.shape[0] - 1)) for value in case.few_inputs))
+    fewer = _quiet_output(twin, tuple(rows(value, torch.arange(output.shape[0] - 1)) for value in case.few_inputs))
     return fewer is not None and fewer.shape[1] == output.shape[1] - 1
 
 
 def _quiet_output(twin: nn.Module, inputs: tuple[Any, ...], seed: int = 0) -> Tensor | None:
     with undisturbed(), torch.no_grad(), contextlib.suppress(Exception):
-        _seeded(seed)
+        seed_everything(seed)
         return _plain(main_tensor(twin(*inputs)))
     return None
 
@@ -144,15 +125,15 @@ def _run_in_training(case: Case, twin: nn.Module) -> None:
     recorder = Recorder(twin, case.few_inputs, watcher)
     try:
         with torch.enable_grad(), recorder:
-            _seeded()
+            seed_everything(0)
             output = twin(*case.few_inputs)
     except Exception as error:  # as above
-        case.trouble = case.trouble or _trouble("forward", error, recorder, training=True)
+        case.trouble = case.trouble or Trouble.of_network(error, recorder, training=True)
         return
     recorder.finish(output)
     main = main_tensor(output)
     case.output = _plain(main)
-    case.training = Graph.of(twin, case.few_inputs, recorder, watcher)
+    case.training = Graph.of(twin, recorder, watcher)
     if case.loss is not None:
         scores = case.output if not case.pairwise else None
         targets = case.few_targets if isinstance(case.few_targets, Tensor) else None
@@ -176,8 +157,9 @@ def _take_gradients(case: Case, twin: nn.Module, output: Any) -> None:
             value = _loss(case, output)
         case.loss_value = float(value.detach().double().mean())
     except Exception as error:  # as above
-        _refuse(error, say("the loss"))
-        case.trouble = case.trouble or Trouble("loss", _line(error), type(error).__name__, "", None, _shapes(case))
+        shapes = [tuple(tensor.shape) for tensor in tensors_in((case.output, case.few_targets))]
+        trouble = Trouble.of_loss(error, shapes)
+        case.trouble = case.trouble or trouble
         return
     trained = {name: p for name, p in twin.named_parameters() if p.requires_grad}
     case.loss_has_gradient = isinstance(value, Tensor) and value.requires_grad
@@ -238,42 +220,5 @@ def _sign_steps(case: Case, twin: nn.Module, steps: int) -> dict[str, Tensor] | 
     return None
 
 
-def _refuse(error: Exception, who: str) -> None:
-    """Errors of calling, not of sizes, types or values, tell nothing about training."""
-    known = isinstance(error, RuntimeError | ValueError | IndexError | AssertionError | NetwrightError)
-    known = known or "must be Tensor, not tuple" in str(error)  # a layer is given all that an LSTM returns
-    if not known or "missing the required" in str(error):
-        raise ConfigError(
-            "{who} raised {kind} on this batch: {error}; check calls net(*inputs) and loss(output, targets)",
-            who=who,
-            kind=type(error).__name__,
-            error=_line(error),
-        ) from error
-
-
-def _trouble(stage: str, error: Exception, recorder: Recorder, training: bool) -> Trouble:
-    _refuse(error, say("the network"))
-    call = recorder.open[-1] if recorder.open else None
-    shapes = call.input_shapes if call else []
-    return Trouble(
-        stage,
-        _line(error),
-        type(error).__name__,
-        call.path if call else "",
-        call.module if call else None,
-        shapes,
-        training,
-    )
-
-
-def _shapes(case: Case) -> list[tuple[int, ...]]:
-    return [tuple(tensor.shape) for tensor in tensors_in((case.output, case.few_targets))]
-
-
 def _plain(tensor: Tensor | None) -> Tensor | None:
     return tensor.detach() if tensor is not None else None
-
-
-def _line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__

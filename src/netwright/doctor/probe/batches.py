@@ -10,16 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor, nn
 
+from netwright.doctor.check.given import tensor_of
+from netwright.doctor.check.reading import pair_of, rows
 from netwright.doctor.probe.fork import Batch
 from netwright.metrics.architecture import tensors_in
 
-__all__ = ["Batches", "collect", "rows", "size_of"]
+__all__ = ["Batches", "collect", "size_of"]
 
-_MEMORY = 400_000_000  # bytes that are cached at most
+_MEMORY, _EPOCHS = 400_000_000, 4  # bytes and epochs that are cached at most
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,6 @@ class Batches:
     pool: Batch | None
     size: int
     shuffled: bool
-    complete: bool = True
 
     @property
     def per_epoch(self) -> int:
@@ -54,16 +54,12 @@ class Batches:
                 yield from order[: steps - done]
                 done += len(order[: steps - done])
 
-    def rebatched(self, size: int, shuffle: bool = True, epochs: int = 4) -> "Batches | None":
-        """The same examples in batches of another size or order; None where they cannot be joined."""
+    def rebatched(self, size: int) -> "Batches | None":
+        """The same examples, shuffled, in batches of another size; None where they cannot be joined."""
         if self.pool is None:
             return None
-        cut = tuple(tuple(_cut(self.pool, size, seed if shuffle else None)) for seed in range(epochs if shuffle else 1))
-        return replace(self, epochs=cut, size=size, shuffled=shuffle)
-
-    def only(self, batch: Batch) -> "Batches":
-        """One batch, again and again."""
-        return replace(self, epochs=((batch,),), size=size_of(batch), shuffled=False)
+        cut = tuple(tuple(_cut(self.pool, size, seed)) for seed in range(_EPOCHS))
+        return replace(self, epochs=cut, size=size, shuffled=True)
 
 
 def collect(train: Any, net: nn.Module, steps: int, batch_size: int) -> Batches:
@@ -75,33 +71,24 @@ def collect(train: Any, net: nn.Module, steps: int, batch_size: int) -> Batches:
         whole = Batches(((pool,),), pool, size, True)
         return whole.rebatched(size) or whole
     with _untouched(train):
-        epochs, complete = _read(train, place, steps)
+        epochs = _read(train, place, steps)
     sampler = type(getattr(train, "sampler", None)).__name__
-    return Batches(epochs, _joined(epochs[0]), size_of(epochs[0][0]), sampler != "SequentialSampler", complete)
+    return Batches(epochs, _joined(epochs[0]), size_of(epochs[0][0]), sampler != "SequentialSampler")
 
 
-def _read(train: Iterable[Any], place: torch.device, steps: int) -> tuple[tuple[tuple[Batch, ...], ...], bool]:
+def _read(train: Iterable[Any], place: torch.device, steps: int) -> tuple[tuple[Batch, ...], ...]:
+    """As many whole epochs as `steps` steps need, at most a few; a part of one where it is too large to keep."""
     epochs: list[tuple[Batch, ...]] = []
     held = 0
-    while not epochs or (sum(map(len, epochs)) < steps and len(epochs) < 4):
+    while not epochs or (sum(map(len, epochs)) < steps and len(epochs) < _EPOCHS):
         epoch = []
         for item in train:
-            epoch.append(_pair(item, place))
+            epoch.append(_ready(pair_of(item), place))
             held += sum(tensor.numel() * tensor.element_size() for tensor in tensors_in(epoch[-1]))
-            if held > _MEMORY or len(epoch) >= 4 * max(steps, 1):
-                return (*epochs, tuple(epoch)), False
+            if held > _MEMORY or len(epoch) >= _EPOCHS * max(steps, 1):
+                return (*epochs, tuple(epoch))
         epochs.append(tuple(epoch))
-    return tuple(epochs), True
-
-
-def _pair(item: Any, place: torch.device) -> Batch:
-    """(inputs, targets) as a loader's batch gives them: the last part are the targets."""
-    if isinstance(item, list | tuple) and len(item) > 1:
-        inputs = item[0] if len(item) == 2 else tuple(item[:-1])
-        inputs = tuple(inputs) if isinstance(inputs, list) else inputs
-        return _ready(inputs, place), _ready(item[-1], place)
-    single = item[0] if isinstance(item, list | tuple) else item
-    return _ready(single, place), None
+    return tuple(epochs)
 
 
 def _ready(value: Any, place: torch.device) -> Any:
@@ -109,12 +96,7 @@ def _ready(value: Any, place: torch.device) -> Any:
         return tuple(_ready(item, place) for item in value)
     if isinstance(value, dict):
         return {key: _ready(item, place) for key, item in value.items()}
-    if isinstance(value, Tensor):
-        return value.detach().to(place)
-    if isinstance(value, numpy.ndarray) or hasattr(value, "__array__"):
-        array = numpy.asarray(value)
-        return torch.from_numpy(array.astype(numpy.float32) if array.dtype == numpy.float64 else array).to(place)
-    return value
+    return tensor_of(value, place)
 
 
 def _is_pair(train: Any) -> bool:
@@ -132,20 +114,9 @@ def size_of(batch: Batch) -> int:
     return int(first.shape[0]) if first is not None and first.dim() else 1
 
 
-def rows(value: Any, index: Tensor) -> Any:
-    """These examples of inputs or targets."""
-    if isinstance(value, Tensor):
-        return value[index.to(value.device)] if value.dim() else value
-    if isinstance(value, dict):
-        return {key: rows(item, index) for key, item in value.items()}
-    return tuple(rows(item, index) for item in value) if isinstance(value, tuple) else value
-
-
-def _cut(pool: Batch, size: int, seed: int | None) -> Iterator[Batch]:
+def _cut(pool: Batch, size: int, seed: int) -> Iterator[Batch]:
     count = size_of(pool)
-    order = torch.arange(count)
-    if seed is not None:
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     for index in order.split(size):
         if len(index) > 1 or count == 1 or size == 1:  # batch norms refuse a last batch of one
             yield rows(pool[0], index), rows(pool[1], index)

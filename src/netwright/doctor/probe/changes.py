@@ -5,22 +5,24 @@ A change returns the fork with the batches that it is to be run on, or None wher
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netwright.doctor.probe import surgery
 from netwright.doctor.probe.activations import RELUS, SQUASHES, exchange_activations
 from netwright.doctor.probe.batches import Batches
-from netwright.doctor.probe.fitting import FITTING
+from netwright.doctor.probe.fitting import FITTING, are_shares
 from netwright.doctor.probe.fork import Fork
 from netwright.doctor.probe.penalties import plain_loss
 from netwright.doctor.probe.scene import Scene
+from netwright.doctor.probe.well import adam
 
 __all__ = ["CHANGES", "Change"]
 
 Made = tuple[Fork, Batches] | None
+_USUAL = 1e-3  # Adam's own default rate
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,7 @@ def _raw_scores(scene: Scene) -> Made:
     if scene.kind not in {"classes", "soft"} or scene.program.loss is None:
         return None
     output = fork.outputs(scene.train.batch[0])
-    if not isinstance(output, Tensor) or output.dim() != 2 or bool((output < 0).any()):
-        return None
-    if not bool(((output.sum(1) - 1).abs() < 1e-3).all()):
+    if not isinstance(output, Tensor) or output.dim() != 2 or not are_shares(output):
         return None
     surgery.map_output(fork, lambda scores: scores.clamp(min=1e-12).log())
     return fork, scene.batches
@@ -111,11 +111,6 @@ def _fitting_loss(scene: Scene) -> Made:
 def _reinitialised(scene: Scene) -> Made:
     fork = scene.program.fork()
     return (fork, scene.batches) if surgery.reinitialise(fork) else None
-
-
-def _he(scene: Scene) -> Made:
-    fork = scene.program.fork()
-    return (fork, scene.batches) if surgery.reinitialise(fork, he=True) else None
 
 
 def _normalised(scene: Scene) -> Made:
@@ -167,15 +162,10 @@ def _no_dropout(scene: Scene) -> Made:
 
 
 def _adam(scene: Scene) -> Made:
-    kind = type(scene.program.optimizer).__name__
-    if kind in {"Adam", "AdamW"}:
+    if type(scene.program.optimizer).__name__ in {"Adam", "AdamW"}:
         return None
-
-    def adam(net: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], 1e-3)
-
-    fork = scene.program.fork(optimizer=adam)
-    surgery.hold_rate(fork, [1e-3])
+    fork = scene.program.fork(optimizer=partial(adam, rate=_USUAL))
+    surgery.hold_rate(fork, [_USUAL])
     return fork, scene.batches
 
 
@@ -228,7 +218,6 @@ CHANGES: dict[str, Change] = {
     "raw-scores": Change("the last softmax left out", _raw_scores),
     "loss": Change("the loss that fits these targets", _fitting_loss),
     "fresh": Change("fresh default weights", _reinitialised),
-    "he": Change("weights by Kaiming's scheme", _he),
     "normalised": Change("each hidden layer normalised", _normalised),
     "relu": Change("ReLU in place of the squashing activations", _relu),
     "leaky": Change("LeakyReLU in place of ReLU", _leaky),

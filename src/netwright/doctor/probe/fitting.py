@@ -8,7 +8,9 @@ from torch import Tensor
 
 from netwright.metrics.architecture import main_tensor
 
-__all__ = ["FITTING", "fitting"]
+__all__ = ["FITTING", "are_shares", "fitting"]
+
+_ROUNDED = 1e-3  # by which shares may miss their sum of one
 
 
 def _cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
@@ -20,7 +22,7 @@ def _raw(scores: Tensor) -> Tensor:
     """Scores before a softmax or a sigmoid at the network's end: what cross-entropy takes."""
     if scores.shape[-1] < 2 or bool(((scores < 0) | (scores > 1)).any()):
         return scores
-    if bool(((scores.sum(-1) - 1).abs() < 1e-3).all()):
+    if are_shares(scores):
         return scores.clamp(min=1e-12).log()
     return scores.clamp(1e-6, 1 - 1e-6).logit()
 
@@ -45,6 +47,11 @@ FITTING: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "marks": _yes_or_no,
     "numbers": _squared,
 }
+
+
+def are_shares(scores: Tensor) -> bool:
+    """Whether the last axis holds shares of one, as a softmax gives them."""
+    return bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < _ROUNDED).all())
 
 
 def fitting(kind: str) -> Callable[[Any, Tensor], Tensor]:

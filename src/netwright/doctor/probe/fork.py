@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from netwright.doctor.probe.private import paired, private
 from netwright.metrics.architecture import private_copy
 
-__all__ = ["Batch", "Fork", "Program", "Step", "plain_step"]
+__all__ = ["Batch", "Fork", "Program", "Step", "call", "plain_step"]
 
 Batch = tuple[Any, Any]
 Step = Callable[[nn.Module, Optimizer, Batch], Any]
@@ -41,7 +40,7 @@ class Program:
         memo = paired(self.net, net)
         made = optimizer(net) if optimizer is not None else _twin(self.optimizer, memo)
         memo[id(self.optimizer)] = made
-        memo |= {id(function): _unclipped for function in _clippers() if unclipped}
+        memo |= {id(function): _unclipped for function in _clippers().values() if unclipped}
         used = loss if loss is not None else private(self.loss, memo)
         memo[id(self.loss)] = used
         step = private(self.step, memo) if self.step is not None else plain_step(used)
@@ -60,7 +59,6 @@ class Fork:
     unclipped: bool = False
     before: list[Callable[["Fork"], None]] = field(default_factory=list)
     prepare: list[Callable[[Batch], Batch]] = field(default_factory=list)
-    handles: list[RemovableHandle] = field(default_factory=list)
     aside: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext  # around what we measure
 
     def take(self, batch: Batch) -> Batch:
@@ -83,10 +81,15 @@ class Fork:
             for module, _ in modes:
                 module.training = False
             with self.aside(), torch.no_grad(), torch.random.fork_rng(devices=[]):
-                return self.net(*inputs) if type(inputs) is tuple else self.net(inputs)
+                return call(self.net, inputs)
         finally:
             for module, training in modes:
                 module.training = training
+
+
+def call(net: nn.Module, inputs: Any) -> Any:
+    """What the network makes of inputs; a tuple are several, a named tuple is one."""
+    return net(*inputs) if type(inputs) is tuple else net(inputs)
 
 
 def plain_step(loss: Callable[..., Any] | None) -> Step:
@@ -95,7 +98,7 @@ def plain_step(loss: Callable[..., Any] | None) -> Step:
     def step(net: nn.Module, optimizer: Optimizer, batch: Batch) -> Tensor:
         inputs, targets = batch
         optimizer.zero_grad()
-        output = net(*inputs) if type(inputs) is tuple else net(inputs)
+        output = call(net, inputs)
         assert loss is not None
         value: Tensor = loss(output, targets)
         value.mean().backward()
@@ -114,8 +117,8 @@ def _twin(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
     return made
 
 
-def _clippers() -> list[Callable[..., Any]]:
-    return [getattr(torch.nn.utils, name) for name in _CLIPPERS if hasattr(torch.nn.utils, name)]
+def _clippers() -> dict[str, Callable[..., Any]]:
+    return {name: getattr(torch.nn.utils, name) for name in _CLIPPERS if hasattr(torch.nn.utils, name)}
 
 
 def _unclipped(*_: Any, **__: Any) -> Tensor:
@@ -124,11 +127,8 @@ def _unclipped(*_: Any, **__: Any) -> Tensor:
 
 @contextlib.contextmanager
 def _without_clipping(wanted: bool) -> Iterator[None]:
-    """`torch.nn.utils.clip_grad_*` do nothing within; put back in any case."""
-    if not wanted:
-        yield
-        return
-    old = {name: getattr(torch.nn.utils, name) for name in _CLIPPERS if hasattr(torch.nn.utils, name)}
+    """Where wanted, `torch.nn.utils.clip_grad_*` do nothing within; put back in any case."""
+    old = _clippers() if wanted else {}
     try:
         for name in old:
             setattr(torch.nn.utils, name, _unclipped)

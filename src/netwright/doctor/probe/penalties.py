@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from netwright.doctor.probe.batches import Batches
-from netwright.doctor.probe.fork import Batch, Fork
+from netwright.doctor.probe.fork import Batch, Fork, call
 from netwright.doctor.probe.running import Examples, run
 from netwright.doctor.probe.scene import Scene
 
@@ -53,7 +53,7 @@ def plain_loss(scene: Scene) -> tuple[Fork, Batches] | None:
         inputs, targets = seen[0]
         assert fork.loss is not None
         with torch.enable_grad():
-            output = fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs)
+            output = call(fork.net, inputs)
             if isinstance(output, Tensor):
                 output.backward(_to_output(fork.loss, output, targets))
             else:
@@ -75,7 +75,7 @@ def _pull(fork: Fork, batch: Batch) -> float:
     inputs, targets = batch
     try:
         with torch.enable_grad():
-            output = fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs)
+            output = call(fork.net, inputs)
             if not isinstance(output, Tensor):
                 return 0.0
             past = fork.loss(output.detach(), targets)

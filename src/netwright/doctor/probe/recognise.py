@@ -7,7 +7,7 @@ import torch
 
 from netwright.doctor.probe.batches import Batches
 from netwright.doctor.probe.fitting import FITTING
-from netwright.doctor.probe.fork import Program
+from netwright.doctor.probe.fork import Program, call
 from netwright.doctor.probe.surgery import scale_rate
 from netwright.metrics.architecture import main_tensor, tensors_in
 
@@ -59,7 +59,7 @@ def _pairs(program: Program, batches: Batches, kind: str, hold: bool = False) ->
         inputs, targets = batch
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(count)
-            output = main_tensor(fork.net(*inputs) if type(inputs) is tuple else fork.net(inputs))
+            output = main_tensor(call(fork.net, inputs))
             assert output is not None
             fitting = float(FITTING[kind](output.float(), targets))
         with torch.random.fork_rng(devices=[]):

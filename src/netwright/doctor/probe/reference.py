@@ -6,25 +6,27 @@ The same with labels by a planted rule tells whether so many examples would have
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netwright.doctor.probe.batches import Batches, rows, size_of
+from netwright.doctor.check.reading import rows
+from netwright.doctor.probe.batches import Batches, size_of
 from netwright.doctor.probe.fitting import FITTING
-from netwright.doctor.probe.fork import Batch, Fork, Program
+from netwright.doctor.probe.fork import Batch
 from netwright.doctor.probe.plain_net import Plain, planted, tensors_of
 from netwright.doctor.probe.running import Examples, run
 from netwright.doctor.probe.scene import Scene
-from netwright.doctor.probe.surgery import hold_rate, reinitialise, standardise_inputs, without_dropout
+from netwright.doctor.probe.well import set_well
 
 __all__ = ["Reference", "held_out", "plain"]
 
-_EXAMPLES, _STEPS, _OFTEN = 2000, 300, 20
-_WIDEST = 20_000
-_RATE = 2e-3
+Targets = Literal["own", "shuffled", "planted"]  # as they are; what luck alone gives; by a random rule of the inputs
+
+_EXAMPLES, _LEAST_EXAMPLES, _WIDEST = 2000, 60, 20_000  # that are looked at, at most and at least; numbers in one
+_STEPS, _OFTEN, _BATCH, _RATE = 300, 20, 64, 2e-3  # of a plain network; every so many steps it is judged
 _PILOT, _LEAST = 4, 75  # steps, halved while they would take more than the share of the budget
 _SHARE = 0.15
 _EVENED = 40  # rounds
@@ -43,57 +45,39 @@ class Reference:
     linked: float = 0.0
 
 
-def plain(scene: Scene, permuted: int = 0, rule: bool = False) -> Reference | None:
-    """A plain network's run; None where it does not apply.
-
-    With `permuted` the targets are shuffled by that seed: what luck alone gives. With `rule` a random rule of the
-    inputs makes them.
-    """
+def plain(scene: Scene, targets: Targets = "own") -> Reference | None:
+    """A plain network's run on these targets; None where it does not apply."""
     pool, outputs = scene.batches.pool, _outputs(scene)
     if outputs is None or pool is None or not _readable(pool) or scene.train.yardstick is None:
         return None
-    known, unknown = _halves(_ruled(scene, pool) if rule else pool)
-    if permuted:
-        known, unknown = _shuffled(known, permuted), _shuffled(unknown, permuted)
+    known, unknown = _halves(_ruled(scene, pool) if targets == "planted" else pool)
+    if targets == "shuffled":
+        known, unknown = _shuffled(known), _shuffled(unknown)
     (x, y), (held_x, held_y) = known, unknown
-    targets = y.float() if scene.kind in {"numbers", "marks"} else y
+    y = y.float() if scene.kind in {"numbers", "marks"} else y
     if scene.kind == "numbers":
-        middle, spread = targets.mean(0, keepdim=True), targets.std(0, keepdim=True).clamp(min=1e-12)
-        targets, held_y = (targets - middle) / spread, (held_y.float() - middle) / spread
-    return _trained(scene, (x, targets), (held_x, held_y), outputs)
+        middle, spread = y.mean(0, keepdim=True), y.std(0, keepdim=True).clamp(min=1e-12)
+        y, held_y = (y - middle) / spread, (held_y.float() - middle) / spread
+    return _trained(scene, (x, y), (held_x, held_y), outputs)
 
 
-def held_out(scene: Scene, steps: int, well: bool = False, rule: bool = False) -> float | None:
-    """The same for the user's own program, trained on 7 of 10 examples; `well`: for its network, from fresh weights,
-    with the loss that fits, Adam, standardised inputs and no dropout.
-    """
+def held_out(
+    scene: Scene, steps: int, program: Literal["own", "well"] = "own", targets: Targets = "own"
+) -> float | None:
+    """The share of held-out examples that the user's own program leaves unexplained, or its network trained `well`."""
     pool, measure = scene.batches.pool, scene.train.yardstick
-    if pool is None or measure is None or size_of(pool) < 60:
+    if pool is None or measure is None or size_of(pool) < _LEAST_EXAMPLES:
         return None
-    known, unknown = _halves(_ruled(scene, pool) if rule else pool, None)
-    part = Batches((), known, min(scene.batches.size, 64) if well else scene.batches.size, True)
-    learnt = part.rebatched(part.size)
+    known, unknown = _halves(_ruled(scene, pool) if targets == "planted" else pool, None)
+    size = scene.batches.size if program == "own" else min(scene.batches.size, _BATCH)
+    learnt = Batches((), known, size, True).rebatched(size)
     if learnt is None:
         return None
-    fork, test = _well(scene) if well else scene.program.fork(), Examples(unknown, measure)
+    fork = scene.program.fork() if program == "own" else set_well(scene, _RATE)
     marks = range(0, steps, max(1, steps // 10))
-    told = run(fork, learnt.sequence(steps, 0), test, marks=marks, deadline=scene.deadline - scene.reserve)
-    return min((share for _, share, *_ in told.marks), default=None) if not told.error and told.whole else None
-
-
-def _well(scene: Scene) -> Fork:
-    program = Program(scene.program.net, scene.program.optimizer, FITTING[scene.kind])
-    fork = program.fork(optimizer=_adam)
-    without_dropout(fork)
-    reinitialise(fork)
-    hold_rate(fork, [_RATE])
-    if scene.inputs is not None:
-        standardise_inputs(fork, scene.inputs)
-    return fork
-
-
-def _adam(net: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.Adam([p for p in net.parameters() if p.requires_grad], _RATE)
+    deadline = scene.deadline - scene.reserve
+    outcome = run(fork, learnt.sequence(steps), Examples(unknown, measure), marks=marks, deadline=deadline)
+    return min((mark.share for mark in outcome.marks), default=None) if not outcome.error and outcome.whole else None
 
 
 def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Reference | None:
@@ -112,7 +96,7 @@ def _trained(scene: Scene, known: Batch, unknown: Batch, outputs: int) -> Refere
         if count >= steps:
             break
         begun = time.monotonic()
-        index = torch.randint(0, len(targets), (min(64, len(targets)),))
+        index = torch.randint(0, len(targets), (min(_BATCH, len(targets)),))
         optimizer.zero_grad()
         with torch.enable_grad():
             FITTING[scene.kind](net(rows(x, index)), targets[index]).backward()
@@ -149,7 +133,7 @@ def _judged(kind: str, left: float, scores: Tensor, labels: Tensor) -> Reference
 
 def _readable(pool: Batch) -> bool:
     parts = tensors_of(pool[0])
-    if parts is None or not isinstance(pool[1], Tensor) or size_of(pool) < 60:
+    if parts is None or not isinstance(pool[1], Tensor) or size_of(pool) < _LEAST_EXAMPLES:
         return False
     return all(len(part) == size_of(pool) and part[0].numel() <= _WIDEST for part in parts)
 
@@ -162,8 +146,8 @@ def _halves(pool: Batch, most: int | None = _EXAMPLES) -> tuple[Batch, Batch]:
     return (rows(pool[0], known), rows(pool[1], known)), (rows(pool[0], unknown), rows(pool[1], unknown))
 
 
-def _shuffled(part: Batch, seed: int) -> Batch:
-    chance = torch.Generator().manual_seed(seed)
+def _shuffled(part: Batch) -> Batch:
+    chance = torch.Generator().manual_seed(1)
     return part[0], part[1][torch.randperm(len(part[1]), generator=chance).to(part[1].device)]
 
 

@@ -4,20 +4,19 @@ network's own answers. A form counts where it fits on every batch, up to one fac
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.losses import view_loss
-from netwright.doctor.probe.batches import rows, size_of
+from netwright.doctor.check.reading import rows
+from netwright.doctor.probe.batches import size_of
 from netwright.doctor.probe.fitting import FITTING
-from netwright.doctor.probe.fork import Batch, Fork
+from netwright.doctor.probe.looks import Look, answers_by_lot, look_at
 from netwright.doctor.probe.scene import Scene
-from netwright.doctor.probe.surgery import scale_rate
-from netwright.metrics.architecture import main_tensor, tensors_in
 
 __all__ = ["Returned", "returned"]
 
@@ -48,16 +47,6 @@ class Returned:
     drawn: bool = False  # the network answers by lot, and what its step adds is meant to hold that together
 
 
-@dataclass
-class _Look:
-    """A step on a batch: what it returned, and what its network was given and answered."""
-
-    batch: Batch
-    value: float
-    given: Tensor | None = None
-    output: Tensor = field(default_factory=lambda: torch.zeros(0))
-
-
 def returned(scene: Scene) -> Returned:
     """What the user's step returns, next to what a plain one would; of plain steps and unknown targets, nothing."""
     if scene.program.step is None or not scene.kind or not isinstance(scene.targets, Tensor):
@@ -65,42 +54,14 @@ def returned(scene: Scene) -> Returned:
     whole = [batch for batch in scene.batches.sequence(2 * _BATCHES) if size_of(batch) == scene.batches.size]
     try:
         begun = time.monotonic()
-        looks = [_look(scene, batch) for batch in whole[:1]]
+        looks = [look_at(scene, batch) for batch in whole[:1]]
         if _LOOKS * (time.monotonic() - begun) > _SPENT * scene.left:
             return Returned()
-        looks += [_look(scene, batch) for batch in whole[1:_BATCHES]]
+        looks += [look_at(scene, batch) for batch in whole[1:_BATCHES]]
         losses = _losses(scene)
         return _read(scene, looks, losses) if len(looks) >= 3 and losses else Returned()
     except Exception:  # the user's step or loss, on a network that is called in another way
         return Returned()
-
-
-def _look(scene: Scene, batch: Batch, seed: int = 0) -> _Look:
-    """One step at a rate of 0 on a fresh fork, from a seed."""
-    fork, calls = scene.program.fork(), list[tuple[Tensor | None, Tensor]]()
-    scale_rate(fork, 0.0)
-
-    def keep(_: nn.Module, given: tuple[object, ...], output: object) -> None:
-        made = main_tensor(output)
-        if made is not None and made.requires_grad:
-            calls.append((next(tensors_in(given), None), made.detach()))
-
-    own = _answer(fork, batch, seed)
-    fork.net.register_forward_hook(keep)
-    torch.manual_seed(seed)
-    told = fork.advance(batch)
-    value = next(tensors_in(told), None)
-    given, output = calls[0] if len(calls) == 1 else (None, own)
-    return _Look(batch, float(value.detach().float().mean()) if value is not None else float(told), given, output)
-
-
-def _answer(fork: Fork, batch: Batch, seed: int) -> Tensor:
-    """The answer to a batch as the step would get it: for steps that call parts of the network one by one."""
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        made = main_tensor(fork.net(*batch[0]) if type(batch[0]) is tuple else fork.net(batch[0]))
-    assert made is not None
-    return made.float()
 
 
 def _losses(scene: Scene) -> list[Loss]:
@@ -108,7 +69,7 @@ def _losses(scene: Scene) -> list[Loss]:
     return [FITTING[scene.kind]] if given is None else [given, FITTING[scene.kind]]
 
 
-def _read(scene: Scene, looks: list[_Look], losses: list[Loss]) -> Returned:
+def _read(scene: Scene, looks: list[Look], losses: list[Loss]) -> Returned:
     plain = next((loss for loss in losses if _fits(looks, loss)), None)
     if plain is not None:
         return _asked(scene, looks)
@@ -128,7 +89,7 @@ def _read(scene: Scene, looks: list[_Look], losses: list[Loss]) -> Returned:
     return _unlike(scene, looks)
 
 
-def _fits(looks: list[_Look], form: Form) -> bool:
+def _fits(looks: list[Look], form: Form) -> bool:
     """Whether the returned values are those of the form, up to one factor."""
     with torch.no_grad():
         try:
@@ -144,13 +105,13 @@ def _fits(looks: list[_Look], form: Form) -> bool:
     return factor > 0 and float((values / factor - wanted).abs().max()) < _SAME * spread
 
 
-def _asked(scene: Scene, looks: list[_Look]) -> Returned:
+def _asked(scene: Scene, looks: list[Look]) -> Returned:
     """The plain loss of what the network answered; but was it asked what the batch holds, in the targets' order?"""
-    if all(_reordered(look) for look in looks):
+    if all(look.reordered for look in looks):
         return Returned("labels-corrupted", evidence=say(
             "Inside the step the network is given the inputs of a batch in another order than its targets."
         ))  # fmt: skip
-    shares = [_altered(look) for look in looks]
+    shares = [look.altered for look in looks]
     if scene.kind == "numbers" or min(shares) < _ALTERED:  # what is to be restored may well be disturbed first
         return Returned()
     evidence = say("The step changes the inputs before the network gets them, by {share:.0%} of their spread.",
@@ -158,33 +119,7 @@ def _asked(scene: Scene, looks: list[_Look]) -> Returned:
     return Returned("over-regularized", form=False, evidence=evidence, sure=False, apart=_FAR)
 
 
-def _altered(look: _Look) -> float:
-    """How far the inputs that the network was given are from the batch's, over the spread of these."""
-    asked = look.batch[0]
-    if look.given is None or not isinstance(asked, Tensor) or asked.shape != look.given.shape:
-        return 0.0
-    if not asked.is_floating_point():
-        return 0.0
-    return float((look.given - asked).square().mean().sqrt() / asked.std().clamp(min=1e-12))
-
-
-def _reordered(look: _Look) -> bool:
-    """Whether the same rows were given, in an order by which targets do not stay with their inputs."""
-    asked = look.batch[0][0] if isinstance(look.batch[0], tuple) else look.batch[0]
-    if look.given is None or not isinstance(asked, Tensor) or asked.shape != look.given.shape:
-        return False
-    if torch.equal(asked, look.given):
-        return False
-    old, new = (torch.unique(part.reshape(len(part), -1), dim=0, return_inverse=True) for part in (asked, look.given))
-    targets = look.batch[1]
-    if old[0].shape != new[0].shape or not torch.equal(old[0], new[0]):
-        return False
-    first = {int(row): at for at, row in enumerate(old[1])}
-    moved = torch.tensor([first[int(row)] for row in new[1]])
-    return not torch.equal(targets[moved.to(targets.device)], targets)
-
-
-def _over_pairs(scene: Scene, looks: list[_Look], losses: list[Loss]) -> Iterator[Form]:
+def _over_pairs(scene: Scene, looks: list[Look], losses: list[Loss]) -> Iterator[Form]:
     """Each output against each target, as (N,) against (N, 1) broadcasts."""
     output, targets = looks[0].output, looks[0].batch[1]
     single = output.numel() == len(output) == targets.numel() <= _PAIRED
@@ -219,22 +154,24 @@ def _after(squash: Callable[[Tensor], Tensor], loss: Loss, shift: float = 0.0) -
     return lambda made, wanted: loss(squash(made) + shift, wanted)
 
 
-def _targets_strewn(scene: Scene, look: _Look, losses: list[Loss]) -> bool:
+def _targets_strewn(scene: Scene, look: Look, losses: list[Loss]) -> bool:
     """Whether, of unchanged inputs, the loss differs from call to call, and does not where all targets are alike."""
-    other = _look(scene, look.batch, seed=1)
+    other = look_at(scene, look.batch, seed=1)
     if look.given is None or other.given is None or not torch.equal(look.output, other.output):
         return False
     if not torch.equal(look.given, other.given) or abs(look.value - other.value) < 1e-4 * abs(look.value):
         return False
     inputs, targets = look.batch
-    alike = [_look(scene, (inputs, targets[at : at + 1].expand_as(targets).clone())) for at in range(len(targets))[:8]]
+    alike = [
+        look_at(scene, (inputs, targets[at : at + 1].expand_as(targets).clone())) for at in range(len(targets))[:8]
+    ]
     return any(_fits(alike, loss) for loss in losses)
 
 
-def _unlike(scene: Scene, looks: list[_Look]) -> Returned:
+def _unlike(scene: Scene, looks: list[Look]) -> Returned:
     """More than the given loss, or another one altogether; of answers by lot and of other inputs nothing is said."""
     given = scene.program.loss
-    if given is None or _by_lot(scene, looks[0].batch):
+    if given is None or answers_by_lot(scene, looks[0].batch):
         return Returned(drawn=given is not None)
     if scene.kind in {"classes", "marks"} and _by_class(scene, looks):
         return Returned()
@@ -255,7 +192,7 @@ def _unlike(scene: Scene, looks: list[_Look]) -> Returned:
     return Returned("wrong-loss", form=False, evidence=evidence, sure=False)
 
 
-def _by_class(scene: Scene, looks: list[_Look]) -> bool:
+def _by_class(scene: Scene, looks: list[Look]) -> bool:
     """Whether the loss only gives classes weights: of examples of one class it is the given one, up to a factor."""
     given, labels = scene.program.loss, torch.cat([look.batch[1] for look in looks]).flatten()
     if given is None or labels.numel() != sum(len(look.batch[1]) for look in looks):
@@ -265,17 +202,7 @@ def _by_class(scene: Scene, looks: list[_Look]) -> bool:
         for inputs, targets in (look.batch for look in looks[:_FEW]):
             index = (targets.flatten() == labels.unique()[label]).nonzero().flatten()
             if len(index) > 1:
-                alike.append(_look(scene, (rows(inputs, index), targets[index])))
+                alike.append(look_at(scene, (rows(inputs, index), targets[index])))
         if len(alike) < _FEW or not _fits(alike, given):
             return False
     return True
-
-
-def _by_lot(scene: Scene, batch: Batch) -> bool:
-    """Whether the network draws its answers, as a variational one does; dropout aside."""
-    fork = scene.program.fork()
-    for module in fork.net.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-    one, other = (_answer(fork, batch, seed) for seed in range(2))
-    return not torch.allclose(one, other, rtol=1e-3, atol=1e-4, equal_nan=True)

@@ -1,23 +1,21 @@
 """Running a fork for a few steps, and what came of it."""
 
 import math
-import random
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy
-import torch
 from torch import Tensor
 
+from netwright.core.seeds import seed_everything
 from netwright.doctor.probe.fork import Batch, Fork
 from netwright.doctor.probe.yardstick import WORST, Yardstick
 from netwright.metrics.architecture import tensors_in
 
-__all__ = ["Examples", "Outcome", "run"]
+__all__ = ["Examples", "Mark", "Outcome", "in_a_line", "run"]
 
-Mark = tuple[int, float, float | None, float]
+_LINE = 200  # characters of an error
 _STARTED = 10  # steps, after which an exception is the end of a schedule and not a program that does not run
 
 
@@ -47,10 +45,19 @@ class Examples:
             return None
 
 
+class Mark(NamedTuple):
+    """A look along the way: the unexplained share of training and of validation examples, and the validation loss."""
+
+    step: int
+    share: float
+    held: float | None
+    held_loss: float
+
+
 @dataclass
 class Outcome:
-    """One run. `marks`: (step, training share, validation share, validation loss) along the way; `each`: by example, at
-    the end.
+    """One run. `each`: the unexplained share of each training example at the end, `held`: of each validation example.
+    `whole`: no deadline cut it short; `error`: what the program raised within its first steps.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -99,46 +106,48 @@ def run(
     """Take a step a batch, from `seed`, and measure at the steps in `marks` and, with any, at the end; stop at the
     `deadline` (of `time.monotonic`), after a NaN, or where a schedule refuses to go on.
     """
-    torch.manual_seed(seed)
-    random.seed(seed)
-    numpy.random.seed(seed)
-    told, begun = Outcome(), time.monotonic()
+    seed_everything(seed)
+    outcome, begun = Outcome(), time.monotonic()
     try:
         for count, batch in enumerate(batches):
             if count in marks:
-                told.marks.append(_mark(fork, count, train.measure(fork), validation)[0])
+                outcome.marks.append(_mark(fork, count, train.measure(fork), validation)[0])
             loss = fork.advance(batch)
-            told.losses.append(_value(loss))
+            outcome.losses.append(_value(loss))
             if watcher is not None:
                 watcher(loss if loss is not None else 0.0)
-            if told.bad:
+            if outcome.bad:
                 break
             if time.monotonic() > deadline:
-                told.whole = False
+                outcome.whole = False
                 break
     except Exception as error:  # the user's step, on a changed network, may raise anything
-        told.whole = False
-        if len(told.losses) < _STARTED:
-            told.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
-    if not told.error:
-        told.each = train.measure(fork)
+        outcome.whole = False
+        if len(outcome.losses) < _STARTED:
+            outcome.error = in_a_line(error)
+    if not outcome.error:
+        outcome.each = train.measure(fork)
         if marks:
-            mark, told.held = _mark(fork, len(told.losses), told.each, validation)
-            told.marks.append(mark)
+            mark, outcome.held = _mark(fork, len(outcome.losses), outcome.each, validation)
+            outcome.marks.append(mark)
         else:
-            told.held = validation.measure(fork) if validation else None
-    told.seconds = time.monotonic() - begun
-    return told
+            outcome.held = validation.measure(fork) if validation else None
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def in_a_line(error: Exception) -> str:
+    """What a program raised: the kind of error, and its first line."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"[:_LINE]
 
 
 def _mark(fork: Fork, step: int, each: Tensor | None, validation: Examples | None) -> tuple[Mark, Tensor | None]:
     """What is known of this step, and what is unexplained of each validation example."""
     held = validation.measure(fork) if validation is not None else None
-    mark = (
+    return Mark(
         step, float(each.mean()) if each is not None else math.nan,
         float(held.mean()) if held is not None else None, validation.loss(fork) if validation is not None else math.nan,
-    )  # fmt: skip
-    return mark, held
+    ), held  # fmt: skip
 
 
 def _value(loss: Any) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netwright.doctor.probe.batches import Batches, rows, size_of
+from netwright.doctor.check.reading import rows
+from netwright.doctor.probe.batches import Batches, size_of
 from netwright.doctor.probe.fitting import fitting
 from netwright.doctor.probe.fork import Fork, Program
 from netwright.doctor.probe.recognise import agreement
@@ -23,7 +24,7 @@ _MEASURED = 384  # examples
 
 @dataclass
 class Scene:
-    """`steps`: how long probes run; `planned`: how long the user's run is, and `told` whether somebody said so;
+    """`steps`: how long probes run; `planned`: how long the user's run is, and `length_known` whether somebody said so;
     `deadline` in `time.monotonic` seconds, of which the last `reserve` are not for probes.
     """
 
@@ -35,11 +36,11 @@ class Scene:
     planned: int
     deadline: float
     reserve: float = 0.0
-    told: bool = True
+    length_known: bool = True
     trusted: bool = True  # the loss is one of (output, targets)
     loss: Callable[..., Any] | None = None  # the given one, or the one that the step adds a penalty to
     penalised: bool = False  # something beside the loss pulls at the weights, or cuts the gradient
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    twins: list[Outcome] = field(default_factory=list)  # runs that nothing is changed in, one a seed
 
     @property
     def left(self) -> float:
@@ -75,10 +76,9 @@ class Scene:
 
     def unchanged(self, seed: int) -> Outcome:
         """The twin that nothing is changed on; run once a seed."""
-        while len(self.outcomes.setdefault("", [])) <= seed:
-            at = len(self.outcomes[""])
-            self.outcomes[""].append(self.play(self.program.fork(), self.batches, at))
-        return self.outcomes[""][seed]
+        while len(self.twins) <= seed:
+            self.twins.append(self.play(self.program.fork(), self.batches, len(self.twins)))
+        return self.twins[seed]
 
 
 def set_scene(

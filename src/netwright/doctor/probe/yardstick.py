@@ -19,13 +19,15 @@ from torch import Tensor, nn
 
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.targets import view_targets
+from netwright.doctor.probe.fitting import are_shares
 from netwright.metrics.architecture import main_tensor
 
 __all__ = ["WORST", "Yardstick", "yardstick_for"]
 
 WORST = 3.0  # what a diverged run is given
-_FAR = 1e6
-_FACTORS = torch.logspace(-2, 1.5, 15)
+_FAR = 1e6  # of one example, before the mean is taken
+_LEAST_ENTROPY = 0.05  # nats, of labels that are nearly all the same: less would make any error look huge
+_FACTORS = torch.logspace(-2, 1.5, 15)  # of scores of size one
 
 
 @dataclass(frozen=True)
@@ -123,25 +125,19 @@ def _classes(scores: Tensor, targets: Tensor, axes: tuple[int, int] = (-1, 1)) -
     flat, labels = flat[keep], labels[keep]
     odds = torch.bincount(labels, minlength=count).float() / len(labels)
     entropy = float(-(odds[odds > 0] * odds[odds > 0].log()).sum())
-    return _soft(flat, F.one_hot(labels, count).float(), max(entropy, 0.05))
+    return _soft(flat, F.one_hot(labels, count).float(), max(entropy, _LEAST_ENTROPY))
 
 
 def _soft(scores: Tensor, wanted: Tensor, entropy: float | None = None) -> Tensor:
-    """Cross-entropy under the best factor, for the scores and, where they are probabilities, for their logarithm."""
+    """Cross-entropy under the best factor for the scores or, where they are probabilities, for their logarithms."""
     if entropy is None:
         odds = wanted.mean(0)
-        entropy = max(float(-(odds[odds > 0] * odds[odds > 0].log()).sum()), 0.05)
-    readings = [scores]
-    if bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < 1e-3).all()):
-        readings = [scores.clamp(min=1e-12).log()]
-    best: Tensor | None = None
-    for reading in readings:
-        scale = float((reading - reading.mean(-1, keepdim=True)).square().mean().sqrt())
-        for factor in (_FACTORS / max(scale, 1e-6)).tolist():
-            found = -(F.log_softmax(reading * factor, -1) * wanted).sum(-1)
-            best = found if best is None or found.mean() < best.mean() else best
-    assert best is not None
-    return best / entropy
+        entropy = max(float(-(odds[odds > 0] * odds[odds > 0].log()).sum()), _LEAST_ENTROPY)
+    reading = scores.clamp(min=1e-12).log() if are_shares(scores) else scores
+    scale = float((reading - reading.mean(-1, keepdim=True)).square().mean().sqrt())
+    factors = (_FACTORS / max(scale, 1e-6)).tolist()
+    tries = (-(F.log_softmax(reading * factor, -1) * wanted).sum(-1) for factor in factors)
+    return min(tries, key=Tensor.mean) / entropy
 
 
 def _marks(scores: Tensor, targets: Tensor) -> Tensor:
@@ -162,7 +158,7 @@ def _marks(scores: Tensor, targets: Tensor) -> Tensor:
         slope, shift = slope + (c * g - b * h) / (a * c - b * b), shift + (a * h - b * g) / (a * c - b * b)
     slope = max(slope, 0.0)
     found = F.binary_cross_entropy_with_logits(slope * scores + shift, wanted, reduction="none")
-    return found.mean(1) / max(entropy, 0.05)
+    return found.mean(1) / max(entropy, _LEAST_ENTROPY)
 
 
 def _numbers(scores: Tensor, targets: Tensor) -> Tensor:
@@ -188,9 +184,4 @@ def _in_line(scores: Tensor, targets: Tensor) -> Tensor:
     return min(readings, key=Tensor.mean) / spread
 
 
-_MEASURES: dict[str, Callable[..., Tensor]] = {
-    "classes": _classes,
-    "soft": _soft,
-    "marks": _marks,
-    "numbers": _numbers,
-}
+_MEASURES: dict[str, Callable[..., Tensor]] = {"classes": _classes, "soft": _soft, "marks": _marks, "numbers": _numbers}

@@ -80,47 +80,47 @@ class Samples:
         """A step that was begun and not finished says nothing."""
         self._moving = False
 
-    def read(self, told: Signals) -> None:
+    def read(self, signals: Signals) -> None:
         """Everything so far, as numbers."""
-        told.updates, told.gradients = {}, {}
+        signals.updates, signals.gradients = {}, {}
         began = {name for one, (name, _) in zip(self._start, self.named, strict=True) if bool(one.any())}
         for kind, step, names, norms, sizes in self._rows:
-            table = told.updates if kind == "update" else told.gradients
+            table = signals.updates if kind == "update" else signals.gradients
             for name, norm, size in zip(names, listed(norms), listed(sizes), strict=True):
                 if kind == "gradient":
                     table.setdefault(name, []).append((step, norm))
                 elif size > 0 and name in began:  # from zero every step is long
                     table.setdefault(name, []).append((step, norm / size))
-        told.gradients = {name: told.gradients[name] for name, _ in self._weights if name in told.gradients}
-        told.bad_gradients = [name for name, rows in told.gradients.items() if rows and rows[-1][1] != rows[-1][1]]
+        signals.gradients = {name: signals.gradients[name] for name, _ in self._weights if name in signals.gradients}
         counts = [(sum(value > 0 for value in listed(one)), len(one)) for one in self._piled]
-        told.piled, seen = max(counts)
-        told.fresh = seen - told.piled
-        self._read_weights(told)
-        self._read_labels(told)
+        signals.piled, seen = max(counts)
+        signals.fresh = seen - signals.piled
+        self._read_weights(signals)
+        self._read_labels(signals)
 
-    def _read_weights(self, told: Signals) -> None:
-        told.sizes = {name: float(p.detach().norm()) for name, p in self._weights}
+    def _read_weights(self, signals: Signals) -> None:
+        signals.sizes = {name: float(p.detach().norm()) for name, p in self._weights}
         still = [one.equal(p.detach()) for one, (_, p) in zip(self._start, self.named, strict=True)]
-        told.unchanged = [name for same, (name, _) in zip(still, self.named, strict=True) if same]
-        told.idle = [name for name in told.unchanged if name not in self._reached or _nothing(told.gradients.get(name))]
+        signals.unchanged = [name for same, (name, _) in zip(still, self.named, strict=True) if same]
+        norms = signals.gradients
+        signals.idle = [n for n in signals.unchanged if n not in self._reached or _nothing(norms.get(n))]
         first = [(one, p.detach()) for one, (_, p) in zip(self._start, self.named, strict=True) if p.dim() > 1]
         sizes = [(float(one.norm()), float(now.norm()), float((now - one).norm())) for one, now in first]
-        told.moved = median([moved / size for size, _, moved in sizes if size > 0])
-        told.began = math.hypot(*(size for size, _, _ in sizes))
-        told.grown = median([now / size for size, now, _ in sizes if size > 0])
+        signals.moved = median([moved / size for size, _, moved in sizes if size > 0])
+        signals.began = math.hypot(*(size for size, _, _ in sizes))
+        signals.grown = median([now / size for size, now, _ in sizes if size > 0])
 
-    def _read_labels(self, told: Signals) -> None:
+    def _read_labels(self, signals: Signals) -> None:
         """Cross-entropy's gradient at the last bias, which sums to zero, pulls one label up and pushes all others down
         where a batch holds one label only.
         """
-        if told.labelled or not self._last_bias or told.batch < _FEW:
+        if signals.labelled or not self._last_bias or signals.batch < _FEW:
             return
         rows = torch.stack(self._last_bias).float()
         whole = rows.abs().sum(1)
         rows = rows[(rows.sum(1).abs() < 1e-3 * whole) & (whole > 1e-3)]
         alone = rows[(rows < 0).sum(1) == 1].argmin(1)
-        told.labelled, told.one_label = len(rows), len(alone) if len(alone.unique()) > 1 else 0
+        signals.labelled, signals.one_label = len(rows), len(alone) if len(alone.unique()) > 1 else 0
 
 
 def _compare(parameter: Tensor, piled: list[Tensor]) -> list[RemovableHandle]:

@@ -4,7 +4,6 @@ A run's own scale is the measure of everything: losses against the first ones, u
 each other.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from torch import Tensor
 __all__ = ["Layer", "Signals", "listed", "median"]
 
 # Weights alone are measured, and biases have a varying part in a clipped norm.
+_NO_MODULES = ("loss", "weights", "inputs", "batch")  # where else a guard may find what is no number
 _STUCK = 0.95  # of the first loss
 _APART = 1e-5  # outputs, over their size
 _ALIKE, _ALIKE_TINY, _TINY = 1.4, 2.0, 0.02
@@ -49,7 +49,6 @@ class Signals:
     unchanged: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
-    bad_gradients: list[str] = field(default_factory=list)
     fresh: int = 0
     piled: int = 0
     stepped: int = 0
@@ -83,6 +82,11 @@ class Signals:
         return next((step for step, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
 
     @property
+    def bad_module(self) -> str:
+        """The module that was the first to give what is no number; empty where none was found."""
+        return "" if self.where_bad in _NO_MODULES else self.where_bad
+
+    @property
     def trend(self) -> float:
         """The loss of the last tenth of the steps over that of the first; 1 where nothing can be said."""
         losses = self.finite
@@ -97,15 +101,6 @@ class Signals:
         """The loss of the last tenth of the steps over the very first one."""
         losses = self.finite
         return median(losses[-max(len(losses) // 10, 3) :]) / losses[0] if losses and losses[0] > 0 else 1.0
-
-    @property
-    def noise(self) -> float:
-        """How much one step's loss differs from the next one's, over the loss itself."""
-        losses = self.finite[len(self.finite) // 4 :]
-        if len(losses) < 4:
-            return 0.0
-        steps = [abs(b - a) for a, b in itertools.pairwise(losses)]
-        return median(steps) / max(abs(median(losses)), 1e-12)
 
     @property
     def peak(self) -> float:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding
 from netwright.doctor.watch.signals import Signals
-from netwright.doctor.words import told
+from netwright.doctor.words import finding_of
 
 __all__ = ["piling_up", "suspicions"]
 
@@ -36,20 +36,20 @@ def piling_up(seen: Signals) -> bool:
 def _facts(seen: Signals) -> Iterator[Finding]:
     if piling_up(seen):
         evidence = say("In all {count} steps looked at, the gradient was added to the last step's.", count=seen.piled)
-        yield told("missing-zero-grad", "error", "loop", evidence, proven=True)
+        yield finding_of("missing-zero-grad", "error", "loop", evidence, proven=True)
     elif (step := seen.first_bad) is not None:
         yield from _no_number(seen, step)
     yield from _of_modes(seen)
     if constant := seen.sampled_inputs >= 3 and seen.constant_inputs == seen.sampled_inputs:
-        yield told("input-degenerate", "warning", "data", say("All examples of a batch are the same, in every batch."))
+        evidence = say("All examples of a batch are the same, in every batch.")
+        yield finding_of("input-degenerate", "warning", "data", evidence)
     if len(seen.losses) >= 5 and seen.unchanged and not constant and seen.first_bad is None:
         yield from _unchanged(seen)
 
 
 def _no_number(seen: Signals, step: int) -> Iterator[Finding]:
     evidence = say("The loss is not a number at step {step}.", step=step + 1)
-    placed = seen.where_bad not in ("", "loss", "weights", "inputs", "batch")
-    more = say(" The first module that gave it: {where}.", where=seen.where_bad) if placed else ""
+    more = say(" The first module that gave it: {where}.", where=seen.bad_module) if seen.bad_module else ""
     more += say(" It came in with the inputs.") if seen.where_bad == "inputs" else ""
     if seen.where_bad == "batch":
         more += say(" The next batch passes well with the same weights: look at this one's examples, and at the loss.")
@@ -57,9 +57,9 @@ def _no_number(seen: Signals, step: int) -> Iterator[Finding]:
         more += say(" Before that a step changed weights by {ratio:.0%}.", ratio=seen.largest_update())
         steep = seen.steepness() > _STEEP
         at = "gradients" if steep else "optimizer.lr"
-        yield told("exploding-gradient" if steep else "lr-too-high", "warning", at, evidence + more)
+        yield finding_of("exploding-gradient" if steep else "lr-too-high", "warning", at, evidence + more)
     where = {"inputs": "data", "batch": "loss", "": "loss"}.get(seen.where_bad, seen.where_bad)
-    yield told("non-finite", "error", where, evidence + more, proven=True)
+    yield finding_of("non-finite", "error", where, evidence + more, proven=True)
 
 
 def _of_modes(seen: Signals) -> Iterator[Finding]:
@@ -69,13 +69,13 @@ def _of_modes(seen: Signals) -> Iterator[Finding]:
         if awake:
             template = "The last {count} training passes ran in evaluation mode; {awake} before them did not."
             evidence = say(template, count=seen.asleep_since, awake=awake)
-        yield told("wrong-mode", "warning", "loop", evidence)
+        yield finding_of("wrong-mode", "warning", "loop", evidence)
     between = seen.tested_steps < 0.5 * len(seen.losses) or len(seen.losses) < _FEW  # a GAN draws before each step
     if seen.tested_awake and not seen.tested_asleep and seen.mode_matters and between:
         evidence = say("All {count} passes without gradients ran in training mode.", count=seen.tested_awake)
         why = say("In training mode dropout makes predictions random, and batch norms take in validation examples.")
         remedy = say("Call net.eval() before validation, and net.train() after it.")
-        found = told("wrong-mode", "warning", "loop", evidence + _confidence(0.7))
+        found = finding_of("wrong-mode", "warning", "loop", evidence + _confidence(0.7))
         yield replace(found, why=why, remedy=remedy)
 
 
@@ -92,10 +92,10 @@ def _unchanged(seen: Signals) -> Iterator[Finding]:
     ):
         if rates or not seen.rates:
             evidence = say("No parameter has changed in {count} steps.", count=len(seen.losses))
-            yield told("frozen-parameters", "error" if never else "warning", "optimizer", evidence, proven=never)
+            yield finding_of("frozen-parameters", "error" if never else "warning", "optimizer", evidence, proven=never)
     elif cut and len(seen.losses) >= _ENOUGH and rates:
         evidence = say("{name} has not changed in {count} steps.", name=cut[0], count=len(seen.losses))
-        yield told("frozen-parameters", "warning", cut[0], evidence)
+        yield finding_of("frozen-parameters", "warning", cut[0], evidence)
 
 
 def _of_steps(seen: Signals) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def _of_steps(seen: Signals) -> Iterator[Finding]:
     yield from collapsed
     if seen.labelled >= 3 and seen.one_label >= 0.7 * seen.labelled:
         evidence = say("{share:.0%} of the batches hold one label only.", share=seen.one_label / seen.labelled)
-        yield told("not-shuffled", "warning", "data", evidence + _confidence(0.8))
+        yield finding_of("not-shuffled", "warning", "data", evidence + _confidence(0.8))
 
 
 def _too_high(seen: Signals) -> bool:
@@ -147,7 +147,7 @@ def _of_schedule(seen: Signals) -> Iterator[Finding]:
             evidence = say(
                 "For {share:.0%} of the steps the learning rate was under a thousandth of its best.", share=share
             )
-            yield told("schedule-collapsed", "warning", "optimizer.lr", evidence + _confidence(0.6))
+            yield finding_of("schedule-collapsed", "warning", "optimizer.lr", evidence + _confidence(0.6))
 
 
 def _of_layers(seen: Signals) -> Iterator[Finding]:
@@ -156,20 +156,21 @@ def _of_layers(seen: Signals) -> Iterator[Finding]:
     for name, layer in seen.layers.items():
         if layer.dead > 0.9 and layer.units >= 8 and layer.seen >= 3:
             evidence = say("{share:.0%} of the units before {name} never fire.", share=layer.dead, name=name)
-            yield told("dead-relu", "warning", name, evidence + _confidence(0.7))
+            yield finding_of("dead-relu", "warning", name, evidence + _confidence(0.7))
             break
         if layer.saturated > 0.9:
             evidence = say(
                 "{share:.0%} of the activations before {name} lie at their ends.", share=layer.saturated, name=name
             )
-            yield told("saturation", "warning", name, evidence + _confidence(0.6))
+            yield finding_of("saturation", "warning", name, evidence + _confidence(0.6))
             break
     ratio = seen.gradient_ratio()
     if ratio is not None and ratio < 1e-4:
         evidence = say(
             "The first layer's gradient is {ratio:.0e} of the last one's, each against its weight.", ratio=ratio
         )
-        yield told("vanishing-gradient", "warning", next(iter(seen.gradients), "net"), evidence + _confidence(0.6))
+        first = next(iter(seen.gradients), "net")
+        yield finding_of("vanishing-gradient", "warning", first, evidence + _confidence(0.6))
 
 
 def _unsure(fault: str, where: str, seen: Signals, confidence: float, update: float) -> Finding:
@@ -177,7 +178,7 @@ def _unsure(fault: str, where: str, seen: Signals, confidence: float, update: fl
         "In {steps} steps the loss went to {trend:.3g} times its first value; a step changes weights by {update:.1e}.",
         steps=len(seen.losses), trend=seen.trend, update=update,
     )  # fmt: skip
-    return told(fault, "warning", where, evidence + _confidence(confidence))
+    return finding_of(fault, "warning", where, evidence + _confidence(confidence))
 
 
 def _confidence(share: float) -> str:

@@ -26,6 +26,7 @@ from netwright.doctor.findings import Finding, ranked
 from netwright.doctor.watch.activations import Activations
 from netwright.doctor.watch.copies import Quiet
 from netwright.doctor.watch.guard import Guard
+from netwright.doctor.watch.losses import Losses
 from netwright.doctor.watch.sampling import Samples
 from netwright.doctor.watch.signals import Signals
 from netwright.doctor.watch.suspicions import suspicions
@@ -35,8 +36,6 @@ __all__ = ["Watch", "watch"]
 _EARLY = (0, 1, 2, 4, 7)
 _THINNED = 12  # of the steps so far, one such part passes between two looks: a long run changes slowly
 _WHOLE = 6  # samples that look at everything; later ones take turns
-_FOLD = 512  # losses on an accelerator that are kept one by one
-_DROPPING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
 def watch(net: nn.Module, optimizer: Optimizer | None = None, every: int = 10) -> "Watch":
@@ -55,11 +54,9 @@ class Watch:
         self._net, self._optimizer, self._every = net, optimizer, max(1, every)
         self._samples, self._activations = Samples(net), Activations(net)
         self._guard = Guard(net, self._samples.named)
-        self._keeps = self._guard.on
+        self._guarded = self._guard.on
         self._count, self._looks, self._due, self._next = 0, 0, 0, self._every
-        self._losses, self._rates = array("d"), array("d")
-        self._waiting: list[Tensor] = []  # losses on an accelerator
-        self._folded: list[Tensor] = []
+        self._losses, self._rates = Losses(), array("d")
         self._signals = Signals(mode_matters=_mode_matters(net))
         self._labels: list[Tensor] = []
         self._handles: list[RemovableHandle] = []  # of a sampled step
@@ -100,7 +97,9 @@ class Watch:
         """One optimization step is done; `targets` of its batch let labels be looked at too."""
         if not self._on:
             self.__enter__()
-        self._note(loss)
+        value = self._losses.keep(loss)
+        if self._guarded and value is not None and not math.isfinite(value):
+            self._guard.find()
         if self._optimizer is not None:
             rate = self._optimizer.param_groups[0]["lr"]
             self._rates.append(rate if type(rate) is float else self._rate(rate))
@@ -119,48 +118,20 @@ class Watch:
 
     def signals(self) -> Signals:
         """Everything gathered so far, as numbers."""
-        told = self._signals
-        self._settle()
-        told.losses, told.rates = self._losses.tolist(), self._rates.tolist()
+        signals = self._signals
+        signals.losses, signals.rates = self._losses.read(), self._rates.tolist()
         alone = [low for low, high in (labels.tolist() for labels in self._labels) if low == high]
-        told.labelled, told.one_label = len(self._labels), len(alone) if len(set(alone)) > 1 else 0
-        told.batch = self._activations.batch
-        self._samples.read(told)
-        told.absent = self._absent()
-        told.layers, told.classes = self._activations.layers(), self._activations.classes
-        told.answers, same = self._activations.answers(), self._activations.inputs()
-        told.sampled_inputs, told.constant_inputs = len(same), sum(same)
-        told.where_bad = self._guard.where
-        told.trained_awake, told.trained_asleep = self._awake, self._count - self._awake
-        told.asleep_since = self._asleep_since
-        return told
-
-    def _note(self, loss: Any) -> None:
-        """Keep a loss; at once as a number where that waits for no device."""
-        if isinstance(loss, Tensor):
-            if not loss.is_cpu:
-                self._wait(loss)
-                return
-            loss = loss.item() if loss.numel() == 1 else float(loss.detach().float().mean())
-        if self._waiting or self._folded:
-            self._settle()
-        self._losses.append(loss)
-        if self._keeps and not math.isfinite(loss):
-            self._guard.find()
-
-    def _wait(self, loss: Tensor) -> None:
-        self._waiting.append(loss.detach())
-        if len(self._waiting) >= _FOLD:
-            self._folded.append(_scalars(self._waiting))
-            self._waiting = []
-
-    def _settle(self) -> None:
-        if self._waiting:
-            self._folded.append(_scalars(self._waiting))
-            self._waiting = []
-        for part in self._folded:
-            self._losses.extend(part.tolist())
-        self._folded = []
+        signals.labelled, signals.one_label = len(self._labels), len(alone) if len(set(alone)) > 1 else 0
+        signals.batch = self._activations.batch
+        self._samples.read(signals)
+        signals.absent = self._absent()
+        signals.layers, signals.classes = self._activations.layers(), self._activations.classes
+        signals.answers, same = self._activations.answers(), self._activations.inputs()
+        signals.sampled_inputs, signals.constant_inputs = len(same), sum(same)
+        signals.where_bad = self._guard.where
+        signals.trained_awake, signals.trained_asleep = self._awake, self._count - self._awake
+        signals.asleep_since = self._asleep_since
+        return signals
 
     def _rate(self, rate: Any) -> float:
         """A rate on an accelerator is read on sampled steps only."""
@@ -223,7 +194,7 @@ class Watch:
             self._root = []
 
     def _before_step(self, *_: object) -> None:
-        if self._keeps:
+        if self._guarded:
             self._guard.look()
         if self._handles and self._moving:
             self._signals.stepped += 1
@@ -235,27 +206,23 @@ class Watch:
     def _see_call(self, module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         if self._paused:
             return
-        told = self._signals
+        signals = self._signals
         if torch.is_grad_enabled():
-            if self._keeps:
+            if self._guarded:
                 self._guard.hear(args, named)
             if self._handles and args:
                 self._activations.entering(args[0])
         elif module.training:
-            told.tested_awake += 1
-            told.tested_steps += self._tested != self._count
+            signals.tested_awake += 1
+            signals.tested_steps += self._tested != self._count
             self._tested = self._count
         else:
-            told.tested_asleep += 1
-
-
-def _scalars(losses: list[Tensor]) -> Tensor:
-    return torch.stack([loss.float().mean() for loss in losses])
+            signals.tested_asleep += 1
 
 
 def _mode_matters(net: nn.Module) -> bool:
     def differs(module: nn.Module) -> bool:
-        if isinstance(module, _DROPPING):
+        if isinstance(module, nn.modules.dropout._DropoutNd):
             return module.p > 0
         if isinstance(module, nn.RNNBase):
             return module.dropout > 0 and module.num_layers > 1

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from netwright.blocks.activations import ActivationName, activation
 from netwright.blocks.attention import SelfAttention, check_heads
 from netwright.blocks.feedforward import FeedForward
 from netwright.blocks.positions import LearnedPositions
+from netwright.blocks.tokens import Embedding, as_mask
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Positive, Probability, Size, preset
 
@@ -42,11 +44,14 @@ class BertBlock(nn.Module):
         [B, T, D] -> [B, T, D]; mask_BT is True where there is a token
     """
 
-    def __init__(self, hidden_size: int, num_heads: int, inner_size: int, dropout: float, norm_eps: float) -> None:
+    def __init__(
+        self, hidden_size: int, num_heads: int, inner_size: int, dropout: float, norm_eps: float,
+        activation_name: ActivationName = "gelu",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.attention = SelfAttention(hidden_size, num_heads, dropout=dropout)
         self.attention_norm = nn.LayerNorm(hidden_size, norm_eps)
-        self.feed_forward = FeedForward(hidden_size, inner_size, "gelu", dropout)
+        self.feed_forward = FeedForward(hidden_size, inner_size, activation_name, dropout)
         self.feed_forward_norm = nn.LayerNorm(hidden_size, norm_eps)
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
@@ -64,14 +69,17 @@ class MaskedHead(nn.Module):
         hidden [..., D], embedding [V, D] -> [..., V]
     """
 
-    def __init__(self, hidden_size: int, vocab_size: int, norm_eps: float) -> None:
+    def __init__(
+        self, hidden_size: int, vocab_size: int, norm_eps: float, activation_name: ActivationName = "gelu"
+    ) -> None:
         super().__init__()
         self.transform = nn.Linear(hidden_size, hidden_size)
+        self.activation = activation(activation_name)
         self.norm = nn.LayerNorm(hidden_size, norm_eps)
         self.output_bias = nn.Parameter(torch.zeros(vocab_size))
 
     def forward(self, hidden: Tensor, embedding_VD: Tensor) -> Tensor:
-        return F.linear(self.norm(F.gelu(self.transform(hidden))), embedding_VD, self.output_bias)
+        return F.linear(self.norm(self.activation(self.transform(hidden))), embedding_VD, self.output_bias)
 
 
 class SpanHead(nn.Module):
@@ -107,14 +115,16 @@ class Bert(nn.Module):
         `embedding`: a vector of length 1 for the text, the mean over its places; with `num_classes` given, scores of
         classes by a linear layer on that mean.
     num_classes: by default 2 for `classification`. context: the most tokens of a text. segments: kinds of tokens, such
-    as question and context. dropout: on embeddings, attention and both residual branches.
+    as question and context. dropout: on embeddings, attention and both residual branches. activation: of the blocks
+    and of the masked head.
 
     Shapes:
         tokens [B, T] int64 with T <= context, mask [B, T] True where there is a token (everywhere, if None), segments
         [B, T] int64 (all 0, if None) -> [B, K]; [B, T, V]; [B, 2, T]; or [B, D]. features: [B, T, D]
 
     Raises:
-        ConfigError: `num_heads` does not divide `hidden_size`; in `forward`, more tokens than `context`.
+        ConfigError: `num_heads` does not divide `hidden_size`; in `forward`, more tokens than `context`, a code without
+            a vector, or a mask that does not fit.
     """
 
     def __init__(
@@ -130,30 +140,31 @@ class Bert(nn.Module):
         segments: Size = 2,
         dropout: Probability = 0.1,
         norm_eps: Positive = 1e-12,
+        activation: ActivationName = "gelu",
     ) -> None:
         super().__init__()
         check_heads(num_heads, hidden_size)
         self.task, self.context = task, context
-        self.tokens = nn.Embedding(vocab_size, hidden_size)
+        self.tokens = Embedding(vocab_size, hidden_size)
         self.positions = LearnedPositions(context, hidden_size)
-        self.segments = nn.Embedding(segments, hidden_size)
+        self.segments = Embedding(segments, hidden_size, "segments")
         self.norm = nn.LayerNorm(hidden_size, norm_eps)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
-            BertBlock(hidden_size, num_heads, inner_size, dropout, norm_eps) for _ in range(num_layers)
+            BertBlock(hidden_size, num_heads, inner_size, dropout, norm_eps, activation) for _ in range(num_layers)
         )
         self.pooler = nn.Linear(hidden_size, hidden_size) if task == "classification" else None
-        self.head = self._new_head(num_classes, norm_eps)
+        self.head = self._new_head(num_classes, norm_eps, activation)
         self.apply(_init)
         # What `load_pretrained` may leave out of a file, and what it may leave as it is where a file has none of it.
         others = {name for heads in _HEADS.values() for name in heads} - set(_HEADS[task])
         self.spare_weights = (*sorted(others), "next_sentence.")
         self.fresh_weights = ("head.", "pooler.")
 
-    def _new_head(self, num_classes: int | None, norm_eps: float) -> nn.Module:
+    def _new_head(self, num_classes: int | None, norm_eps: float, activation_name: ActivationName) -> nn.Module:
         vocab_size, hidden_size = self.tokens.weight.shape
         if self.task == "masked-language-modeling":
-            return MaskedHead(hidden_size, vocab_size, norm_eps)
+            return MaskedHead(hidden_size, vocab_size, norm_eps, activation_name)
         if self.task == "question-answering":
             return SpanHead(hidden_size)
         if self.task == "embedding" and num_classes is None:
@@ -162,6 +173,7 @@ class Bert(nn.Module):
 
     def features(self, tokens_BT: Tensor, mask_BT: Tensor | None = None, segments_BT: Tensor | None = None) -> Tensor:
         """Hidden states after the last block, [B, T, D]; those where there is no token mean nothing."""
+        mask_BT = as_mask(mask_BT, tokens_BT)
         time = tokens_BT.shape[1]
         if time > self.context:
             raise ConfigError(
@@ -170,7 +182,6 @@ class Bert(nn.Module):
             )  # fmt: skip
         kind = self.segments.weight[0] if segments_BT is None else self.segments(segments_BT)
         x_BTD: Tensor = self.dropout(self.norm(self.tokens(tokens_BT) + self.positions(time) + kind))
-        mask_BT = None if mask_BT is None else mask_BT.bool()
         for block in self.blocks:
             x_BTD = block(x_BTD, mask_BT)
         return x_BTD
@@ -183,8 +194,10 @@ class Bert(nn.Module):
             return out_BK
         if self.task == "embedding":
             mean_BD = mean_over(hidden_BTD, mask_BT)
-            scores: Tensor = F.normalize(mean_BD, dim=1) if isinstance(out, nn.Identity) else out(mean_BD)
-            return scores
+            if not isinstance(out, nn.Identity):
+                scores: Tensor = out(mean_BD)
+                return scores
+            return F.normalize(mean_BD, dim=1, eps=torch.finfo(mean_BD.dtype).tiny)  # the usual one is 0 in float16
         scores = out(hidden_BTD, self.tokens.weight) if isinstance(out, MaskedHead) else out(hidden_BTD)
         return scores
 

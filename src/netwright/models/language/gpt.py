@@ -18,6 +18,7 @@ from netwright.blocks.attention import KeyValueCache, SelfAttention, check_heads
 from netwright.blocks.feedforward import FeedForward
 from netwright.blocks.generation import Writing, generate_tokens, writing
 from netwright.blocks.positions import LearnedPositions, SinusoidalPositions
+from netwright.blocks.tokens import Embedding, as_mask
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size, preset
 
@@ -33,12 +34,15 @@ class GPTBlock(nn.Module):
         [B, T, D] -> [B, T, D]
     """
 
-    def __init__(self, hidden_size: int, num_heads: int, activation: ActivationName, dropout: float) -> None:
+    def __init__(
+        self, hidden_size: int, num_heads: int, activation: ActivationName, dropout: float,
+        inner_size: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.attention = SelfAttention(hidden_size, num_heads, causal=True, dropout=dropout)
         self.feed_forward_norm = nn.LayerNorm(hidden_size)
-        self.feed_forward = FeedForward(hidden_size, 4 * hidden_size, activation, dropout)
+        self.feed_forward = FeedForward(hidden_size, inner_size or 4 * hidden_size, activation, dropout)
 
     def forward(self, x_BTD: Tensor, cache: KeyValueCache | None = None, mask_BS: Tensor | None = None) -> Tensor:
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), mask_BS, cache)
@@ -61,12 +65,14 @@ class GPT(nn.Module):
     """The causal language model; the defaults are GPT-2 small.
 
     context: the most tokens it looks back on. dropout: on embeddings, attention and both residual branches.
+    inner_size: of the feed-forward, 4 * D unless given.
 
     Shapes:
         tokens [B, T] int64 with T <= context -> scores of each next token [B, T, V]; features: [B, T, D]
 
     Raises:
-        ConfigError: `num_heads` does not divide `hidden_size`; in `forward`, more tokens than `context`.
+        ConfigError: `num_heads` does not divide `hidden_size`; in `forward`, more tokens than `context`, or a code
+            without a vector.
     """
 
     def __init__(
@@ -79,15 +85,18 @@ class GPT(nn.Module):
         dropout: Probability = 0.1,
         activation: ActivationName = "gelu-tanh",
         positions: Literal["learned", "sinusoidal"] = "learned",
+        inner_size: Size | None = None,
     ) -> None:
         super().__init__()
         check_heads(num_heads, hidden_size)
         self.context = context
-        self.tokens = nn.Embedding(vocab_size, hidden_size)
+        self.tokens = Embedding(vocab_size, hidden_size)
         position_kind = LearnedPositions if positions == "learned" else SinusoidalPositions
         self.positions = position_kind(context, hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(GPTBlock(hidden_size, num_heads, activation, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(
+            GPTBlock(hidden_size, num_heads, activation, dropout, inner_size) for _ in range(num_layers)
+        )
         self.norm = nn.LayerNorm(hidden_size)
         self.head: nn.Module = TiedHead()
         self._init_weights()
@@ -109,6 +118,7 @@ class GPT(nn.Module):
         mask_BS: True where there is a token, for those cached too: padding is not looked at and takes no position.
         """
         start = caches[0].length if caches else 0
+        mask_BS = mask_BS if start else as_mask(mask_BS, tokens_BT)
         time = tokens_BT.shape[1]
         if start + time > self.context:
             raise ConfigError(
@@ -159,6 +169,7 @@ class GPT(nn.Module):
         Raises:
             ConfigError: no prompt, a prompt padded on the right, or settings that mean nothing.
         """
+        mask_BT = as_mask(mask_BT, tokens_BT)
 
         def step(new_BT: Tensor, window: _Window | None) -> tuple[Tensor, _Window]:
             if window is None:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from netwright.blocks.attention import Attention, future_bias, join_bias
 from netwright.blocks.encoder_decoder import EncoderDecoder, LayerCache
 from netwright.blocks.positions import RelativeBias
+from netwright.blocks.tokens import Embedding
 from netwright.core.schemas import Probability, Size, preset
 from netwright.models.language.gpt import TiedHead
 
@@ -207,7 +208,7 @@ class T5(EncoderDecoder):
     ) -> None:
         super().__init__()
         self.hidden_size, self.num_decoder_layers = hidden_size, num_decoder_layers or num_layers
-        self.tokens = nn.Embedding(vocab_size, hidden_size)
+        self.tokens = Embedding(vocab_size, hidden_size)
 
         def attention() -> Attention:
             return Attention(hidden_size, num_heads, head_size, bias=False, dropout=dropout, scale=1.0)

@@ -16,6 +16,7 @@ from netwright.blocks.attention import Attention, check_heads
 from netwright.blocks.encoder_decoder import EncoderDecoder, LayerCache
 from netwright.blocks.feedforward import FeedForward
 from netwright.blocks.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
+from netwright.blocks.tokens import Embedding
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Count, Probability, Size
 from netwright.models.language.gpt import TiedHead
@@ -141,9 +142,9 @@ class Transformer(EncoderDecoder):
         check_heads(num_heads, hidden_size)
         self.context, self.hidden_size, self.start_token = context, hidden_size, start_token
         self.num_decoder_layers = num_layers
-        self.source = nn.Embedding(vocab_size, hidden_size)
+        self.source = Embedding(vocab_size, hidden_size)
         shared = sharing in ("all", "embeddings")
-        self.target = None if shared else nn.Embedding(vocab_size, hidden_size)
+        self.target = None if shared else Embedding(vocab_size, hidden_size)
         self.positions = _positions(positions, context, hidden_size, num_heads)
         self.dropout = nn.Dropout(dropout)
         sizes = (hidden_size, num_heads, inner_size, dropout, activation, norm)

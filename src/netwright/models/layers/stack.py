@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from netwright.blocks.activations import ACTIVATIONS
-from netwright.blocks.heads import new_head
+from netwright.blocks.heads import new_head, require_outputs
 from netwright.blocks.init import scaled_init
 from netwright.core.errors import ConfigError, Problem
 from netwright.core.messages import say
@@ -106,6 +106,7 @@ def _replacement(old: Any, outputs: int) -> nn.Module:
     """A fresh linear or convolution layer like `old`, for another number of outputs."""
     if isinstance(old, nn.Linear):
         return new_head(old, outputs)
+    require_outputs(outputs)
     place = {"device": old.weight.device, "dtype": old.weight.dtype}
     window = (old.kernel_size, old.stride, old.padding, old.dilation)
     new: nn.Module = type(old)(old.in_channels, outputs, *window, bias=old.bias is not None, **place)

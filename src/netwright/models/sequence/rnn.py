@@ -13,6 +13,7 @@ from netwright.blocks.generation import Writing, generate_tokens, writing
 from netwright.blocks.heads import new_head, output_layer
 from netwright.blocks.pooling import PoolingName, SequencePooling
 from netwright.blocks.recurrent import CellName, Recurrent, RecurrentState
+from netwright.blocks.tokens import Embedding, as_mask, check_tokens
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size, preset
 from netwright.models.language.gpt import TiedHead
@@ -32,6 +33,9 @@ class RecurrentClassifier(nn.Module):
     Shapes:
         tokens [B, T] int64, mask [B, T] True where there is a token (None: everywhere) -> scores [B, K];
         features: [B, T, D], zeros where the mask is False
+
+    Raises:
+        ConfigError: in `forward`, a code without a vector, or a mask that does not fit.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class RecurrentClassifier(nn.Module):
         dropout: Probability = 0.3,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(vocab_size, embedding_size)
+        self.tokens = Embedding(vocab_size, embedding_size)
         self.dropout = nn.Dropout(dropout)
         self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, bidirectional, dropout)
         width = self.recurrent.output_size
@@ -56,11 +60,12 @@ class RecurrentClassifier(nn.Module):
 
     def features(self, tokens_BT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         """The states of the last layer at every place, [B, T, D]."""
-        states: Tensor = self.recurrent(self.dropout(self.tokens(tokens_BT)), mask_BT)
+        states: Tensor = self.recurrent(self.dropout(self.tokens(tokens_BT)), as_mask(mask_BT, tokens_BT))
         return states
 
     def forward(self, tokens_BT: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         """Scores of the classes, [B, K]."""
+        mask_BT = as_mask(mask_BT, tokens_BT)
         pooled_BD = self.pooling(self.features(tokens_BT, mask_BT), mask_BT)
         logits: Tensor = self.head(self.dropout(pooled_BD))
         return logits
@@ -94,7 +99,7 @@ class RecurrentLanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.context = context
-        self.tokens = nn.Embedding(vocab_size, hidden_size)
+        self.tokens = Embedding(vocab_size, hidden_size)
         nn.init.normal_(self.tokens.weight, std=hidden_size**-0.5)
         self.dropout = nn.Dropout(dropout)
         self.recurrent = Recurrent(cell, hidden_size, hidden_size, num_layers, dropout=dropout)
@@ -104,6 +109,7 @@ class RecurrentLanguageModel(nn.Module):
 
     def features(self, tokens_BT: Tensor, state: RecurrentState | None = None) -> Tensor:
         """The states of the last layer, [B, T, D]; with `state`, the tokens follow those it has read."""
+        check_tokens(tokens_BT)
         states: Tensor = self.recurrent(self.dropout(self.tokens(tokens_BT)), state=state)
         return states
 
@@ -136,6 +142,7 @@ class RecurrentLanguageModel(nn.Module):
         Raises:
             ConfigError: no prompt, a prompt padded on the right, or settings that mean nothing.
         """
+        mask_BT = as_mask(mask_BT, tokens_BT)
 
         def step(new_BT: Tensor, state: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
             if state is None:

@@ -17,6 +17,7 @@ from netwright.blocks.encoder_decoder import EncoderDecoder
 from netwright.blocks.init import scaled_init
 from netwright.blocks.pooling import SequencePooling
 from netwright.blocks.recurrent import CellName, Recurrent, RecurrentState
+from netwright.blocks.tokens import Embedding, as_mask
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Count, Probability, Size
 from netwright.models.language.gpt import TiedHead
@@ -121,8 +122,8 @@ class Seq2Seq(EncoderDecoder):
             template = "model.hidden_size={size} is odd, and each direction of the encoder has half of it; use {even}"
             raise ConfigError(template, size=hidden_size, even=hidden_size + 1)
         self.start_token, self.hidden_size = start_token, hidden_size
-        self.source = nn.Embedding(vocab_size, hidden_size)
-        self.target = None if sharing == "all" else nn.Embedding(vocab_size, hidden_size)
+        self.source = Embedding(vocab_size, hidden_size)
+        self.target = None if sharing == "all" else Embedding(vocab_size, hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.encoder = Recurrent(cell, hidden_size, hidden_size // 2, num_layers, bidirectional=True, dropout=dropout)
         self.summary = SequencePooling("last", hidden_size, directions=2)
@@ -203,6 +204,7 @@ class Seq2Seq(EncoderDecoder):
         """
         if self.attention is None:
             raise ConfigError("this network has no attention to show; build it with model.attention: additive or dot")
+        source_mask = as_mask(source_mask, source_BS)
         memory_BSD = self.encode(source_BS, source_mask)
         states_BTD = self._states(target_BT, memory_BSD, source_mask, RecurrentState())
         return self.attention.weights(states_BTD, self.attention.keys(memory_BSD), source_mask)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from netwright.blocks.tokens import Embedding
 from netwright.core.errors import DataError, suggest
 from netwright.core.schemas import Size
 
@@ -38,7 +39,7 @@ class Word2Vec(nn.Module):
     ) -> None:
         super().__init__()
         self.mode = mode
-        self.tokens = nn.Embedding(vocab_size, hidden_size)
+        self.tokens = Embedding(vocab_size, hidden_size)
         self.head = nn.Linear(hidden_size, vocab_size, bias=False)
         for table in (self.tokens.weight, self.head.weight):
             nn.init.uniform_(table, -0.5 / hidden_size, 0.5 / hidden_size)

@@ -10,7 +10,9 @@ and a ReLU like the large one.
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from netwright.blocks.conv import StemName, image_stem
@@ -87,7 +89,7 @@ class DenseNet(nn.Module):
         in_channels: Size = 3,
         num_classes: Size = 1000,
         growth_rate: Size = 32,
-        depths: Sequence[Size] = (6, 12, 24, 16),
+        depths: Annotated[Sequence[Size], Field(min_length=1)] = (6, 12, 24, 16),
         initial_channels: Size = 64,
         bottleneck: Size = 4,
         dropout: Probability = 0.0,
@@ -96,7 +98,7 @@ class DenseNet(nn.Module):
         super().__init__()
         self.in_channels = in_channels
         # Each transition halves the map, rounded down; the large stem takes a quarter of the side, rounded up.
-        self.transitions = max(len(depths) - 1, 0)
+        self.transitions = len(depths) - 1
         self.least_size = 2**self.transitions if stem == "small" else 4 * (2**self.transitions - 1) + 1
         stem_layers = image_stem(in_channels, initial_channels, stem)
         self.trunk = nn.Sequential(OrderedDict[str, nn.Module](stem=stem_layers))

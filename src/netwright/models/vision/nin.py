@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from netwright.blocks.heads import require_outputs
 from netwright.blocks.init import scaled_init
 from netwright.blocks.sizes import require_size
 from netwright.core.errors import ConfigError
@@ -95,6 +96,7 @@ class NiN(nn.Module):
 
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh last layer for `num_classes` classes; the trunk stays as it is."""
+        require_outputs(num_classes)
         weight = self.head.conv.weight
         self.head = ClassMaps(self.head.conv.in_channels, num_classes).to(weight.device, weight.dtype)
 

@@ -11,8 +11,9 @@ the first 1x1, which would skip three quarters of the positions. A shortcut that
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from netwright.blocks.conv import StemName, conv_norm_act, image_stem
@@ -112,7 +113,7 @@ class ResNet(nn.Module):
         in_channels: Size = 3,
         num_classes: Size = 1000,
         block: Literal["basic", "bottleneck"] = "basic",
-        depths: Sequence[Size] = (2, 2, 2, 2),
+        depths: Annotated[Sequence[Size], Field(min_length=1)] = (2, 2, 2, 2),
         width: Size = 64,
         stem: StemName = "imagenet",
         drop_path: Probability = 0.0,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netwright.blocks.activations import activation
+from netwright.blocks.heads import require_outputs
 from netwright.blocks.init import scaled_init
 from netwright.blocks.norms import NormName, cancels_bias, norm
 from netwright.blocks.sizes import require_size
@@ -93,6 +94,7 @@ class UNet(nn.Module):
 
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh last layer for `num_classes` classes; the trunk stays as it is."""
+        require_outputs(num_classes)
         self.head = _scores(self.head.in_channels, num_classes).to(self.head.weight)
 
     def _require_fit(self, image_BCHW: Tensor) -> None:

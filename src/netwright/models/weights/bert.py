@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import CheckpointError
-from netwright.models.weights.layout import Layout, Tensors, renamed
+from netwright.models.weights.layout import ACTIVATIONS, Layout, Tensors, renamed, warn_of_heads
 
 __all__ = ["LAYOUTS"]
 
@@ -28,11 +28,11 @@ _PUBLISHED = {  # (width, layers, heads) -> name
 }
 _NARROW_HEADS = {(384, 6): 12}  # MiniLM's are 32 wide; all others 64
 _ONLY = {  # settings of config.json that would change the numbers, with the one value that our network computes
-    "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False,
+    "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False,
 }  # fmt: skip
 _FREE = {
-    "vocab_size": 30522, "num_classes": None, "task": None, "context": 512, "segments": 2, "dropout": 0.1,
-    "norm_eps": 1e-12,
+    "vocab_size": 30522, "num_classes": None, "task": None, "context": 512, "segments": 2, "activation": "gelu",
+    "dropout": 0.1, "norm_eps": 1e-12,
 }  # fmt: skip
 _RULES = (
     (r"^bert\.", ""),
@@ -76,6 +76,8 @@ def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
             template = "config.json says {setting}={got}, which {name} cannot do; give weights with {setting}={value}"
             raise CheckpointError(template, setting=setting, got=config[setting], value=value, name="bert")
     sizes = _measured(_rename(tensors), config)
+    if "num_attention_heads" not in config and _name(sizes) == "bert":
+        warn_of_heads(sizes["num_heads"], sizes["hidden_size"])
     free = sizes if _name(sizes) == "bert" else {name: sizes[name] for name in sizes if name in _FREE}
     return {name: value for name, value in free.items() if name not in _FREE or _FREE[name] != value}
 
@@ -110,6 +112,7 @@ def _measured(named: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
     """What the shapes and config.json tell, under the names of our constructor."""
     vocab_size, width = named["tokens.weight"].shape
     layers = len({found[1] for name in named if (found := re.match(r"blocks\.(\d+)\.", name))})
+    activation = config.get("hidden_act", "gelu")
     sizes: dict[str, Any] = {
         "vocab_size": vocab_size,
         "context": len(named["positions.weight"]),
@@ -118,6 +121,7 @@ def _measured(named: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
         "hidden_size": width,
         "inner_size": len(named["blocks.0.feed_forward.expand.weight"]),
         "segments": len(named["segments.weight"]),
+        "activation": ACTIVATIONS.get(activation, activation),
         "norm_eps": config.get("layer_norm_eps", _FREE["norm_eps"]),
         "dropout": float(config.get("hidden_dropout_prob", _FREE["dropout"])),
     }

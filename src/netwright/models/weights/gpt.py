@@ -12,22 +12,15 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import CheckpointError
-from netwright.models.weights.layout import Layout, Tensors, renamed
+from netwright.models.weights.layout import ACTIVATIONS, Layout, Tensors, renamed, warn_of_heads
 
 __all__ = ["LAYOUTS"]
 
 _HEAD_WIDTH = 64  # of every published GPT-2; the tensors do not tell
-_PUBLISHED = {  # (layers, width, heads) -> name; the smallest is `gpt` itself
-    (24, 1024, 16): "gpt2_medium", (36, 1280, 20): "gpt2_large", (48, 1600, 25): "gpt2_xl",
+_PUBLISHED = {  # (layers, width, heads) -> name
+    (12, 768, 12): "gpt", (24, 1024, 16): "gpt2_medium", (36, 1280, 20): "gpt2_large", (48, 1600, 25): "gpt2_xl",
 }  # fmt: skip
 _TELLING = {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"}
-_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu-tanh",
-    "gelu_pytorch_tanh": "gelu-tanh",
-    "relu": "relu",
-    "silu": "silu",
-}
 _ONLY = {  # settings of config.json that would change the numbers, with the one value that our network computes
     "add_cross_attention": False, "layer_norm_epsilon": 1e-5, "scale_attn_by_inverse_layer_idx": False,
     "scale_attn_weights": True,
@@ -65,9 +58,13 @@ def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
         "vocab_size": vocab_size, "context": context, "hidden_size": hidden_size,
         "num_layers": len(_layers(bare)), "num_heads": _heads(bare, config),
     }  # fmt: skip
+    if "n_head" not in config and (sizes["num_layers"], hidden_size, sizes["num_heads"]) not in _PUBLISHED:
+        warn_of_heads(sizes["num_heads"], hidden_size)
+    inner_size = bare["h.0.mlp.c_fc.weight"].shape[1]
+    sizes |= {"inner_size": inner_size} if inner_size != 4 * hidden_size else {}
     dropout, activation = config.get("resid_pdrop"), config.get("activation_function")
     sizes |= {"dropout": float(dropout)} if dropout is not None else {}
-    return sizes | ({"activation": _ACTIVATIONS.get(activation, activation)} if activation is not None else {})
+    return sizes | ({"activation": ACTIVATIONS.get(activation, activation)} if activation is not None else {})
 
 
 def _rename(tensors: Tensors) -> dict[str, Tensor]:

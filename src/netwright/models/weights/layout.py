@@ -4,6 +4,7 @@ A layout recognises a checkpoint by the names and shapes of its tensors, reads t
 from the project's config.json), and gives the tensors our names. It never sees the network and runs nothing.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,19 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Layout", "Tensors", "renamed"]
+from netwright.core.messages import say
+
+__all__ = ["ACTIVATIONS", "Layout", "Tensors", "renamed", "warn_of_heads"]
+
+log = logging.getLogger("netwright")
 
 Tensors = Mapping[str, Tensor]
+
+ACTIVATIONS: Mapping[str, str] = {  # transformers' name -> ours
+    "gelu": "gelu", "gelu_fast": "gelu-tanh", "gelu_new": "gelu-tanh", "gelu_python": "gelu",
+    "gelu_pytorch_tanh": "gelu-tanh", "leaky_relu": "leaky-relu", "mish": "mish", "relu": "relu", "relu6": "relu6",
+    "sigmoid": "sigmoid", "silu": "silu", "swish": "silu", "tanh": "tanh",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,12 @@ class Layout:
     identify: Callable[[Tensors, Mapping[str, Any]], str | None]
     sizes: Callable[[Tensors, Mapping[str, Any]], dict[str, Any]]
     rename: Callable[[Tensors], dict[str, Tensor]]
+
+
+def warn_of_heads(heads: int, width: int) -> None:
+    """Say that a number of heads is a guess: another one gives other numbers, and no shape tells."""
+    template = "no config.json tells the number of heads: {heads}, each {width} wide, unless num_heads is given"
+    log.warning(say(template, heads=heads, width=width // heads))
 
 
 def renamed(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:

@@ -28,7 +28,9 @@ log = logging.getLogger("netwright")
 # Mean and deviation of ImageNet's colours, which nearly all published weights expect; the others want -1 to 1.
 IMAGENET: Normalisation = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _HALF: Normalisation = ([0.5] * 3, [0.5] * 3)
-_OTHERS = {("googlenet", "torchvision"), ("mobilenet_v1", "timm"), ("vit", "transformers")}  # (kin, source)
+_OTHERS = {  # (kin, source)
+    ("googlenet", "torchvision"), ("mobilenet_v1", "timm"), ("vit", "timm"), ("vit", "transformers"),
+}  # fmt: skip
 _COLOURS = 3
 _REPLACED = ("image_size", "in_channels", "num_classes")  # sizes that fine-tuning may change
 _CLASSLESS = ("masked-language-modeling", "question-answering")  # heads of BERT that no number of classes concerns
@@ -64,7 +66,8 @@ def load_pretrained(name: str, path: str | os.PathLike[str] | None = None, **ove
             and see a grey picture as they saw three equal channels.
 
     Pictures must be normalised as for the reference: for most with ImageNet's mean and deviation; to -1..1 for
-    torchvision's GoogLeNet, timm's MobileNet v1 and the ViT of transformers. A config's `model.weights` sees to it.
+    torchvision's GoogLeNet, timm's MobileNet v1 and the ViT of timm (but not DeiT's) and transformers. A config's
+    `model.weights` sees to it.
 
     Raises:
         ConfigError: an unknown name (says the nearest), or arguments that do not fit.

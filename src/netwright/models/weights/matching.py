@@ -4,7 +4,7 @@ A checkpoint is recognised by asking the layouts of the network it is to be load
 layouts of the catalog are asked, so that the message can say what it looks like instead.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from netwright.core.errors import CheckpointError, NetwrightError, because
 from netwright.core.messages import say
 from netwright.models.card import ModelCard
 from netwright.models.catalog import MODELS, card, catalog
-from netwright.models.weights.layout import Layout
+from netwright.models.weights.layout import Layout, Tensors
+from netwright.models.weights.names import their_names
 from netwright.models.weights.reading import Checkpoint
 
 __all__ = ["OURS", "Found", "load_exactly", "recognise"]
@@ -29,12 +30,16 @@ _STRANGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeErro
 
 @dataclass(frozen=True)
 class Found:
-    """A checkpoint that was recognised: the network it is of, its arguments, and the tensors under our names."""
+    """A checkpoint that was recognised: the network it is of, its arguments, and the tensors under our names.
+
+    layout: how the file names them; None where that is as we do.
+    """
 
     name: str
     source: str
     arguments: dict[str, Any]
     tensors: dict[str, Tensor]
+    layout: Layout | None = None
 
 
 def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
@@ -49,24 +54,29 @@ def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
     if isinstance(file.config.get("model"), Mapping) and "format" in file.config:
         return _of_a_run(name, file, file.config["model"])
     wanted = card(name)
-    native = Found(name, OURS, {**given, **_told(name, file)}, file.tensors)
-    own = _own_names(native)
-    if own == file.tensors.keys():
+    native = Found(name, OURS, {**given, **_told(name, file.tensors)}, file.tensors)
+    if _own_names(native) == file.tensors.keys():
         return native
     for layout in _layouts(wanted):
         found = _asked(layout, file)
         if found is not None and _is_a(found, name):
-            return _read(found, layout, file)
-    if 2 * len(own & file.tensors.keys()) > max(len(own), 1):
+            return _read(found, layout, file, given)
+    if _fits_mostly(native):
         return native
     looks = next(_looks(file), None)
     if looks is not None:
         raise _other(name, file, *looks)
+    for layout in _layouts(wanted):  # a file that lacks what its layout is known by
+        if (spoilt := _spoilt(name, layout, file, given)) is not None:
+            return spoilt
     template = (
-        "{file} holds the weights of no network known here ({count} tensors, such as {names}); "
+        "{file} holds the weights of no network known here ({count} tensors, such as {names}{kind}); "
         "check the file, or give the sizes it was made with"
     )
-    raise CheckpointError(template, file=file.path, count=len(file.tensors), names=_few(list(file.tensors)[:4]))
+    kind = file.config.get("model_type")
+    kind = say("; config.json says model_type={kind}", kind=kind) if isinstance(kind, str) else ""
+    names = _few(list(file.tensors)[:4])
+    raise CheckpointError(template, file=file.path, count=len(file.tensors), names=names, kind=kind)
 
 
 def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head: bool = False) -> bool:
@@ -84,25 +94,34 @@ def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head:
             tensors[name] = tensors[first]
     may_lack: tuple[str, ...] = getattr(network, "fresh_weights", ("head.",) if spare_head else ())
     lacking = tuple(part for part in may_lack if not any(name.startswith(part) for name in wanted.keys() & tensors))
-    missing = [name for name in wanted if name not in tensors and not _is_optional(name, lacking)]
+    missing = {name: wanted[name] for name in wanted if name not in tensors and not _is_optional(name, lacking)}
     spare: tuple[str, ...] = getattr(network, "spare_weights", ())  # beginnings of names that it may do without
     unexpected = [name for name in tensors if name not in wanted and not name.startswith(spare)]
-    shapes = [
-        say("{name} is {got}, not {wanted}", name=name, got=tuple(tensors[name].shape), wanted=tuple(tensor.shape))
-        for name, tensor in wanted.items() if name in tensors and tensors[name].shape != tensor.shape
-    ]  # fmt: skip
-    if missing or unexpected or shapes:
-        raise CheckpointError(
-            "{file} does not fit {name}:{missing}{unexpected}{shapes} check the file and the arguments",
-            file=file.path, name=found.name,
-            missing=say(" {count} missing ({names});", count=len(missing), names=_few(missing)) if missing else "",
-            unexpected=say(" {count} unexpected ({names});", count=len(unexpected), names=_few(unexpected))
-            if unexpected else "",
-            shapes=say(" {count} of another shape ({names});", count=len(shapes), names=_few(shapes))
-            if shapes else "",
-        )  # fmt: skip
+    misshapen = [name for name in wanted if name in tensors and tensors[name].shape != wanted[name].shape]
+    if missing or unexpected or misshapen:
+        raise _misfit(found, file, missing, unexpected, {name: wanted[name] for name in misshapen})
     network.load_state_dict(tensors, strict=False)
     return any(name.startswith(lacking) for name in wanted)
+
+
+def _misfit(
+    found: Found, file: Checkpoint, missing: Tensors, unexpected: Sequence[str], misshapen: Tensors
+) -> CheckpointError:
+    """All that does not match, under the names of whoever wrote the file."""
+    theirs = their_names(found.layout, file.tensors, found.tensors, missing) if found.layout else {}
+    shapes = [
+        say("{name} is {got}, not {wanted}", name=theirs.get(name, name), got=tuple(found.tensors[name].shape),
+            wanted=tuple(tensor.shape))
+        for name, tensor in misshapen.items()
+    ]  # fmt: skip
+    lists = (
+        (" {count} missing ({names});", [theirs.get(name, name) for name in missing]),
+        (" {count} unexpected ({names});", [theirs.get(name, name) for name in unexpected]),
+        (" {count} of another shape ({names});", shapes),
+    )
+    told = "".join(say(template, count=len(names), names=_few(names)) for template, names in lists if names)
+    template = "{file} does not fit {name}:{told} check the file and the arguments"
+    return CheckpointError(template, file=file.path, name=found.name, told=told)
 
 
 def _is_optional(name: str, lacking: tuple[str, ...]) -> bool:
@@ -128,15 +147,35 @@ def _asked(layout: Layout, file: Checkpoint) -> str | None:
         return None
 
 
-def _read(name: str, layout: Layout, file: Checkpoint) -> Found:
+def _read(name: str, layout: Layout, file: Checkpoint, given: Mapping[str, Any]) -> Found:
     try:
-        return Found(name, layout.source, layout.sizes(file.tensors, file.config), layout.rename(file.tensors))
+        sizes = layout.sizes(file.tensors, file.config)
+        return Found(name, layout.source, sizes, layout.rename(file.tensors), layout)
     except NetwrightError:
         raise
     except _STRANGE as error:
+        if (spoilt := _spoilt(name, layout, file, given)) is not None:
+            return spoilt
         template = "{file} looks like a {found} ({source}), and is not whole: {reason}; fetch it again"
         reason = because(error)
         raise CheckpointError(template, file=file.path, found=name, source=layout.source, reason=reason) from error
+
+
+def _spoilt(name: str, layout: Layout, file: Checkpoint, given: Mapping[str, Any]) -> Found | None:
+    """The file as that of a `name` whose sizes cannot be read, if most of it fits: what is wrong can then be told."""
+    try:
+        tensors = layout.rename(file.tensors)
+    except _STRANGE:
+        return None
+    classes = {size: value for size, value in _told(name, tensors).items() if size == "num_classes"}
+    found = Found(name, layout.source, {**given, **classes}, tensors, layout)
+    return found if _fits_mostly(found) else None
+
+
+def _fits_mostly(found: Found) -> bool:
+    """Whether more than half of the network's weights are there by name."""
+    own = _own_names(found)
+    return 2 * len(own & found.tensors.keys()) > max(len(own), 1)
 
 
 def _looks(file: Checkpoint) -> Iterator[tuple[str, str]]:
@@ -166,18 +205,18 @@ def _of_a_run(name: str, file: Checkpoint, recipe: Mapping[str, Any]) -> Found:
     return Found(holds, OURS, dict(arguments), file.tensors)
 
 
-def _own_names(native: Found) -> set[str]:
+def _own_names(found: Found) -> set[str]:
     """Names of our own network's weights, without making any; none where that cannot be had."""
     try:
         with torch.device("meta"):
-            return set(schemas.build(catalog().load(native.name), native.arguments, "model").state_dict())
+            return set(schemas.build(catalog().load(found.name), found.arguments, "model").state_dict())
     except (NetwrightError, *_STRANGE):  # a constructor that looks at its weights, or needs sizes that nobody gave
         return set()
 
 
-def _told(name: str, file: Checkpoint) -> dict[str, Any]:
-    """What a file under our own names tells of the sizes: classes from the head, channels from the first filters."""
-    head, filters = file.tensors.get("head.weight"), next((t for t in file.tensors.values() if t.dim() == 4), None)
+def _told(name: str, tensors: Tensors) -> dict[str, Any]:
+    """What tensors under our own names tell of the sizes: classes from the head, channels from the first filters."""
+    head, filters = tensors.get("head.weight"), next((t for t in tensors.values() if t.dim() == 4), None)
     told = {
         "num_classes": head.shape[0] if head is not None and head.dim() else 0,
         "in_channels": filters.shape[1] if filters is not None else 0,
@@ -192,7 +231,7 @@ def _tied(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     tied = {}
     for name, tensor in tensors.items():
         place = (tensor.data_ptr(), tensor.storage_offset(), *tensor.shape)
-        if tensor.numel() and first.setdefault(place, name) != name:
+        if tensor.data_ptr() and first.setdefault(place, name) != name:  # 0: empty, or without memory
             tied[name] = first[place]
     return tied
 

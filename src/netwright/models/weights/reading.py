@@ -26,8 +26,10 @@ __all__ = ["Checkpoint", "Normalisation", "read_checkpoint"]
 
 Normalisation = tuple[list[float], list[float]]  # mean and deviation of each channel, on the scale 0 to 1
 
-_NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "weights", "params")
-_WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
+_NESTS = (
+    "state_dict", "model_state_dict", "model", "network", "net", "weights", "params", "state_dict_ema", "model_ema",
+)  # fmt: skip
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, of torch.compile, and of Lightning's modules
 _FILES = ("model.safetensors", "pytorch_model.bin")
 _CODE = re.compile(r"GLOBAL (\S+)|allowlisted via `add_safe_globals`,? but got (.+)|unrecognized function (\S+ \S+)")
 

@@ -4,6 +4,7 @@ torchvision counts the patches, the stages and the merges between them in one ro
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,13 +60,13 @@ def _measured(named: Tensors) -> dict[str, Any]:
     """What the shapes tell, under the names of our constructor."""
     width, channels, patch_size, _ = named["patches.project.weight"].shape
     tables = {name: tensor.shape for name, tensor in named.items() if name.endswith(".attention.relative_bias")}
-    stages = [name.split(".")[1] for name in tables]
-    order = sorted(set(stages), key=int)
+    blocks = {match.groups() for name in named if (match := re.match(r"stages\.(\d+)\.block(\d+)\.", name))}
+    order = sorted({stage for stage, _ in blocks}, key=int)
     sizes = {
         "in_channels": channels,
         "patch_size": patch_size,
         "width": width,
-        "depths": tuple(stages.count(stage) for stage in order),
+        "depths": tuple(sum(stage == at for at, _ in blocks) for stage in order),
         "num_heads": tuple(tables[f"stages.{stage}.block0.attention.relative_bias"][-1] for stage in order),
         "window": (math.isqrt(next(iter(tables.values()))[0]) + 1) // 2,
     }

@@ -79,13 +79,20 @@ def _widths(tensors: Tensors, blocks: list[list[int]]) -> tuple[int, ...]:
 
 
 def _has_norm(tensors: Tensors) -> bool:
-    return "features.1.running_mean" in tensors
+    return any(name.endswith(".running_mean") for name in tensors)
 
 
 def _places(tensors: Tensors, part: str, dims: int) -> list[int]:
-    """N of the layers of a part whose weights have so many dimensions, in order."""
-    found = (re.fullmatch(rf"{part}\.(\d+)\.weight", name) for name, value in tensors.items() if value.dim() == dims)
-    return sorted(int(match[1]) for match in found if match)
+    """N of the layers of a part whose weights have so many dimensions, in order; a bias tells of one that lacks."""
+    found = {int(at[1]) for name in tensors if (at := re.fullmatch(rf"{part}\.(\d+)\.(?:weight|bias)", name))}
+    return sorted(place for place in found if _dims(tensors, f"{part}.{place}") in (dims, None))
+
+
+def _dims(tensors: Tensors, layer: str) -> int | None:
+    """Dimensions of a layer's weight; None where it lacks, 1 for a norm's."""
+    if f"{layer}.running_mean" in tensors:
+        return 1
+    return tensors[f"{layer}.weight"].dim() if f"{layer}.weight" in tensors else None
 
 
 LAYOUTS: tuple[Layout, ...] = (Layout("torchvision", _identify, _sizes, _rename),)

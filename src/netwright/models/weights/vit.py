@@ -1,12 +1,13 @@
-"""ViT's published weights: torchvision's .pth files, and transformers' folders under the names of now and of before 5.
+"""ViT's published weights: torchvision's .pth files, timm's (which has the sizes ti and s; DeiT's own files are like
+them), and transformers' folders under the names of now and of before 5.
 
-Both are first read under our names; sizes come from the shapes there. Heads leave no trace in the shapes: config.json
+All are first read under our names; sizes come from the shapes there. Heads leave no trace in the shapes: config.json
 tells their number, and without it each is taken to be 64 wide, as in all sizes of the paper but the largest.
 ``D`` width, ``T`` tokens, ``P`` a patch's side.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +36,17 @@ _TORCHVISION = (
     (r"\.mlp\.(?:0|linear_1)\.", ".feed_forward.expand."),  # linear_1: files from before torchvision 0.14
     (r"\.mlp\.(?:3|linear_2)\.", ".feed_forward.project."),
 )
+_TIMM = (
+    (r"^cls_token$", "class_token"),
+    (r"^pos_embed$", "positions.weight"),
+    (r"^patch_embed\.proj\.", "patches.project."),
+    (r"\.norm1\.", ".attention_norm."),
+    (r"\.norm2\.", ".feed_forward_norm."),
+    (r"\.attn\.qkv\.", ".attention.query_key_value."),
+    (r"\.attn\.proj\.", ".attention.project."),
+    (r"\.mlp\.fc1\.", ".feed_forward.expand."),
+    (r"\.mlp\.fc2\.", ".feed_forward.project."),
+)
 _TRANSFORMERS = (
     (r"^vit\.", ""),
     (r"^embeddings\.cls_token$", "class_token"),
@@ -54,10 +66,8 @@ _TRANSFORMERS = (
     (r"\.(?:output\.dense|mlp\.fc2)\.", ".feed_forward.project."),
 )
 _LEFT_OUT = ("pooler.", "embeddings.mask_token")  # of pre-training; no classifier reads them
-
-
-def _rename_torchvision(tensors: Tensors) -> dict[str, torch.Tensor]:
-    return _reshaped(renamed(tensors, _TORCHVISION))
+# Of neighbours: DeiT's second token, the scaled residuals of BEiT and DINOv2, norms that stand elsewhere.
+_NEIGHBOURS = ("distillation_token", "dist_token", "lambda_1", ".gamma", "norm_pre.weight", "fc_norm.weight")
 
 
 def _rename_transformers(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -86,23 +96,10 @@ def _joined(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return named
 
 
-def _torchvision_name(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
-    named = renamed(tensors, _TORCHVISION)
-    return _name(_measured(named)) if "conv_proj.weight" in tensors and _is_ours(named) else None
-
-
-def _torchvision_sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
-    return _differing(_measured(renamed(tensors, _TORCHVISION)))
-
-
 def _transformers_name(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
     named = renamed(tensors, _TRANSFORMERS)
-    if config.get("model_type", "vit") != "vit" or not _is_ours(named):
-        return None
-    # DeiT's second token and BEiT's scales of residuals: neighbours under the same names.
-    if any(name.endswith(("distillation_token", "lambda_1")) for name in named):
-        return None
-    return _name(_configured(named, config))
+    fits = config.get("model_type", "vit") == "vit" and _is_ours(named)
+    return _name(_configured(named, config)) if fits else None
 
 
 def _transformers_sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,9 +112,10 @@ def _transformers_sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str
 
 
 def _is_ours(named: Tensors) -> bool:
-    """Whether what `_measured` reads is there."""
+    """Whether what `_measured` reads is there, and nothing that a neighbour adds."""
     ranks = {"patches.project.weight": 4, "positions.weight": 3, "blocks.0.feed_forward.expand.weight": 2}
-    return "class_token" in named and all(name in named and named[name].dim() == ranks[name] for name in ranks)
+    whole = "class_token" in named and all(name in named and named[name].dim() == ranks[name] for name in ranks)
+    return whole and not any(name.endswith(_NEIGHBOURS) for name in named)
 
 
 def _measured(named: Tensors) -> dict[str, Any]:
@@ -159,7 +157,18 @@ def _differing(sizes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in free.items() if _FREE.get(name) != value}
 
 
+def _of_files(source: str, rules: Sequence[tuple[str, str]]) -> Layout:
+    """The layout of a project whose files come without a config.json: the shapes tell all."""
+    return Layout(
+        source,
+        lambda tensors, _: _name(_measured(named)) if _is_ours(named := renamed(tensors, rules)) else None,
+        lambda tensors, _: _differing(_measured(renamed(tensors, rules))),
+        lambda tensors: _reshaped(renamed(tensors, rules)),
+    )
+
+
 LAYOUTS = (
-    Layout("torchvision", _torchvision_name, _torchvision_sizes, _rename_torchvision),
+    _of_files("torchvision", _TORCHVISION),
+    _of_files("timm", _TIMM),
     Layout("transformers", _transformers_name, _transformers_sizes, _rename_transformers),
 )

@@ -52,6 +52,9 @@ class Advisor(Hook):
 
     def start(self, run: "Session") -> None:
         """Begin to watch; from the middle of a run on, only for facts."""
+        if isinstance(run.model, torch.jit.ScriptModule):
+            log.warning(say("a network of TorchScript cannot be watched; the doctor does not look at this run"))
+            return
         if run.progress.step > _FRESH * run.total_steps:
             self._trends = False
         self._updates, self._device = run.engine.updates, run.engine.device

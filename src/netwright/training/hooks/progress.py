@@ -34,7 +34,7 @@ class ProgressBar(Hook):
     def start(self, run: "Session") -> None:
         """Draw the bar where there is a terminal."""
         self._began, self._first_step = time.monotonic(), run.progress.step
-        if self._console.is_terminal:
+        if sys.stderr.isatty():  # rich also draws where it only looks like a terminal, as under FORCE_COLOR
             columns = (
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                 TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), TimeRemainingColumn(),

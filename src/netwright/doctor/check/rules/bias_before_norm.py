@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node
@@ -24,11 +25,10 @@ def rule(case: Case) -> Iterator[Finding]:
             wasted += bias
     if not places:
         return
-    shown = ", ".join(places[:4]) + (", …" if len(places) > 4 else "")
     evidence = say(
         "{count} layer(s) with a bias directly before a norm that subtracts the mean: {shown} ({wasted:,} parameters).",
         count=len(places),
-        shown=shown,
+        shown=few(places),
         wasted=wasted,
     )
     why = say(

@@ -11,9 +11,10 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW122", "class-imbalance"
 
-_RATIO, _MAJORITY = 8.0, 0.9
-_BACKGROUND = 0.97
+_RATIO, _MAJORITY = 8.0, 0.9  # of the commonest class to the rarest; of all examples
+_BACKGROUND = 0.97  # of all pixels
 _ENOUGH = 20  # examples a class on average, before a ratio means anything
+_CLASSES = 1000  # beyond them labels are counts or identities
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -30,33 +31,29 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     counts = {label: count for label, count in target.counts.items() if label >= 0}
     total = sum(counts.values())
-    if len(counts) < 2 or len(counts) > 1000 or total < _ENOUGH:
+    if not 2 <= len(counts) <= _CLASSES or total < _ENOUGH:
         return
+    share, ratio = max(counts.values()) / total, max(counts.values()) / min(counts.values())
+    sure = total >= _ENOUGH * len(counts)  # else skew cannot be told from chance
+    if share >= _MAJORITY or (sure and ratio >= _RATIO):
+        yield _skewed(counts, share, ratio)
+
+
+def _skewed(counts: dict[int, int], share: float, ratio: float) -> Finding:
     most, least = max(counts, key=lambda k: counts[k]), min(counts, key=lambda k: counts[k])
-    share, ratio = counts[most] / total, counts[most] / counts[least]
-    if total < _ENOUGH * len(counts) and share < _MAJORITY:
-        return  # too few to tell skew from chance
-    if ratio < _RATIO and share < _MAJORITY:
-        return
     evidence = say(
         "Class {most} has {high} examples ({share:.0%}), class {least} has {low}: {ratio:.0f} to 1.",
-        most=most,
-        high=counts[most],
-        share=share,
-        least=least,
-        low=counts[least],
-        ratio=ratio,
-    )
+        most=most, high=counts[most], share=share, least=least, low=counts[least], ratio=ratio,
+    )  # fmt: skip
     why = say(
         "Answering {most} always is right {share:.0%} of the time, and "
         "the loss rewards it. The rare class is learned last.",
-        most=most,
-        share=share,
-    )
+        most=most, share=share,
+    )  # fmt: skip
     remedy = say(
         "Weight the loss by inverse frequency (or sample classes evenly), and judge by balanced accuracy or F1."
     )
-    yield Finding(CODE, FAULT, "warning", "targets", evidence, why, remedy)
+    return Finding(CODE, FAULT, "warning", "targets", evidence, why, remedy)
 
 
 def _mask(case: Case, target: TargetView) -> Iterator[Finding]:
@@ -87,9 +84,5 @@ def _answered(case: Case) -> bool:
     words = ("focal", "balanced", "weighted", "dice", "tversky")
     if loss is not None and (loss.weighted or any(word in loss.name.lower() for word in words)):
         return True
-    return (
-        case.option(
-            "loss.class_weights", "loss.weight", "loss.pos_weight", "train.balance", "train.sampler", "data.balance"
-        )
-        is not None
-    )
+    options = ("loss.class_weights", "loss.weight", "loss.pos_weight", "train.balance", "train.sampler", "data.balance")
+    return case.option(*options) is not None

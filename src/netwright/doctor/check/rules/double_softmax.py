@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Node, Output, named
-from netwright.doctor.check.ops import DROPOUTS, RESHAPES
+from netwright.doctor.check.ops import DROPOUTS, ODDS, RESHAPES
 from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW103", "double-softmax"
-
-_SQUASH = {"softmax", "log_softmax", "sigmoid", "logsigmoid", "softmin"}
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -25,9 +23,9 @@ def rule(case: Case) -> Iterator[Finding]:
             yield _squeezed(case, ending, kind)
         elif kind == "log_softmax" or (ending.logged and kind == "softmax"):
             yield _idle(case, ending)
-    if ending.node is not None and ending.node.op in _SQUASH:
+    if ending.node is not None and ending.node.op in ODDS:
         before = case.graph.source(ending.node, RESHAPES | DROPOUTS) if case.graph else None
-        if before is not None and before.op in _SQUASH:
+        if before is not None and before.op in ODDS:
             yield _twice(case, before, ending.node)
 
 
@@ -57,8 +55,7 @@ def _squeezed(case: Case, ending: Output, kind: str) -> Finding:
         "be given and gradients are weak. Training is slow or stops short."
     )
     remedy = say("Remove the {kind} at the output; apply it only when predicting.", kind=kind)
-    key = case.layer_key(where)
-    return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
+    return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=case.without(where))
 
 
 def _floor(loss: str | None, count: int) -> float:
@@ -77,8 +74,7 @@ def _idle(case: Case, ending: Output) -> Finding:
         "but work is done twice. With NLLLoss it would be needed."
     )
     remedy = say("Remove the log-softmax, or use NLLLoss.")
-    key = case.layer_key(where)
-    return Finding(CODE, FAULT, "warning", where, evidence, why, remedy, fix={key: None} if key else None)
+    return Finding(CODE, FAULT, "warning", where, evidence, why, remedy, fix=case.without(where))
 
 
 def _within(case: Case) -> Finding:
@@ -107,7 +103,5 @@ def _twice(case: Case, first: Node, second: Node) -> Finding:
     )
     remedy = say("Remove one of the two.")
     severity: Severity = "warning" if first.op == second.op == "log_softmax" else "error"
-    key = case.layer_key(second.where)
-    return Finding(
-        CODE, FAULT, severity, second.where, evidence, why, remedy, proven=True, fix={key: None} if key else None
-    )
+    fix = case.without(second.where)
+    return Finding(CODE, FAULT, severity, second.where, evidence, why, remedy, proven=True, fix=fix)

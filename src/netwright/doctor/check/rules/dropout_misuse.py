@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node
@@ -52,10 +53,8 @@ def _output(case: Case, node: Node) -> Finding:
     evidence = say("Dropout p={rate:g} stands between the last layer and the loss.", rate=_rate(node))
     why = say("It deletes answers, not features: the loss is taken on scores that were set to zero by chance.")
     remedy = say("Move it before the last layer, or remove it.")
-    key = case.layer_key(node.path)
-    return Finding(
-        CODE, FAULT, "error", node.where, evidence, why, remedy, proven=True, fix={key: None} if key else None
-    )
+    fix = case.without(node.path)
+    return Finding(CODE, FAULT, "error", node.where, evidence, why, remedy, proven=True, fix=fix)
 
 
 def _feeds_norm(graph: Graph, node: Node) -> bool:
@@ -70,13 +69,12 @@ def _feeds_norm(graph: Graph, node: Node) -> bool:
 
 
 def _norm(case: Case, nodes: list[Node]) -> Finding:
-    places = ", ".join(node.where for node in nodes[:4])
+    places = few([node.where for node in nodes])
     evidence = say("{count} dropout layer(s) directly before a batch norm: {places}.", count=len(nodes), places=places)
     why = say(
         "Dropout changes the variance in training but not in evaluation, so the "
         "running statistics are wrong when they are used (Li et al., 2019)."
     )
     remedy = say("Put dropout after the last batch norm, or remove it.")
-    key = case.layer_key(nodes[0].path)
-    fix = {key: None} if key else None
+    fix = case.without(nodes[0].path)
     return Finding(CODE, FAULT, "warning", nodes[0].where, evidence, why, remedy, fix=fix)

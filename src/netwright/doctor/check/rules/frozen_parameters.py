@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph
@@ -35,7 +36,7 @@ def _shift(graph: Graph, trainable: Mapping[str, Tensor]) -> Iterator[Finding]:
     if last is None or len(last.parameters) < 2 or any(tensor.dim() > 1 for tensor in trainable.values()):
         return
     if set(trainable) <= set(last.parameters):
-        evidence = say("Only {names} can change.", names=_few(list(trainable)))
+        evidence = say("Only {names} can change.", names=few(list(trainable)))
         why = say("It moves all answers by the same amount, whatever the input. Everything else is frozen.")
         remedy = say("Unfreeze at least the last layer: layer.requires_grad_(True).")
         yield Finding(CODE, FAULT, "error", next(iter(trainable)), evidence, why, remedy, proven=True)
@@ -51,7 +52,7 @@ def _absent(case: Case, trainable: Mapping[str, Tensor]) -> Iterator[Finding]:
         "{count} of {all} trainable tensors are not in the optimizer: {names}.",
         count=len(missing),
         all=len(trainable),
-        names=_few(missing),
+        names=few(missing),
     )
     if everything:
         why = say(
@@ -87,62 +88,55 @@ def _all_frozen(case: Case) -> Finding:
 
 def _gradients(case: Case) -> Iterator[Finding]:
     if case.loss_has_gradient is False:
-        evidence = say("The loss has no gradient with respect to any parameter.")
-        why = say("Somewhere the graph is cut for all of them: by detach(), .data, argmax, NumPy or no_grad.")
-        yield Finding(
-            CODE,
-            FAULT,
-            "error",
-            "loss",
-            evidence,
-            why,
-            say("Keep to torch operations between the network and the loss."),
-            proven=True,
-        )
+        yield _no_gradient()
         return
     lost = [name for name, gradient in (case.gradients or {}).items() if gradient is None]
     if not lost or case.training is None:
         return
-    ran = used = {name for node in case.training.nodes for name in node.parameters}
+    ran = {name for node in case.training.nodes for name in node.parameters}
+    quiet = {name for node in case.quiet.nodes for name in node.parameters} if case.quiet is not None else set()
     severed = _severed(case.training)
-    cut = [name for name in lost if name in used and (severed or _reaches_output(case, name))]
-    used = ran | {name for node in case.quiet.nodes for name in node.parameters} if case.quiet is not None else ran
-    idle = [name for name in lost if name not in used]  # stochastic depth skips layers in training
+    cut = [name for name in lost if name in ran and (severed or _reaches_output(case, name))]
+    idle = [name for name in lost if name not in ran | quiet]  # stochastic depth skips layers in training
     if cut:
-        evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(cut), names=_few(cut))
-        why = say(
-            "The graph is cut between them and the loss (detach, .data, "
-            "no_grad, argmax or NumPy), so they will never learn."
-        )
-        yield Finding(
-            CODE,
-            FAULT,
-            "error",
-            cut[0],
-            evidence,
-            why,
-            say("Remove the cut, or freeze them with requires_grad_(False) if it is meant."),
-            proven=True,
-        )
+        yield _cut(cut)
     if idle:
-        evidence = say(
-            "{count} trainable tensor(s) are never used in the forward pass: {names}.",
-            count=len(idle),
-            names=_few(idle),
-        )
-        why = say("They cannot learn and only take memory. Perhaps a layer was made but not called.")
-        yield Finding(
-            CODE, FAULT, "warning", idle[0], evidence, why, say("Call the layer in forward, or delete it."), proven=True
-        )
+        yield _idle(idle)
     elif not cut and case.alone:
         yield from _dropped([name for name in lost if name in ran])
+
+
+def _no_gradient() -> Finding:
+    evidence = say("The loss has no gradient with respect to any parameter.")
+    why = say("Somewhere the graph is cut for all of them: by detach(), .data, argmax, NumPy or no_grad.")
+    remedy = say("Keep to torch operations between the network and the loss.")
+    return Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True)
+
+
+def _cut(names: list[str]) -> Finding:
+    evidence = say("{count} tensor(s) are used but get no gradient: {names}.", count=len(names), names=few(names))
+    why = say(
+        "The graph is cut between them and the loss (detach, .data, "
+        "no_grad, argmax or NumPy), so they will never learn."
+    )
+    remedy = say("Remove the cut, or freeze them with requires_grad_(False) if it is meant.")
+    return Finding(CODE, FAULT, "error", names[0], evidence, why, remedy, proven=True)
+
+
+def _idle(names: list[str]) -> Finding:
+    evidence = say(
+        "{count} trainable tensor(s) are never used in the forward pass: {names}.", count=len(names), names=few(names)
+    )
+    why = say("They cannot learn and only take memory. Perhaps a layer was made but not called.")
+    remedy = say("Call the layer in forward, or delete it.")
+    return Finding(CODE, FAULT, "warning", names[0], evidence, why, remedy, proven=True)
 
 
 def _dropped(names: list[str]) -> Iterator[Finding]:
     """What a layer makes is thrown away; with a single output there is nobody else to read it."""
     if names:
         evidence = say("{count} trainable tensor(s) are used, but what they make never reaches the output: {names}.",
-                       count=len(names), names=_few(names))  # fmt: skip
+                       count=len(names), names=few(names))  # fmt: skip
         why = say("They cannot learn and only take time. Perhaps a later line takes an earlier result.")
         remedy = say("Use the result in forward, or delete the layer.")
         yield Finding(CODE, FAULT, "warning", names[0], evidence, why, remedy, proven=True)
@@ -199,7 +193,3 @@ def _loose(name: str, tensor: Tensor) -> Finding:
     why = say("Only nn.Parameter is found by net.parameters(). As it is, no optimizer and no state dict will hold it.")
     remedy = say("Make it nn.Parameter(…) to learn it, or register_buffer(…) if it is meant to stay.")
     return Finding(CODE, FAULT, "error" if tensor.requires_grad else "warning", name, evidence, why, remedy)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

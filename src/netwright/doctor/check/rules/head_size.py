@@ -31,56 +31,56 @@ def _elementwise(case: Case) -> bool:
 
 
 def _labels(case: Case, units: int) -> Iterator[Finding]:
-    target, where = case.target, _head(case)
+    target = case.target
     assert target is not None
     ignored = {getattr(case.loss.function, "ignore_index", -100) if case.loss else -100}
     labels = sorted(set(target.counts) - ignored)
     if not labels or units == 1:  # a single unit is another fault
         return
     if labels[-1] >= units or labels[0] < 0:
-        wanted = labels[-1] + 1
-        evidence = say(
-            "Labels run from {low} to {high}, the output has {units} units.",
-            low=labels[0],
-            high=labels[-1],
-            units=units,
-        )
-        why = say(
-            "A label outside 0 to {last} has no unit that could stand for "
-            "it. The loss fails on it or reads foreign memory.",
-            last=units - 1,
-        )
-        if labels[0] >= 1 and labels[-1] == units:
-            remedy = say("Subtract 1 from the labels: they must start at 0.")
-        elif labels[0] < 0:
-            remedy = say("Number the labels from 0, or pass ignore_index for those to be left out.")
-        else:
-            remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
-        fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None
-        yield Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=fix)
+        yield _outside(case, labels[0], labels[-1], units)
         return
     known = len(getattr(getattr(case.schema, "target", None), "classes", ()) or ())
-    total = sum(target.counts.values())
-    expected = units * (1 - (1 - 1 / units) ** total)
-    if (known and known < units) or (not known and _too_wide(case, labels, units, expected)):
-        count = known or len(labels)
-        evidence = say("The output has {units} units for {count} classes.", units=units, count=count)
-        why = say(
-            "Units without a class are only ever pushed down, and the loss starts at ln {units} instead of ln {count}.",
-            units=units,
-            count=count,
-        )
-        remedy = say("Give the last layer {count} outputs, if there are no more classes.", count=count)
-        yield Finding(CODE, FAULT, "warning", where, evidence, why, remedy)
+    if known < units if known else _too_wide(case, labels, units):
+        yield _spare(case, units, known or len(labels))
 
 
-def _too_wide(case: Case, labels: list[int], units: int, expected: float) -> bool:
-    """Vocabularies are wider than any text, so token targets never count as too narrow."""
-    tokens = case.target is not None and case.target.kind == "tokens"
-    integers = (
-        case.main_input is not None and not case.main_input.is_floating_point() and case.main_input.dtype != torch.uint8
+def _outside(case: Case, low: int, high: int, units: int) -> Finding:
+    evidence = say("Labels run from {low} to {high}, the output has {units} units.", low=low, high=high, units=units)
+    why = say(
+        "A label outside 0 to {last} has no unit that could stand for "
+        "it. The loss fails on it or reads foreign memory.",
+        last=units - 1,
     )
-    return not tokens and not integers and labels[-1] + 1 < units and len(labels) < _UNIFORM * expected
+    if low >= 1 and high == units:
+        remedy = say("Subtract 1 from the labels: they must start at 0.")
+    elif low < 0:
+        remedy = say("Number the labels from 0, or pass ignore_index for those to be left out.")
+    else:
+        remedy = say("Give the last layer {wanted} outputs.", wanted=high + 1)
+    fix = case.changed("model.num_classes", high + 1)
+    return Finding(CODE, FAULT, "error", _head(case), evidence, why, remedy, proven=True, fix=fix)
+
+
+def _spare(case: Case, units: int, count: int) -> Finding:
+    evidence = say("The output has {units} units for {count} classes.", units=units, count=count)
+    why = say(
+        "Units without a class are only ever pushed down, and the loss starts at ln {units} instead of ln {count}.",
+        units=units,
+        count=count,
+    )
+    remedy = say("Give the last layer {count} outputs, if there are no more classes.", count=count)
+    return Finding(CODE, FAULT, "warning", _head(case), evidence, why, remedy)
+
+
+def _too_wide(case: Case, labels: list[int], units: int) -> bool:
+    """Fewer classes than chance would show of so many. Vocabularies are wider than any text, so tokens do not count."""
+    given, target = case.main_input, case.target
+    if target is None or target.kind == "tokens" or labels[-1] + 1 >= units:
+        return False
+    expected = units * (1 - (1 - 1 / units) ** sum(target.counts.values()))
+    integers = given is not None and not given.is_floating_point() and given.dtype != torch.uint8
+    return not integers and len(labels) < _UNIFORM * expected
 
 
 def _columns(case: Case, units: int, wanted: int) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def _columns(case: Case, units: int, wanted: int) -> Iterator[Finding]:
         "not refuse this, it compares every output with every target."
     )
     remedy = say("Give the last layer {wanted} outputs.", wanted=wanted)
-    fix = case.patch("model.num_classes", wanted) if case.option("model.num_classes") else None
+    fix = case.changed("model.num_classes", wanted)
     yield Finding(CODE, FAULT, "error", _head(case), evidence, why, remedy, proven=True, fix=fix)
 
 

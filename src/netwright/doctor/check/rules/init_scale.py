@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
-from netwright.doctor.check.graph import Graph, Node
+from netwright.doctor.check.graph import Graph, Node, gain
 from netwright.doctor.check.ops import RECURRENT, WEIGHTED
 from netwright.doctor.check.rules.missing_normalization import DEEP, plain_chain
 from netwright.doctor.findings import Finding, Severity
@@ -52,11 +52,8 @@ def _gain(graph: Graph, node: Node) -> float:
 
 
 def _usual(graph: Graph, node: Node) -> float:
-    """The gain that the size of the weights alone would give; torch's default is 0.58."""
     weight = graph.weight(node)
-    return (
-        float(weight.detach().float().square().mean().sqrt()) * weight[0].numel() ** 0.5 if weight is not None else 0.0
-    )
+    return gain(weight) if weight is not None else 0.0
 
 
 def _tables(graph: Graph) -> Finding | None:
@@ -65,9 +62,9 @@ def _tables(graph: Graph) -> Finding | None:
         if node.op in RECURRENT:
             for name in node.parameters:
                 weight = graph.parameter(name).detach().float()
-                gain = float(weight.std(correction=0)) * weight[0].numel() ** 0.5 if weight.dim() > 1 else 0.0
-                if gain > _GAIN:
-                    return _wide(name, float(weight.std(correction=0)), weight[0].numel() ** -0.5)
+                spread = float(weight.std(correction=0))
+                if weight.dim() > 1 and spread * weight[0].numel() ** 0.5 > _GAIN:
+                    return _wide(name, spread, weight[0].numel() ** -0.5)
         elif node.op == "embedding" and node.stats is not None and node.stats.rms > _GAIN:
             return _wide(node.parameters[0] if node.parameters else node.where, node.stats.rms, 1.0)
     return None
@@ -81,11 +78,11 @@ def _wide(name: str, size: float, usual: float) -> Finding:
     return Finding(CODE, FAULT, "warning", name, evidence, why, remedy)
 
 
-def _loud(node: Node, gain: float) -> Finding:
-    severity: Severity = "error" if gain > _WILD else "warning"
+def _loud(node: Node, grown: float) -> Finding:
+    severity: Severity = "error" if grown > _WILD else "warning"
     evidence = say(
         "The signal grows by a factor of {gain:.3g} in this layer ({shape} weights).",
-        gain=gain,
+        gain=grown,
         shape=tuple(node.input_shapes[1]),
     )
     why = say(

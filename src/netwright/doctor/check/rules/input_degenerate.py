@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.findings import Finding, Severity
@@ -81,7 +82,7 @@ def _columns(case: Case, sample: Tensor, given: Tensor) -> Iterator[Finding]:
         "{count} of {all} features have one value in all examples: {which}.",
         count=len(constant),
         all=width,
-        which=_few(constant),
+        which=few([str(column) for column in constant]),
     )
     why = say(
         "A constant feature says nothing about the target; it only adds "
@@ -131,7 +132,3 @@ def _tiny(case: Case, given: Tensor) -> Iterator[Finding]:
     )
     remedy = say("Remove one of the two scalings.") if twice else say("Standardise the inputs.")
     yield Finding(CODE, FAULT, "warning", "inputs", evidence, why, remedy)
-
-
-def _few(numbers: list[int]) -> str:
-    return ", ".join(str(number) for number in numbers[:8]) + (", …" if len(numbers) > 8 else "")

@@ -1,7 +1,9 @@
 """NW124: settings with which nothing can be learned, whatever the network."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -31,57 +33,45 @@ def rule(case: Case) -> Iterator[Finding]:
 
 
 def _optimizer(case: Case) -> Iterator[Finding]:
-    for group in case.optimizer.param_groups if case.optimizer is not None else []:
-        lr, decay, momentum = (
-            float(group.get("lr", 1.0)),
-            float(group.get("weight_decay", 0.0)),
-            group.get("momentum", 0.0),
-        )
-        if not 0 <= lr < float("inf") or (
-            lr == 0 and not group.get("initial_lr")
-        ):  # a warm-up starts at 0 and remembers where it goes
-            why = say("A step of size zero changes nothing, and a negative one climbs the loss.")
-            yield _setting(
-                "optimizer.lr",
-                lr,
-                why,
-                say("Use a positive learning rate, such as 1e-3 for Adam."),
-                case.patch("optimizer.lr", 1e-3),
-            )
-            return
-        if decay < 0:
-            why = say("Negative decay makes weights grow without bound.")
-            yield _setting(
-                "optimizer.weight_decay",
-                decay,
-                why,
-                say("Use zero or a small positive number."),
-                case.patch("optimizer.weight_decay", 0.0),
-            )
-            return
-        if isinstance(momentum, int | float) and momentum >= 1:
-            why = say("With a momentum of one or more past steps never fade, and the weights run away.")
-            yield _setting("optimizer.momentum", momentum, why, say("Use 0.9."), case.patch("optimizer.momentum", 0.9))
-            return
-        if float(group.get("dampening", 0) or 0) >= 1 and isinstance(momentum, int | float) and momentum > 0:
-            why = say("With a dampening of one no gradient after the first ever enters the momentum.")
-            yield _setting("optimizer.dampening", group["dampening"], why, say("Leave the dampening at 0."), None)
-            return
-        if group.get("maximize") and case.loss is not None and case.loss.kind is not None and case.loss.sign > 0:
-            why = say("The optimizer climbs, but this loss is to be made small.")
-            yield _setting("optimizer.maximize", True, why, say("Leave out maximize=True."), None)
-            return
+    groups = case.optimizer.param_groups if case.optimizer is not None else []
+    yield from itertools.islice((found for group in groups for found in _of_group(case, group)), 1)
+
+
+def _of_group(case: Case, group: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with one group of the optimizer's; other kinds of optimizers may mean other things by momentum."""
+    lr, decay = float(group.get("lr", 1.0)), float(group.get("weight_decay", 0.0))
+    momentum = group.get("momentum", 0.0)
+    momentum = momentum if isinstance(momentum, int | float) else 0.0
+    if not 0 <= lr < math.inf or (lr == 0 and not group.get("initial_lr")):  # a warm-up starts at 0 and remembers
+        yield _no_rate(case, lr)
+    if decay < 0:
+        why = say("Negative decay makes weights grow without bound.")
+        fix = case.patch("optimizer.weight_decay", 0.0)
+        yield _setting("optimizer.weight_decay", decay, why, say("Use zero or a small positive number."), fix)
+    if momentum >= 1:
+        why = say("With a momentum of one or more past steps never fade, and the weights run away.")
+        yield _setting("optimizer.momentum", momentum, why, say("Use 0.9."), case.patch("optimizer.momentum", 0.9))
+    if momentum > 0 and float(group.get("dampening", 0) or 0) >= 1:
+        why = say("With a dampening of one no gradient after the first ever enters the momentum.")
+        yield _setting("optimizer.dampening", group["dampening"], why, say("Leave the dampening at 0."), None)
+    if group.get("maximize") and case.loss is not None and case.loss.kind is not None and case.loss.sign > 0:
+        why = say("The optimizer climbs, but this loss is to be made small.")
+        yield _setting("optimizer.maximize", True, why, say("Leave out maximize=True."), None)
+
+
+def _no_rate(case: Case, lr: float) -> Finding:
+    why = say("A step of size zero changes nothing, and a negative one climbs the loss.")
+    remedy = say("Use a positive learning rate, such as 1e-3 for Adam.")
+    return _setting("optimizer.lr", lr, why, remedy, case.patch("optimizer.lr", 1e-3))
 
 
 def _floor(case: Case) -> Iterator[Finding]:
     """An adaptive optimizer divides by the gradient's size plus eps. Far above that size, eps alone sets the step; some
     recipes do so with a rate that makes up for it.
     """
-    gradients = case.gradients or {}
-    names = {id(parameter): name for name, parameter in case.net.named_parameters()}
     for group in case.optimizer.param_groups if case.optimizer is not None and case.fresh else []:
         eps, rate = float(group.get("eps", 0.0) or 0.0), float(group.get("lr", 0.0))
-        found = [(p, g) for p in group["params"] if (g := gradients.get(names.get(id(p), ""))) is not None and g.any()]
+        found = [(p, g) for p in group["params"] if (g := case.gradient(p)) is not None and g.any()]
         if eps < _EPS or not found:
             continue
         slope, weight = (_size([pair[at] for pair in found]) for at in (1, 0))
@@ -108,16 +98,15 @@ def _smoothing(case: Case) -> Iterator[Finding]:
     share = smoothing_of(case)
     if share >= _ALL:
         why = say("Nothing of the label is left: the loss is least where all classes are equally likely.")
-        remedy, fix = say("Use label_smoothing=0.1 or less."), case.option("loss.label_smoothing")
-        patch = case.patch("loss.label_smoothing", 0.1) if fix else None
-        yield _setting("loss.label_smoothing", round(share, 4), why, remedy, patch)
+        remedy, fix = say("Use label_smoothing=0.1 or less."), case.changed("loss.label_smoothing", 0.1)
+        yield _setting("loss.label_smoothing", round(share, 4), why, remedy, fix)
 
 
 def _config(case: Case) -> Iterator[Finding]:
     clip = case.option(*_CLIPS)
-    if clip is not None and isinstance(clip[1], int | float) and not isinstance(clip[1], bool) and clip[1] <= 0:
+    if clip is not None and type(clip[1]) in (int, float) and clip[1] <= 0:
         why = say("All gradients are cut down to nothing, so no weight ever changes.")
-        yield _setting(clip[0], clip[1], why, say("Use 1.0, or leave it out."), case.patch(clip[0], 1.0))
+        yield _setting(*clip, why, say("Use 1.0, or leave it out."), case.patch(clip[0], 1.0))
     size = case.option("train.batch_size")
     if size is not None and case.examples and isinstance(size[1], int) and size[1] > case.examples:
         why = say(
@@ -126,22 +115,14 @@ def _config(case: Case) -> Iterator[Finding]:
             count=case.examples,
         )
         smaller = max(1, case.examples // 10)
-        yield _setting(size[0], size[1], why, say("Use {size} or less.", size=smaller), case.patch(size[0], smaller))
+        yield _setting(*size, why, say("Use {size} or less.", size=smaller), case.patch(size[0], smaller))
     epochs = case.option("train.epochs")
     if epochs is not None and isinstance(epochs[1], int | float) and epochs[1] <= 0:
-        yield _setting(
-            epochs[0],
-            epochs[1],
-            say("The run ends before its first step."),
-            say("Train for at least one epoch."),
-            case.patch(epochs[0], 10),
-        )
+        why, remedy = say("The run ends before its first step."), say("Train for at least one epoch.")
+        yield _setting(*epochs, why, remedy, case.patch(epochs[0], 10))
     lr = case.option("optimizer.lr")
     if case.optimizer is None and lr is not None and isinstance(lr[1], int | float) and lr[1] <= 0:
-        why = say("A step of size zero changes nothing, and a negative one climbs the loss.")
-        yield _setting(
-            lr[0], lr[1], why, say("Use a positive learning rate, such as 1e-3 for Adam."), case.patch(lr[0], 1e-3)
-        )
+        yield _no_rate(case, lr[1])
 
 
 def _counts(case: Case) -> Iterator[Finding]:
@@ -160,14 +141,12 @@ def _metrics(case: Case) -> Iterator[Finding]:
     asked = {str(name).lower() for name in case.metrics}
     for option in ("train.monitor", "train.early_stop.monitor", "monitor"):
         found = case.option(option)
-        asked |= {str(found[1]).lower()} if found is not None and isinstance(found[1], str) else set()
+        if found is not None and isinstance(found[1], str):
+            asked.add(found[1].lower())
     for option in ("expect", "metrics"):
         chosen = case.option(option)
-        asked |= (
-            {str(name).lower() for name in chosen[1]}
-            if chosen is not None and isinstance(chosen[1], dict | list)
-            else set()
-        )
+        if chosen is not None and isinstance(chosen[1], dict | list):
+            asked |= {str(name).lower() for name in chosen[1]}
     if case.target is None:
         return
     numbers = (

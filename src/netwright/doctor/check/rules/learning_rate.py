@@ -8,13 +8,14 @@ from torch import Tensor
 
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
+from netwright.doctor.check.graph import gain
 from netwright.doctor.check.ops import NORMS
 from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW129", "lr-too-high"
 
 _OWN_SIZE, _MANY_TIMES = 1.0, 10.0
-_WEAK = 0.1  # size of a row of weights; torch's default gives 0.58
+_WEAK = 0.1  # gain of the weights
 _SIGNLIKE = ("Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax", "Lion")
 
 
@@ -24,23 +25,18 @@ def rule(case: Case) -> Iterator[Finding]:
     if optimizer is None or not case.fresh or not case.gradients or case.graph is None:
         return
     sign = type(optimizer).__name__.startswith(_SIGNLIKE)
-    names = {id(parameter): name for name, parameter in case.net.named_parameters()}
     free = {n for node in case.graph.nodes if any(c.op in NORMS for c in node.children) for n in node.parameters}
     worst, where, rate = 0.0, "", 0.0
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            name = names.get(id(parameter), "")
-            gradient = case.gradients.get(name)
+            name, gradient = case.names.get(id(parameter), ""), case.gradient(parameter)
             if gradient is None or name in free or parameter.dim() < 2 or not bool(parameter.any()):
                 continue
             ratio = _ratio(parameter, gradient, float(group.get("lr", 0.0)), sign)
             if ratio > worst:
                 worst, where, rate = ratio, name, float(group.get("lr", 0.0))
     if worst > _OWN_SIZE:
-        weight = case.net.get_parameter(where).detach().double()
-        sized = (
-            float(weight.square().mean().sqrt()) * weight[0].numel() ** 0.5 > _WEAK
-        )  # else the weights are too small
+        sized = gain(case.net.get_parameter(where)) > _WEAK  # else the weights are too small
         evidence = say(
             "At lr={lr:g} the first step changes {where} by {ratio:.3g} times its size.",
             lr=rate,

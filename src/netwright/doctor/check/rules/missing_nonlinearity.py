@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node
@@ -39,7 +40,7 @@ def rule(case: Case) -> Iterator[Finding]:
         return
     merged = len({node for pair in pairs for node in pair})
     everything = len(layers) >= 2 and merged == len(layers) and not _narrow(layers)
-    places = ", ".join(f"{first.where} → {second.where}" for first, second in pairs[:4])
+    places = few([f"{first.where} → {second.where}" for first, second in pairs])
     evidence = say(
         "{count} of {all} layers with weights follow each other without an activation: {places}.",
         count=merged,

@@ -110,4 +110,4 @@ def _between(case: Case, outside: float, value: float) -> Finding:
 
 
 def _fix(case: Case, name: str, plain: bool) -> dict[str, object] | None:
-    return None if plain or case.option("loss.name", "loss") is None else case.patch("loss.name", name)
+    return None if plain else case.changed("loss.name", name, "loss")

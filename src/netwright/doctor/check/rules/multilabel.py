@@ -30,5 +30,5 @@ def rule(case: Case) -> Iterator[Finding]:
         "With softmax the labels share one unit of probability, so two right answers can reach a half each at best."
     )
     remedy = say("Use BCEWithLogitsLoss on raw scores, one question a label.")
-    fix = case.patch("loss.name", "bce") if case.option("loss.name", "loss") else None
+    fix = case.changed("loss.name", "bce", "loss")
     yield Finding(CODE, FAULT, "error", "loss", evidence, why, remedy, proven=True, fix=fix)

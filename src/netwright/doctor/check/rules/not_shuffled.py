@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from netwright.core.errors import few
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.targets import view_targets
@@ -76,7 +77,7 @@ def _missed(case: Case, known: set[int]) -> Iterator[Finding]:
     only = sorted(known ^ set(seen.counts))
     if only:
         evidence = say(
-            "Classes {labels} occur on one side of the split only.", labels=", ".join(str(label) for label in only[:8])
+            "Classes {labels} occur on one side of the split only.", labels=few([str(label) for label in only])
         )
         why = say("A class that was never trained cannot be recognised, and one never validated is not measured.")
         yield Finding(

@@ -147,8 +147,7 @@ def _unreachable(case: Case, targets: Tensor, reach: _Reach) -> Iterator[Finding
     )
     why = say("No weights can produce those targets. The output is driven to its end, where the gradient vanishes.")
     remedy = say("Remove the {kind} at the output, or scale the targets into its range.", kind=kind)
-    key = case.layer_key(where)
-    yield Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix={key: None} if key else None)
+    yield Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=case.without(where))
 
 
 def _bounded(case: Case, reach: _Reach) -> Iterator[Finding]:
@@ -167,8 +166,6 @@ def _bounded(case: Case, reach: _Reach) -> Iterator[Finding]:
         "Scores are bounded, so some answers cannot be given with confidence. A unit at the bound gets no gradient."
     )
     remedy = say("Remove the {kind} after the last layer.", kind=kind)
-    key, where = case.layer_key(reach.node.where), reach.node.where
     severity: Severity = "error" if unreachable else "warning"
-    yield Finding(
-        CODE, FAULT, severity, where, evidence, why, remedy, proven=unreachable, fix={key: None} if key else None
-    )
+    where = reach.node.where
+    yield Finding(CODE, FAULT, severity, where, evidence, why, remedy, proven=unreachable, fix=case.without(where))

@@ -1,5 +1,6 @@
 """NW128: decay, clipping or label smoothing that leaves nothing of the gradient."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -38,7 +39,7 @@ def _decay(case: Case) -> Iterator[Finding]:
         if decay <= 0:
             continue
         if name in _DECOUPLED or group.get("decoupled_weight_decay"):
-            steps = 0.693 / max(lr * decay, 1e-30)
+            steps = math.log(2) / max(lr * decay, 1e-30)
             if steps < _HALF_LIFE:
                 evidence = say(
                     "weight_decay={decay:g} at lr={lr:g} alone halves every weight in {steps:.0f} steps.",
@@ -57,19 +58,24 @@ def _decay(case: Case) -> Iterator[Finding]:
 
 
 def _pull(case: Case, parameters: list[torch.Tensor], decay: float) -> float:
-    names = {id(parameter): name for name, parameter in case.net.named_parameters()}
     weights, slopes = 0.0, 0.0
     for parameter in parameters:
-        gradient = (case.gradients or {}).get(names.get(id(parameter), ""))
+        gradient = case.gradient(parameter)
         if gradient is not None:
             weights += float(parameter.detach().double().square().sum())
             slopes += float(gradient.double().square().sum())
     return float(decay * weights**0.5 / slopes**0.5) if slopes > 0 else 0.0
 
 
+def _norm(case: Case) -> float:
+    """Of the whole first gradient."""
+    squares = (float(g.double().square().sum()) for g in (case.gradients or {}).values() if g is not None)
+    return math.sqrt(sum(squares))
+
+
 def _finding(case: Case, evidence: str) -> Finding:
     why = say("The decay moves the weights to zero faster than the data can move them anywhere else.")
-    fix = case.patch("optimizer.weight_decay", 0.01) if case.option("optimizer.weight_decay") else None
+    fix = case.changed("optimizer.weight_decay", 0.01)
     return Finding(
         CODE,
         FAULT,
@@ -92,7 +98,7 @@ def _penalty(case: Case) -> Iterator[Finding]:
     ]
     weight, pull = (torch.cat(parts).double() for parts in zip(*pulls, strict=True))
     along = max(float(torch.cosine_similarity(pull, guess, dim=0)) for guess in (weight, weight.sign()))
-    slopes = sum(float(g.double().square().sum()) for g in case.gradients.values() if g is not None) ** 0.5
+    slopes = _norm(case)
     if along < _ALONG or slopes <= 0 or float(pull.norm()) < _PULL * slopes:
         return
     evidence = say(
@@ -107,15 +113,9 @@ def _penalty(case: Case) -> Iterator[Finding]:
 
 def _clip(case: Case) -> Iterator[Finding]:
     found = case.option("train.clip", "train.clip_norm", "train.gradient_clip", "optimizer.clip")
-    if (
-        found is None
-        or isinstance(found[1], bool)
-        or not isinstance(found[1], int | float)
-        or found[1] <= 0
-        or not case.gradients
-    ):
+    if found is None or type(found[1]) not in (int, float) or found[1] <= 0 or not case.gradients:
         return
-    norm = sum(float(g.double().square().sum()) for g in case.gradients.values() if g is not None) ** 0.5
+    norm = _norm(case)
     adaptive = case.optimizer is not None and type(case.optimizer).__name__.startswith(
         ("Adam", "NAdam", "RMS", "LAMB", "Lamb", "Adagrad")
     )
@@ -148,5 +148,5 @@ def _smoothing(case: Case) -> Iterator[Finding]:
     evidence = say("Label smoothing gives {share:.0%} of every label to all classes alike.", share=share)
     why = say("What is left of the label is hardly more than for any other class, so little can be learned from it.")
     remedy = say("Use label_smoothing=0.1 or less.")
-    fix = case.patch("loss.label_smoothing", 0.1) if case.option("loss.label_smoothing") else None
+    fix = case.changed("loss.label_smoothing", 0.1)
     yield Finding(CODE, FAULT, "warning", "loss", evidence, why, remedy, fix=fix)

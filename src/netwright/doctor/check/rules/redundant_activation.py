@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from netwright.core.messages import say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node, named
-from netwright.doctor.check.ops import ACTIVATIONS, DROPOUTS, POOLS, RESHAPES
+from netwright.doctor.check.ops import ACTIVATIONS, DROPOUTS, ODDS, POOLS, RESHAPES
 from netwright.doctor.findings import Finding, Severity
 
 CODE, FAULT = "NW111", "redundant-activation"
 
 _SOFT = {"softmax", "log_softmax", "softmin", "gumbel_softmax"}
-_SQUASH = {"softmax", "log_softmax", "sigmoid", "logsigmoid", "softmin"}
 _GATES = {"glu", "threshold"}
 
 
@@ -27,13 +26,13 @@ def rule(case: Case) -> Iterator[Finding]:
         before = graph.source(node, RESHAPES | DROPOUTS | POOLS)
         if before is None or before.op not in ACTIVATIONS - _GATES:
             continue
-        if node.op in _SQUASH and before.op in _SQUASH:
+        if node.op in ODDS and before.op in ODDS:
             continue  # double-softmax tells of these
         yield _finding(case, graph, before, node, at_end=node is ending)
 
 
 def _finding(case: Case, graph: Graph, first: Node, second: Node, at_end: bool) -> Finding:
-    half = at_end and second.op in _SQUASH and first.op in {"relu", "relu6", "sigmoid", "softplus"}
+    half = at_end and second.op in ODDS and first.op in {"relu", "relu6", "sigmoid", "softplus"}
     severity: Severity = "error" if half and second.op == "sigmoid" else "warning"
     evidence = say("{second} follows {first} directly.", first=named(first), second=named(second))
     if half and second.stats is not None:
@@ -54,7 +53,5 @@ def _finding(case: Case, graph: Graph, first: Node, second: Node, at_end: bool) 
             "which weakens gradients without adding anything."
         )
     remedy = say("Remove {first}.", first=named(first)) if at_end else say("Remove one of the two.")
-    key = case.layer_key(first.where)
-    return Finding(
-        CODE, FAULT, severity, second.where, evidence, why, remedy, proven=half, fix={key: None} if key else None
-    )
+    fix = case.without(first.where)
+    return Finding(CODE, FAULT, severity, second.where, evidence, why, remedy, proven=half, fix=fix)

@@ -104,8 +104,7 @@ def _remedy(trouble: Trouble) -> str:
 
 def _fix(case: Case, trouble: Trouble) -> dict[str, object] | None:
     """Sizes are inferred for hand-made networks, so only a window that does not fit can be deleted."""
-    key = case.layer_key(trouble.path)
-    return {key: None} if key and _SHRUNK.search(trouble.message) else None
+    return case.without(trouble.path) if _SHRUNK.search(trouble.message) else None
 
 
 def _pointless(graph: Graph) -> Iterator[Finding]:

@@ -32,5 +32,5 @@ def _finding(case: Case, where: str, name: str) -> Finding:
     remedy = say(
         "Keep one unit with a sigmoid (BCEWithLogitsLoss on the raw score), or use two units with cross-entropy."
     )
-    fix = case.patch("loss.name", "bce") if case.option("loss.name", "loss") else None
+    fix = case.changed("loss.name", "bce", "loss")
     return Finding(CODE, FAULT, "error", where, evidence, why, remedy, proven=True, fix=fix)

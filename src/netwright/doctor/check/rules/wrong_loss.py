@@ -158,4 +158,4 @@ def _reversed(case: Case, loss: LossView) -> Iterator[Finding]:
 
 
 def _fix(case: Case, name: str) -> dict[str, object] | None:
-    return case.patch("loss.name", name) if name and case.option("loss.name", "loss") else None
+    return case.changed("loss.name", name, "loss") if name else None

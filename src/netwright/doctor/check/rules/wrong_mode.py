@@ -11,7 +11,7 @@ from netwright.doctor.findings import Finding
 
 CODE, FAULT = "NW127", "wrong-mode"
 
-_DROPPING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+_DROPPING = nn.modules.dropout._DropoutNd
 
 
 def rule(case: Case) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def _put_to_sleep(case: Case) -> Iterator[Finding]:
     modules = dict(case.net.named_modules())
     for node in case.training.nodes if case.training is not None else []:
         module = modules.get(node.path)
-        if not isinstance(module, (*_DROPPING, nn.modules.batchnorm._BatchNorm)) or not module.training:
+        if not isinstance(module, (_DROPPING, nn.modules.batchnorm._BatchNorm)) or not module.training:
             continue
         place = 5 if node.op == "batch_norm" else 2
         if (
@@ -130,7 +130,7 @@ def _on(training: object, rate: object) -> bool:
 
 
 def _asleep(case: Case) -> Iterator[Finding]:
-    kinds = (*_DROPPING, nn.modules.batchnorm._BatchNorm)
+    kinds = (_DROPPING, nn.modules.batchnorm._BatchNorm)
     affected = [path for path, module in case.modules(*kinds) if _matters(module)]
     if not affected:
         return
