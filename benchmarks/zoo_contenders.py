@@ -121,14 +121,16 @@ def _usual_step(net: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
 def engine(name: str) -> dict[str, Any]:
     """Ours by the parts of a run: the choices of `core.devices`, our optimizer, `training.engine`."""
     from netwright import optim
-    from netwright.core.devices import choose_precision, has_convolution, keep_freed_memory
+    from netwright.core.devices import choose_precision, keep_freed_memory, wants_channels_last
     from netwright.tasks.base import Phase
+    from netwright.training.convolutions import place
     from netwright.training.engine import Engine, Updater
 
     keep_freed_memory()
     (x, y), net, device = batch(name), ours(name), torch.device("cpu")
-    if has_convolution(net):
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last = wants_channels_last(net, x.shape[1:])
+    net = place(net, device, channels_last)
+    if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     precision, phase = choose_precision("auto", device, net), Phase()
     plan = optim.split_spec({"name": "adam", "lr": 1e-4})

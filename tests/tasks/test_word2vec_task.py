@@ -1,5 +1,6 @@
 """word2vec as a task: what its batches hold, a run from text to neighbours, and vectors that start another network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from torch import Tensor
 
 import netwright as nw
 from netwright.core.errors import ConfigError, DataError
-from netwright.core.records import read_json
 from netwright.data.batching import Batch
 from netwright.data.batching.skipgram import NOTHING, PairSettings, SkipGrams
 
@@ -132,7 +132,7 @@ def test_from_text_to_neighbours(mode: str, tmp_path: Path) -> None:
     assert {word for word, _ in predict.analogy("dog", "eats", "saw", 4)} & {"cuts", "lies", "rusts"}
     said = [(near["word"], near["cosine"]) for near in predict(["dog eats saw"])[0]["nearest"]]
     assert said == predict.analogy("dog", "eats", "saw", 10)  # three words are a question, from the shell too
-    tables = [item for item in read_json(tmp_path / "run" / "exhibits.json") if item["kind"] == "table"]
+    tables = [item for item in json.loads((tmp_path / "run" / "exhibits.json").read_text()) if item["kind"] == "table"]
     assert any("dog" in row for table in tables for row in table["rows"])
 
 

@@ -8,9 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from netwright.blocks.activations import ActivationName, activation
 from netwright.blocks.init import scaled_init
@@ -40,27 +38,12 @@ def conv_norm_act(
     """
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False)
     scaled_init(conv, activation_name)
-    if kernel > 1 and stride > 1:
-        conv.register_forward_pre_hook(_as_wide_as_its_stride)
     layers = OrderedDict[str, nn.Module](conv=conv, norm=norm(out_channels))
     if activation_name != "identity":
         layers["activation"] = shape = activation(activation_name)
         if hasattr(shape, "inplace"):  # nobody else reads the norm's output, and a map less to write is time saved
             shape.inplace = True  # type: ignore[assignment]
     return nn.Sequential(layers)
-
-
-def _as_wide_as_its_stride(conv: nn.Module, given: tuple[Tensor]) -> tuple[Tensor] | None:
-    """Zeros beside a map that is narrower than the stride; the output is the same.
-
-    On a CPU torch 2.13 computes the bf16 gradient of the weights for such a map without writing all of it, and what is
-    left is whatever stood in that memory: noise at best, NaN at worst.
-    """
-    if not torch.is_autocast_enabled("cpu") or not torch.is_grad_enabled() or given[0].device.type != "cpu":
-        return None
-    assert isinstance(conv, nn.Conv2d)
-    lacking = conv.stride[-1] - given[0].shape[-1]
-    return (F.pad(given[0], (0, lacking)),) if lacking > 0 else None
 
 
 def image_stem(in_channels: int, out_channels: int, name: StemName) -> nn.Sequential:

@@ -6,6 +6,7 @@ Choices are rules, not timings, so that the same config on the same machine give
 import ctypes
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +16,9 @@ from torch import nn
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 
-__all__ = ["Precision", "choose_device", "choose_precision", "describe_machine", "has_convolution", "keep_freed_memory"]
+__all__ = [
+    "Precision", "choose_device", "choose_precision", "describe_machine", "keep_freed_memory", "wants_channels_last",
+]  # fmt: skip
 
 # glibc's names for mallopt: from which size on memory is given back at once, and when the heap's top is trimmed.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD = -1, -3, 1 << 30
@@ -70,23 +73,28 @@ def choose_precision(wanted: Literal["auto", "float32", "bf16"], device: torch.d
         return Precision(torch.bfloat16, say("as the config asks"))
     if not _multiplies_bf16(device):
         return Precision(None, say("{device} has no bf16 arithmetic", device=device.type))
-    if device.type == "cpu" and _has_depthwise(net):
+    if device.type == "cpu" and _has_depthwise_elsewhere(net):
         return Precision(None, say("depthwise convolutions are slower in bf16 on {device}", device=device.type))
-    if device.type == "cuda" or has_convolution(net) or _has_wide_attention(net):
+    if device.type == "cuda" or _has_convolution(net) or _has_wide_attention(net):
         return Precision(
             torch.bfloat16, say("{device} multiplies bf16, and this network gains by it", device=device.type)
         )
     return Precision(None, say("plain linear layers are as fast in float32 on {device}", device=device.type))
 
 
-def has_convolution(net: nn.Module) -> bool:
-    """Whether channels-last memory can pay: the network has a convolution."""
+def wants_channels_last(net: nn.Module, input_shape: Sequence[int | None]) -> bool:
+    """Whether channels-last memory pays: a network with convolutions on images."""
+    return _has_convolution(net) and len(input_shape) == 3
+
+
+def _has_convolution(net: nn.Module) -> bool:
     return any(isinstance(module, _CONVOLUTIONS) for module in net.modules())
 
 
-def _has_depthwise(net: nn.Module) -> bool:
-    """Depthwise convolutions read much and multiply little: oneDNN's bf16 kernels for them are slower than float32."""
-    return any(isinstance(part, _CONVOLUTIONS) and part.groups == part.in_channels > 1 for part in net.modules())
+def _has_depthwise_elsewhere(net: nn.Module) -> bool:
+    """Depthwise convolutions of other kinds than those whose slow bf16 gradients `training.convolutions` mends."""
+    others = tuple(kind for kind in _CONVOLUTIONS if kind is not nn.Conv2d)
+    return any(isinstance(part, others) and part.groups == part.in_channels > 1 for part in net.modules())
 
 
 def keep_freed_memory() -> None:

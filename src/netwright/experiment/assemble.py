@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from netwright import losses, models, optim
 from netwright.core import schemas, seeds
-from netwright.core.devices import Precision, choose_device, choose_precision, has_convolution
+from netwright.core.devices import Precision, choose_device, choose_precision, wants_channels_last
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
@@ -45,6 +45,7 @@ from netwright.experiment.vocabulary import belongs_to_weights, readable_data, w
 from netwright.models.layers import LayerStack
 from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task
+from netwright.training.convolutions import place
 from netwright.training.engine import Engine, Updater
 from netwright.training.session import Plan, Session
 
@@ -111,10 +112,8 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
         part_memory(model)
         check_savable(model)
     precision = choose_precision(settings.precision, device, model)
-    channels_last = has_convolution(model) and len(bundle.schema.input_shape) == 3
-    model = model.train().to(device)
-    if channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last = wants_channels_last(model, bundle.schema.input_shape)
+    model = place(model.train(), device, channels_last)
     loss = _loss(config, factory, bundle, given)
     start_from_vectors(model, config, preprocess, folder)
     augment, pairs = _augment(config, bundle, factory), pair_maker(factory, task_values, bundle, preprocess, model)

@@ -27,6 +27,7 @@ from netwright.experiment.record import write_findings, write_start, write_summa
 from netwright.metrics.architecture import Architecture, trace
 from netwright.tasks.texts import part_of
 from netwright.training import checkpoints, loop
+from netwright.training.convolutions import release
 from netwright.training.hooks.doctor import live_findings
 from netwright.training.hooks.signals import graceful_exit
 
@@ -192,6 +193,7 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
     """Measure the best weights once on everything, test last, and write down what there is to see."""
     session, folder = made.session, made.session.folder
     session.load_best()
+    release(session.model)
     session.model.eval()
     figures: dict[str, dict[str, float]] = {}
     validation = session.validation_source

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from netwright.core.devices import has_convolution
+from netwright.core.devices import wants_channels_last
 from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.messages import say
 from netwright.core.records import read_json
@@ -21,6 +21,7 @@ from netwright.experiment.settings import DistillSettings
 from netwright.tasks import Task
 from netwright.tasks.classification import Classification
 from netwright.tasks.distillation import Distillation, Teacher
+from netwright.training.convolutions import place
 
 __all__ = ["find_teacher", "taught"]
 
@@ -88,9 +89,8 @@ def _teacher(
         given = (predictor.schema.input_shape, schema.input_shape)
         sizes = ["x".join(map(str, shape)) for shape in given]
         raise ConfigError(template, path="distill.teacher", teacher=sizes[0], data=sizes[1])
-    network = predictor.network.requires_grad_(False).to(device)
-    if has_convolution(network) and len(schema.input_shape) == 3:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = predictor.network.requires_grad_(False)
+    network = place(network, device, wants_channels_last(network, schema.input_shape))
     order = None if own == mine else torch.tensor([own.index(label) for label in mine], device=device)
     if (
         schema.kind == "text"

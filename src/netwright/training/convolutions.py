@@ -1,0 +1,140 @@
+"""Convolutions on a CPU whose bf16 gradients torch 2.13 computes slowly or not whole.
+
+Depthwise ones: the gradient for the inputs takes fifty times as long as all else where the stride is not 1, and that for
+the weights thirty times where the kernel is larger than 3 x 3, which alone makes MobileNets slower than in float32. And
+on a map narrower than the stride the gradient for the weights is not written everywhere: noise at best, NaN at worst.
+Both are mended from outside, for the time of a run: networks stay plain. ``B`` batch, ``C`` channels, ``H`` and ``W``
+height and width, ``k`` kernel, ``s`` stride, ``p`` padding.
+"""
+
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["place", "release"]
+
+Pair = tuple[int, ...]
+
+_QUICK = 3  # the longest side of a depthwise kernel whose gradient has a kernel of its own in oneDNN
+
+
+def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
+    """The network on its device, laid out as it runs fastest there; `release` takes off what was put on for that."""
+    model = model.to(device)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for conv in model.modules() if device.type == "cpu" else ():
+        if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
+            told = conv.stride, conv.padding, conv.dilation, conv.groups
+            if max(conv.stride) > 1 or (conv.groups > 1 and max(conv.kernel_size) > _QUICK):
+                conv._conv_forward = partial(_convolved, *told)  # type: ignore[method-assign]
+    return model
+
+
+def release(model: nn.Module) -> None:
+    """Undo of what `place` put on the convolutions."""
+    for module in model.modules():
+        if isinstance(vars(module).get("_conv_forward"), partial):
+            del module._conv_forward
+
+
+def _convolved(
+    stride: Pair, padding: Pair, dilation: Pair, groups: int, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    bf16 = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    plain = bf16 != torch.bfloat16 or x.device.type != "cpu" or x.ndim != 4
+    if plain or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    x, weight, bias = x.to(bf16), weight.to(bf16), None if bias is None else bias.to(bf16)
+    if (lacking := stride[-1] - x.shape[-1]) > 0:
+        x = F.pad(x, (0, lacking))  # zeros beside the map; the output is the same
+    if not _is_depthwise(weight, groups, padding, dilation):
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    out: Tensor = _Depthwise.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
+    return out if bias is None else out + bias[:, None, None]
+
+
+def _is_depthwise(weight: Tensor, groups: int, padding: Pair, dilation: Pair) -> bool:
+    """A kernel a channel, and none that could stand wholly in the padding."""
+    fits = all(p < k for p, k in zip(padding, weight.shape[2:], strict=True))
+    return weight.shape[0] == groups > 1 and weight.shape[1] == 1 and set(dilation) == {1} and fits
+
+
+class _Depthwise(torch.autograd.Function):
+    """A depthwise convolution with gradients put together from convolutions that are quick.
+
+    Shapes:
+        [B, C, H, W], [C, 1, k, k] -> [B, C, (H + 2 p - k) // s + 1, (W + 2 p - k) // s + 1]
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+        return F.conv2d(x, weight, None, stride, padding, groups=weight.shape[0])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Pair, Pair], output: Tensor) -> None:
+        x, weight, ctx.stride, ctx.padding = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        told = gradients[0], *ctx.saved_tensors, ctx.stride, ctx.padding
+        for_inputs = _for_inputs(*told) if ctx.needs_input_grad[0] else None
+        for_weights = _for_weights(*told) if ctx.needs_input_grad[1] else None
+        return for_inputs, for_weights, None, None
+
+
+def _for_inputs(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    """A convolution at stride 1 of the spread gradient.
+
+    That of output (i, j) stands at (s i, s j), zeros between; with the kernel turned by half a circle and k - 1 - p
+    zeros around, that sums over each input the same products as the transposed convolution does.
+    """
+    kernel = weight.shape[2:]
+    if max(stride) > 1:
+        height, width = (n + 2 * p - k + 1 for n, p, k in zip(x.shape[2:], padding, kernel, strict=True))
+        spread = torch.zeros_like(gradient[:, :, :1, :1].expand(-1, -1, height, width), memory_format=_layout(x))
+        spread[:, :, :: stride[0], :: stride[1]] = gradient
+        gradient = spread
+    around = [k - 1 - p for k, p in zip(kernel, padding, strict=True)]
+    return F.conv2d(gradient, weight.flip(2, 3), None, 1, around, groups=weight.shape[0])
+
+
+def _for_weights(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    """The kernel's gradient, a large one's tile by tile: each as that of a small kernel on a shifted map."""
+    kernel = weight.shape[2:]
+    if max(kernel) <= _QUICK:
+        return _small(gradient, x, weight, stride, padding)
+    around = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+    sides = [min(_QUICK, k) for k in kernel]
+    needed = [(n - 1) * s + side for n, s, side in zip(gradient.shape[2:], stride, sides, strict=True)]
+    found = torch.empty_like(weight)
+    for top, left in product(_starts(kernel[0]), _starts(kernel[1])):
+        tile = ..., slice(top, top + sides[0]), slice(left, left + sides[1])
+        seen = around[:, :, top : top + needed[0], left : left + needed[1]]
+        found[tile] = _small(gradient, seen, weight[tile], stride, (0, 0))
+    return found
+
+
+def _small(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
+    wanted = (False, True, False)
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight), wanted
+    )
+    return found[1]
+
+
+def _starts(kernel: int) -> list[int]:
+    """Where tiles of at most three places begin that cover the kernel; the last two may share some."""
+    return sorted({max(0, min(start, kernel - _QUICK)) for start in range(0, kernel, _QUICK)})
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    last = torch.channels_last
+    return last if x.is_contiguous(memory_format=last) else torch.contiguous_format
