@@ -29,9 +29,9 @@ from repair_cases import FAULTY, HEALTHY
 
 from netwright.core.errors import NetwrightError
 from netwright.core.records import read_json
-from netwright.experiment.attempts import Patient, figures_of
-from netwright.experiment.diagnosing import Told, diagnose_run
-from netwright.experiment.repairing import repair
+from netwright.experiment.doctor.attempts import Patient, figures_of
+from netwright.experiment.doctor.diagnosing import Told, diagnose_run
+from netwright.experiment.doctor.repairing import repair
 from netwright.experiment.run import train
 
 torch.set_num_threads(1)

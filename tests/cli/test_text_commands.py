@@ -98,5 +98,10 @@ def test_from_data_to_an_answer(
     assert document(capsys, "check", f"{name}.yaml") is not None
     done = document(capsys, "train", f"{name}.yaml", "--out", folder / name, "--quiet")
     assert done["metrics"]["test"] and done["findings"] == []
-    assert document(capsys, *asked(name, folder))
+    answers = document(capsys, *asked(name, folder))
+    assert answers
+    if name != "forecasting":  # a file of text is asked for what stands in it
+        (folder / "asked.TXT").write_text(asked(name, folder)[-1], "utf-8-sig")
+        (of_file,) = document(capsys, "predict", folder / name, folder / "asked.TXT")
+        assert {**of_file, "input": ""} == {**answers[0], "input": ""}
     assert document(capsys, "evaluate", folder / name)["metrics"] == done["metrics"]["test"]

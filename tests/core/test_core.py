@@ -37,6 +37,12 @@ def test_all_mistakes_come_at_once_with_path_and_remedy() -> None:
     )
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert schemas.build(factory, {"width": numpy.int64(3), "rate": numpy.float32(0.5)}, "model") == {
+        "width": 3, "rate": 0.5, "kind": "a", "size": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("values", [{"width": "3"}, {"width": True}, {"width": 2.5}, {"width": None}, {"width": [3]}])
 def test_no_silent_conversion(values: dict) -> None:
     with pytest.raises(errors.ConfigError, match=r"model\.width"):

@@ -12,9 +12,9 @@ from netwright.core.records import append_jsonl, write_json, write_text
 from netwright.doctor.probe import Program
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
-from netwright.experiment.diagnosing import OurStep, diagnose_assembly, diagnose_config
+from netwright.experiment.doctor.diagnosing import OurStep, diagnose_assembly, diagnose_config
+from netwright.experiment.doctor.recorded import recorded_findings
 from netwright.experiment.model_folder import weights_hash
-from netwright.experiment.recorded import recorded_findings
 from netwright.training import loop
 
 DIGITS: dict[str, Any] = {

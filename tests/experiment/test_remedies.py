@@ -8,8 +8,8 @@ from netwright.doctor import Finding
 from netwright.doctor.findings import Probe
 from netwright.doctor.probe import CHANGES
 from netwright.experiment.config import load_config
-from netwright.experiment.patches import patch_for
-from netwright.experiment.remedies import Remedy, patched, remedies
+from netwright.experiment.doctor.patches import patch_for
+from netwright.experiment.doctor.remedies import Remedy, patched, remedies
 
 LAYERS = ["flatten", {"linear": 32}, "sigmoid", {"dropout": 0.9}, {"linear": 32}, "sigmoid", "linear", "softmax"]
 NAMED: dict[str, Any] = {

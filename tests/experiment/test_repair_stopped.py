@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from netwright.core.records import RunLock, read_json, write_json
-from netwright.experiment import repairing
-from netwright.experiment.attempts import Patient
-from netwright.experiment.repairing import repair
+from netwright.experiment.doctor import repairing
+from netwright.experiment.doctor.attempts import Patient
+from netwright.experiment.doctor.repairing import repair
 from netwright.experiment.run import train
 
 SLOW: dict[str, Any] = {

@@ -12,13 +12,13 @@ from netwright.core.errors import Preempted
 from netwright.core.records import read_json, read_jsonl
 from netwright.doctor import Finding
 from netwright.doctor.findings import Probe
-from netwright.experiment import repairing
-from netwright.experiment.attempts import Patient, figures_of
-from netwright.experiment.diagnosing import Told
+from netwright.experiment.doctor import repairing
+from netwright.experiment.doctor.attempts import Patient, figures_of
+from netwright.experiment.doctor.diagnosing import Told
+from netwright.experiment.doctor.remedies import Remedy
+from netwright.experiment.doctor.repairing import repair, told_of
 from netwright.experiment.evaluating import evaluate_run
 from netwright.experiment.fit import fit
-from netwright.experiment.remedies import Remedy
-from netwright.experiment.repairing import repair, told_of
 from netwright.experiment.run import open_run, train
 
 DIGITS: dict[str, Any] = {

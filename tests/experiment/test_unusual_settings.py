@@ -8,8 +8,8 @@ import pytest
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.checking import check_config
 from netwright.experiment.config import load_config
-from netwright.experiment.remedies import remedies
-from netwright.experiment.unusual import UNUSUAL, unusual_settings
+from netwright.experiment.doctor.remedies import remedies
+from netwright.experiment.doctor.unusual import UNUSUAL, unusual_settings
 
 DIGITS: dict[str, Any] = {
     "data": "digits", "model": {"name": "mlp", "hidden": [16]}, "optimizer": {"name": "sgd", "lr": 0.05},

@@ -1,12 +1,14 @@
 """Losses held to torch and to closed forms."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netwright.core.catalogs import trusting
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import build
 from netwright.losses import LOSSES, Loss, build_loss, catalog
@@ -280,6 +282,19 @@ def test_whatever_can_be_called_is_taken_as_it_is() -> None:
     module = nn.MSELoss()
     assert build_loss(module) is module and build_loss(F.l1_loss) is F.l1_loss
     assert isinstance(build_loss(nn.CrossEntropyLoss), nn.CrossEntropyLoss)
+
+
+def test_a_function_may_be_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_losses.py").write_text(
+        "def scaled(prediction, target, by=1.0):\n    return by * (prediction - target).abs().mean()\n\n\n"
+        "def made(num_classes, by=1.0):\n    return lambda prediction, target: num_classes * by\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    one, two = torch.zeros(2), torch.ones(2)
+    with trusting(True):
+        assert build_loss("own_losses:scaled", bound={"num_classes": 3})(one, two) == 1
+        assert build_loss({"name": "own_losses:scaled", "by": 4.0})(one, two) == 4
+        assert build_loss("own_losses:made", bound={"num_classes": 3})(one, two) == 3
 
 
 @pytest.mark.parametrize(

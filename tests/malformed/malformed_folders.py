@@ -222,6 +222,7 @@ LOAD = [
     loaded("config not utf-8", r"config\.json is damaged.*train again", text("config.json", b"\xff\xfe{}")),
     loaded("config a list", r"config\.json is damaged.*train again", text("config.json", "[]")),
     loaded("config of another program", r"is not a model folder that this version reads", text("config.json", '{"architectures": ["Bert"]}')),
+    loaded("a Hugging Face folder", r"is a Hugging Face folder; load it with netwright\.load_pretrained", text("config.json", '{"model_type": "bert"}')),
     loaded("format of the future", r"is not a model folder that this version reads", lambda m: rewrite(m / "config.json", format=99)),
     loaded("no schema", r"config\.json is damaged \(schema is missing in it\)", lambda m: rewrite(m / "config.json", schema=None)),
     loaded("schema a number", r"config\.json is damaged.*train again", lambda m: rewrite(m / "config.json", schema=5)),

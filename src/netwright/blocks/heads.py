@@ -4,11 +4,12 @@ from numbers import Integral
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright.blocks.init import scaled_init
 from netwright.core.errors import ConfigError
 
-__all__ = ["AuxiliaryLogits", "new_head", "output_layer", "require_outputs"]
+__all__ = ["AuxiliaryLogits", "TiedHead", "new_head", "output_layer", "require_outputs", "token_scores"]
 
 
 class AuxiliaryLogits(NamedTuple):
@@ -24,6 +25,23 @@ class AuxiliaryLogits(NamedTuple):
     logits: Tensor
     auxiliary: tuple[Tensor, ...]
     weight: float
+
+
+class TiedHead(nn.Module):
+    """Scores of all tokens by the embedding's own vectors; holds no weight, so that a file of weights has each once.
+
+    Shapes:
+        hidden [B, T, D], embedding [V, D] -> [B, T, V]
+    """
+
+    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
+        return F.linear(hidden_BTD, embedding_VD)
+
+
+def token_scores(head: nn.Module, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
+    """What a head says of every token, be it tied to the embedding or a layer of its own. Shapes: -> [B, T, V]."""
+    scores: Tensor = head(hidden_BTD, embedding_VD) if isinstance(head, TiedHead) else head(hidden_BTD)
+    return scores
 
 
 def output_layer(in_features: int, out_features: int) -> nn.Linear:

@@ -33,7 +33,7 @@ def command(
 ) -> int:
     with quiet_stdout(as_json):
         from netwright.core.catalogs import set_trust
-        from netwright.experiment.doctoring import doctor
+        from netwright.experiment.doctor.doctoring import doctor
 
         set_trust(trust)
         told = doctor(subject, overrides or (), budget, repair)

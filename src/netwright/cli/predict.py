@@ -23,7 +23,7 @@ _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _AT_ONCE = 256
 _INPUT = say(
     "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy file, a list as "
-    "JSON, or text. A dash reads lines from standard input."
+    "JSON, or text or a .txt file of it. A dash reads lines from standard input."
 )
 _OUT = say("Write predicted masks into this folder, as PNG files whose values are the class codes.")
 
@@ -106,12 +106,25 @@ def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
         yield argument, argument
     elif kind == "text" and Path(argument).suffix.lower() in _TABLES and os.path.isfile(argument):
         yield from _rows(Path(argument))
+    elif kind == "text" and Path(argument).suffix.lower() == ".txt" and os.path.isfile(argument):
+        yield argument, _document(Path(argument))
     elif kind == "text":  # a question and the text it is asked of come as a row
         yield argument, _json(argument) if argument.startswith("{") and argument.endswith("}") else argument
     elif argument.endswith(".npy"):
         yield argument, _array(argument)
     else:
         yield argument, _json(argument)
+
+
+def _document(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "{file} is not UTF-8 text (byte {byte}); save it as UTF-8", file=path, byte=error.start
+        ) from error
+    except OSError as error:
+        raise DataError("{path} cannot be read ({reason})", path=path, reason=error.strerror) from error
 
 
 def _array(path: str) -> Any:

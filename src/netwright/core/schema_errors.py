@@ -22,6 +22,8 @@ _WANTED = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "less than or equal to {le:g}",
     "string_type": "a valid string",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
 }
 
 

@@ -70,7 +70,7 @@ def arguments(
     """
     named = parameters(factory)
     given = {name: value for name, value in (bound or {}).items() if name in named}
-    given |= {str(name): value for name, value in values.items()}
+    given |= {str(name): _plain(value) for name, value in values.items()}
     settable = _settable(factory)
     try:
         problems = [unknown_setting(where, name, settable) for name in values if _is_ours(factory, name, values[name])]
@@ -85,6 +85,11 @@ def arguments(
             raise ConfigError.of(problems) from None
         return dict(given)
     return {name: getattr(checked, _field(name)) for name in named if _field(name) in checked.model_fields_set}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's: an `int64` is no mistake."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
 
 
 def build(

@@ -193,7 +193,7 @@ class TextPreprocessor(Preprocessor):
             found = list(x) if isinstance(x, tuple | list) else [x]
         texts = [text for text in found if isinstance(text, str) and text.strip()]
         if not len(texts) == len(found) == len(usual):
-            raise DataError("an input must be a row with {wanted}; got {got}", wanted=", ".join(usual), got=str(x))
+            raise DataError("an input must be a row with {wanted}; got {got}", wanted=", ".join(usual), got=repr(x))
         return texts[0], texts[1] if len(usual) > 1 else ""
 
     def _questions(self, texts: Sequence[str], contexts: Sequence[str], most: int) -> Encoded:

@@ -18,7 +18,7 @@ from netwright.doctor.check.fix import apply_fixes
 from netwright.doctor.findings import Finding, ranked
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
-from netwright.experiment.unusual import unusual_settings
+from netwright.experiment.doctor.unusual import unusual_settings
 
 __all__ = ["check_assembly", "check_config", "fix_config"]
 

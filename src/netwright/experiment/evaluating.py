@@ -12,6 +12,7 @@ from netwright.data.batching import Batch, BatchSource
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
 from netwright.experiment.model_folder import load_weights
+from netwright.experiment.record import check_data
 from netwright.training.evaluation import evaluate
 
 __all__ = ["evaluate_run"]
@@ -54,6 +55,7 @@ def _source(made: Assembly, folder: Path, data: Any) -> BatchSource:
     if data is not None:
         dataset = load_like(data, made.bundle.schema)
     elif made.bundle.test is not None:
+        check_data(folder, made.bundle)
         dataset = _opened(made.bundle.test, folder)
     source = made.sources.test(dataset)
     if source is None:

@@ -145,5 +145,9 @@ def titled(known: Architecture, name: str) -> Architecture:
 
 
 def _examples(kind: str, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
-    example = torch.zeros(1, *shape, dtype=torch.int64 if kind in ("tokens", "token-pairs") else torch.float32)
+    try:
+        example = torch.zeros(1, *shape, dtype=torch.int64 if kind in ("tokens", "token-pairs") else torch.float32)
+    except (RuntimeError, TypeError) as error:  # more values than memory holds, or than can be counted
+        template = "input_shape={got!r} is larger than this machine's memory; give a smaller one"
+        raise ConfigError(template, got=shape) from error
     return (example, example) if kind == "token-pairs" else (example,)

@@ -47,6 +47,11 @@ def load(path: str | Path, network: nn.Module | None = None, trust: bool = False
         raise ConfigError("the model is {got!r}; expected a model folder or a run folder", got=path)
     folder = find_model_folder(Path(path))
     config = read_json(folder / "config.json")
+    if "model_type" in config:
+        template = (
+            "{folder} is a Hugging Face folder; load it with netwright.load_pretrained, or train from model.weights"
+        )
+        raise CheckpointError(template, folder=folder)
     if config.get("format") != FORMAT:
         template = "{folder} is not a model folder that this version reads; give one that a run wrote, or train again"
         raise CheckpointError(template, folder=folder)

@@ -1,5 +1,6 @@
 """What a run says of itself, at its start and at its end: the JSON files of the run folder."""
 
+import logging
 import os
 import shlex
 import sys
@@ -10,14 +11,18 @@ from typing import Any
 
 import netwright
 from netwright.core.devices import describe_machine
-from netwright.core.errors import CheckpointError
+from netwright.core.errors import CheckpointError, DataError
+from netwright.core.messages import say
 from netwright.core.records import read_json, write_json, write_jsonl, write_text
+from netwright.data import DataBundle
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.beginning import keep_beginning
 from netwright.metrics.architecture import Architecture
 
-__all__ = ["write_findings", "write_start", "write_summary"]
+__all__ = ["check_data", "write_findings", "write_start", "write_summary"]
+
+log = logging.getLogger("netwright")
 
 
 def write_start(made: Assembly, architecture: Architecture | None, findings: list[Finding]) -> None:
@@ -41,6 +46,29 @@ def _reads_files(made: Assembly) -> bool:
     model, tokens = made.config.sections.model, made.bundle.schema.tokens
     tuned = isinstance(model, Mapping) and (model.get("weights") or model.get("embeddings"))
     return "name" in made.recipe["model"] and bool(tuned or (tokens is not None and tokens.path is not None))
+
+
+def check_data(folder: Path, bundle: DataBundle) -> None:
+    """Say when the data are no longer those that the run in `folder` began with.
+
+    Raises:
+        DataError: a part has another size; the rows are dealt out anew then, and what was test may be trained on.
+    """
+    begun = read_json(folder / "split.json") if (folder / "split.json").is_file() else {}
+    then, now = begun.get("sizes", bundle.split["sizes"]), bundle.split["sizes"]
+    if then != now:
+        raise DataError(
+            "the data of {folder} have changed since it began: train, validation and test held {then} examples, and "
+            "now {now}; restore the data, or start a new run",
+            folder=folder, then=_sizes(then), now=_sizes(now),
+        )  # fmt: skip
+    if begun.get("sha256", bundle.split["sha256"]) != bundle.split["sha256"]:
+        template = "the data of {folder} are as many as when it began, but not the same; its figures mix the two"
+        log.warning(say(template, folder=folder))
+
+
+def _sizes(sizes: Any) -> str:
+    return ", ".join(map(str, sizes.values())) if isinstance(sizes, Mapping) else str(sizes)
 
 
 def write_findings(folder: Path, findings: list[Finding]) -> None:

@@ -23,7 +23,7 @@ from netwright.experiment.ending import merged, recorded_ending, report, resourc
 from netwright.experiment.explaining import titled
 from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
-from netwright.experiment.record import write_findings, write_start, write_summary
+from netwright.experiment.record import check_data, write_findings, write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
 from netwright.tasks.texts import part_of
 from netwright.training import checkpoints, loop
@@ -113,11 +113,12 @@ def train(
                 return finished
             by_name = f"netwright train --resume {shlex.quote(str(folder))}"
             command = by_name if given is None else f"fit(…, out={str(folder)!r}, resume=True)"
+            how: dict[str, Any] = {"quiet": quiet, "resumed": resume is not None, "command": command}
             if config.sections.doctor == "repair":
-                from netwright.experiment.repairing import train_and_repair
+                from netwright.experiment.doctor.repairing import train_and_repair
 
-                return train_and_repair(config, folder, given, quiet, resume is not None, command)
-            return carry_out(config, folder, given, quiet, resume is not None, command)
+                return train_and_repair(config, folder, given, **how)
+            return carry_out(config, folder, given, **how)
     finally:
         lock.release()
 
@@ -143,6 +144,7 @@ def carry_out(
     config: Config,
     folder: Path,
     given: Given | None = None,
+    *,
     quiet: bool = False,
     resumed: bool = False,
     command: str = "",
@@ -164,6 +166,8 @@ def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None)
     with made.config.placing():
         check_fit(made, findings)
     architecture = _architecture(made)
+    if resumed:
+        check_data(session.folder, made.bundle)
     restored = resumed and session.restore()  # before anything is written: what cannot be resumed stays as it is
     if start is not None and not restored:
         session.model.load_state_dict(checkpoints.read(start)["model"])

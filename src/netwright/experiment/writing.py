@@ -85,7 +85,7 @@ def write_text(
     emit: Emit,
     max_new_tokens: int = 200,
     *,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     seed: int | None = None,
     temperature: float | None = None,
     **how: Any,
@@ -94,7 +94,7 @@ def write_text(
 
     Args:
         emit: gets each piece as it is written; a true answer ends the writing.
-        stop: strings before which the text ends.
+        stop: a string, or several, before which the text ends.
         how: the other settings of `blocks.generation.generate_tokens`.
 
     Returns:
@@ -112,7 +112,7 @@ def write_text(
     else:
         inputs = (_beginning(tokenizer, prompt).to(place)[None],)
         before = inputs[0][0].tolist()
-    flow = TextFlow(tokenizer, before, emit, stop)
+    flow = TextFlow(tokenizer, before, emit, [stop] if isinstance(stop, str) else stop)
 
     def listen(next_B: Tensor) -> bool:
         token = int(next_B[0])

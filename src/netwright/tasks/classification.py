@@ -22,6 +22,7 @@ from netwright.losses import Loss, LossFunction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
+from netwright.tasks.looking import looking
 from netwright.tasks.pictures import pixels_of, write_png
 from netwright.tasks.texts import forward, readable
 
@@ -164,26 +165,23 @@ class _Seen:
     worst: list[tuple[int, int, float]]
 
 
-@torch.no_grad()
 def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
     """Run the network over the source; of the inputs only those of the worst mistakes so far are kept."""
-    was_training = model.training
-    model.eval()
     shares, truths, kept, first = [], [], [], 0
-    for batch in source.epoch(0):
-        assert batch.targets is not None
-        truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
-        share_BK = F.softmax(forward(model, batch.inputs).float(), 1)
-        sure_B, said_B = share_BK.max(1)
-        wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
-        for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
-            number = first + row if batch.index is None else int(batch.index[row])
-            kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), _input(batch, row)))
-        kept = sorted(kept, key=lambda mistake: (-mistake[0], mistake[1]))[:_WORST]
-        shares.append(share_BK.cpu())
-        truths.append(truth_B.cpu())
-        first += len(truth_B)
-    model.train(was_training)
+    with looking(model):
+        for batch in source.epoch(0):
+            assert batch.targets is not None
+            truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
+            share_BK = F.softmax(forward(model, batch.inputs).float(), 1)
+            sure_B, said_B = share_BK.max(1)
+            wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
+            for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
+                number = first + row if batch.index is None else int(batch.index[row])
+                kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), _input(batch, row)))
+            kept = sorted(kept, key=lambda mistake: (-mistake[0], mistake[1]))[:_WORST]
+            shares.append(share_BK.cpu())
+            truths.append(truth_B.cpu())
+            first += len(truth_B)
     if not shares:
         return None
     worst = [(truth, said, sure) for sure, _, truth, said, _ in kept]

@@ -18,6 +18,7 @@ from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.losses.kl import KLDivergence
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
+from netwright.tasks.looking import looking
 from netwright.tasks.texts import forward
 
 __all__ = ["Distillation", "Teacher"]
@@ -110,19 +111,17 @@ class Distillation(Task):
         """As the student's task says them."""
         return self._student.answers(outputs)
 
-    @torch.no_grad()
     def _compared(self, model: nn.Module, source: BatchSource) -> dict[str, Any] | None:
         """Accuracy of both, and how often they say the same."""
-        was_training, count = model.training, 0
-        right, same = torch.zeros(2, dtype=torch.int64), 0
-        model.eval()
-        for batch in source.epoch(0):
-            assert batch.targets is not None
-            truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
-            said = [scores.argmax(1) for scores in (self._teacher.scores(batch.inputs), forward(model, batch.inputs))]
-            right += torch.stack([(one == truth_B).sum() for one in said]).cpu()
-            same, count = same + int((said[0] == said[1]).sum()), count + len(truth_B)
-        model.train(was_training)
+        right, same, count = torch.zeros(2, dtype=torch.int64), 0, 0
+        with looking(model):
+            for batch in source.epoch(0):
+                assert batch.targets is not None
+                truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
+                both = self._teacher.scores(batch.inputs), forward(model, batch.inputs)
+                said = [scores.argmax(1) for scores in both]
+                right += torch.stack([(one == truth_B).sum() for one in said]).cpu()
+                same, count = same + int((said[0] == said[1]).sum()), count + len(truth_B)
         if not count:
             return None
         networks = ((say("teacher {name}", name=self._teacher.name), self._teacher.network), (say("student"), model))

@@ -21,6 +21,7 @@ from netwright.data.series_scaling import SeriesPreprocessor
 from netwright.losses import LossFunction
 from netwright.metrics.forecast import FIGURES, Forecast, ForecastErrors
 from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.looking import looking
 
 __all__ = ["Forecasting"]
 
@@ -143,26 +144,24 @@ class Forecasting(Task):
         values = values if self._preprocess is None else self._preprocess.targets_back(values)
         return values.reshape(len(values), self._horizon, len(self._names))
 
-    @torch.no_grad()
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
         """Mean absolute errors (H, K) of the network and the naive forecasts, and some windows on the CPU."""
-        was_training = model.training
-        model.eval()
         wanted = {round(source.examples * (part + 0.5) / _SHOWN) for part in range(_SHOWN)}
         sums: dict[str, Tensor] = {}
         some: list[dict[str, Tensor]] = []
         seen = 0
-        for batch in source.epoch(0):
-            said, true = self.evaluation_step(model, batch).predictions, self._back(batch.targets)  # type: ignore[arg-type]
-            who = {say("network"): said.said, say("a season before"): said.seasonal, say("last value"): said.last}
-            for name, values in who.items():
-                sums[name] = sums.get(name, 0.0) + (values - true).abs().double().sum(0).cpu()
-            for row in range(len(said)):
-                if seen + row in wanted:
-                    past = self._past(batch.inputs[row])  # type: ignore[arg-type]
-                    some.append({"past": past, "true": true[row].cpu(), "said": said.said[row].cpu()})
-            seen += len(said)
-        model.train(was_training)
+        with looking(model):
+            for batch in source.epoch(0):
+                said = self.evaluation_step(model, batch).predictions
+                true = self._back(batch.targets)  # type: ignore[arg-type]
+                who = {say("network"): said.said, say("a season before"): said.seasonal, say("last value"): said.last}
+                for name, values in who.items():
+                    sums[name] = sums.get(name, 0.0) + (values - true).abs().double().sum(0).cpu()
+                for row in range(len(said)):
+                    if seen + row in wanted:
+                        past = self._past(batch.inputs[row])  # type: ignore[arg-type]
+                        some.append({"past": past, "true": true[row].cpu(), "said": said.said[row].cpu()})
+                seen += len(said)
         return {name: total / max(1, seen) for name, total in sums.items()}, some
 
     def _past(self, window: Tensor) -> Tensor:

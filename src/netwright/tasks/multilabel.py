@@ -16,6 +16,7 @@ from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
+from netwright.tasks.looking import looking
 from netwright.tasks.texts import forward
 
 __all__ = ["MultilabelClassification"]
@@ -86,17 +87,14 @@ class MultilabelClassification(Task):
         ]  # fmt: skip
 
 
-@torch.no_grad()
 def _counts(model: nn.Module, source: BatchSource) -> Tensor | None:
     """How often each label holds, is said, and is said rightly. Shapes: -> (K, 3)."""
-    was_training = model.training
-    model.eval()
     found = []
-    for batch in source.epoch(0):
-        assert batch.targets is not None
-        said_BK, true_BK = forward(model, batch.inputs).float().sigmoid() > _SURE, batch.targets > _SURE
-        found.append(torch.stack([true_BK.sum(0), said_BK.sum(0), (said_BK & true_BK).sum(0)], 1).cpu())
-    model.train(was_training)
+    with looking(model):
+        for batch in source.epoch(0):
+            assert batch.targets is not None
+            said_BK, true_BK = forward(model, batch.inputs).float().sigmoid() > _SURE, batch.targets > _SURE
+            found.append(torch.stack([true_BK.sum(0), said_BK.sum(0), (said_BK & true_BK).sum(0)], 1).cpu())
     return torch.stack(found).sum(0) if found else None
 
 

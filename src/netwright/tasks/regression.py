@@ -18,6 +18,7 @@ from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Measure, Phase, StepOutput, Task, with_monitor
+from netwright.tasks.looking import looking
 from netwright.tasks.texts import forward
 
 __all__ = ["InOwnUnit", "Regression"]
@@ -107,19 +108,16 @@ class Regression(Task):
         flat = values[:, None] if values.dim() == 1 else values  # the preprocessor's constants are (K,)
         return self._preprocess.targets_back(flat).view_as(values)
 
-    @torch.no_grad()
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[Tensor, Tensor, Tensor]:
         """Shapes: predictions (N, K) and truths (N, K) in their own unit, and row numbers (N,), on the CPU."""
-        was_training = model.training
-        model.eval()
         nothing = torch.zeros(0, len(self._names))
         said, true, rows = [nothing], [nothing], [torch.zeros(0, dtype=torch.int64)]
-        for batch in source.epoch(0):
-            out, wanted = _pair(forward(model, batch.inputs).float(), batch.targets)
-            said.append(self._back(out).reshape(len(out), -1).cpu())
-            true.append(self._back(wanted).reshape(len(out), -1).cpu())
-            rows.append(torch.arange(len(out)) + sum(map(len, rows)) if batch.index is None else batch.index.cpu())
-        model.train(was_training)
+        with looking(model):
+            for batch in source.epoch(0):
+                out, wanted = _pair(forward(model, batch.inputs).float(), batch.targets)
+                said.append(self._back(out).reshape(len(out), -1).cpu())
+                true.append(self._back(wanted).reshape(len(out), -1).cpu())
+                rows.append(torch.arange(len(out)) + sum(map(len, rows)) if batch.index is None else batch.index.cpu())
         return torch.cat(said), torch.cat(true), torch.cat(rows)
 
 

@@ -20,6 +20,7 @@ from netwright.core.seeds import generator
 from netwright.data.batching import BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.metrics.neighbours import likeness
+from netwright.tasks.looking import looking
 from netwright.tasks.pictures import SIDE, pixels_of, write_png
 
 __all__ = ["Embeddings", "maps", "worst_queries"]
@@ -41,19 +42,16 @@ class Embeddings:
     row_N: Tensor
 
     @classmethod
-    @torch.no_grad()
     def of(cls, source: BatchSource, embed: Callable[[Any], Tensor], model: nn.Module) -> "Embeddings | None":
         """Embed a whole source in evaluation mode; the mode is put back. None where it is empty."""
-        was_training = model.training
-        model.eval()
         units, classes, rows, first = [], [], [], 0
-        for batch in source.epoch(0):
-            units.append(embed(batch.inputs).cpu())
-            assert batch.targets is not None
-            classes.append(batch.targets.cpu())
-            rows.append(torch.arange(first, first + len(units[-1])) if batch.index is None else batch.index.cpu())
-            first += len(units[-1])
-        model.train(was_training)
+        with looking(model):
+            for batch in source.epoch(0):
+                units.append(embed(batch.inputs).cpu())
+                assert batch.targets is not None
+                classes.append(batch.targets.cpu())
+                rows.append(torch.arange(first, first + len(units[-1])) if batch.index is None else batch.index.cpu())
+                first += len(units[-1])
         return cls(torch.cat(units), torch.cat(classes), torch.cat(rows)) if units else None
 
 

@@ -22,6 +22,7 @@ from netwright.losses.base import refuse_one_score
 from netwright.metrics.overlap import Overlap, areas, predicted_codes
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.looking import looking
 from netwright.tasks.pictures import pixels_of, write_png
 
 __all__ = ["Segmentation"]
@@ -79,23 +80,19 @@ class Segmentation(Task):
         logits = model(batch.inputs).float()
         return StepOutput(self._loss_of(logits, batch.targets), predictions=logits)
 
-    @torch.no_grad()
     def loss_targets(self, model: nn.Module, batch: Batch) -> Any:
         """Masks as the loss takes them, cut to what the network gives for them; those of one score a pixel are answers
         of yes and no to the doctor, which knows of no others.
         """
-        was_training = model.training
-        model.eval()
         try:
-            logits, masks = model(batch.inputs[:1]), batch.targets
-            assert masks is not None
-            if logits.shape[1] == 1:
-                masks = masks.where(masks != IGNORED, 0)
-            return self._for_loss(logits, masks)
+            with looking(model):
+                logits, masks = model(batch.inputs[:1]), batch.targets
+                assert masks is not None
+                if logits.shape[1] == 1:
+                    masks = masks.where(masks != IGNORED, 0)
+                return self._for_loss(logits, masks)
         except Exception:  # what is wrong with the network is what the doctor is asked for
             return batch.targets
-        finally:
-            model.train(was_training)
 
     def measure(self) -> "_Figures":
         """The figures, fresh."""
@@ -150,25 +147,22 @@ class Segmentation(Task):
             refuse_one_score()
         return cut[:, None].float()
 
-    @torch.no_grad()
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[Overlap, list["_Seen"]]:
         """Run the network over the source; of the pictures only the worst so far are kept."""
-        was_training = model.training
-        model.eval()
         overlap, kept, first = Overlap(self._classes, self._background, IGNORED), list[_Seen](), 0
-        for batch in source.epoch(0):
-            assert isinstance(batch.inputs, Tensor) and batch.targets is not None
-            logits = model(batch.inputs).float()
-            masks = _middle(batch.targets, logits)
-            overlap.update(logits, masks)
-            for row, codes in enumerate(predicted_codes(logits)):
-                own = Overlap(self._classes, self._background, IGNORED)
-                own.update(F.one_hot(codes[None], len(self._classes)).movedim(3, 1), masks[row][None])
-                number = first + row if batch.index is None else int(batch.index[row])
-                kept.append(_Seen(own.compute()["dice"], number, batch.inputs[row], masks[row], codes))
-            kept = sorted(kept, key=lambda seen: (seen.dice != seen.dice, seen.dice, seen.row))[:_WORST]
-            first += len(masks)
-        model.train(was_training)
+        with looking(model):
+            for batch in source.epoch(0):
+                assert isinstance(batch.inputs, Tensor) and batch.targets is not None
+                logits = model(batch.inputs).float()
+                masks = _middle(batch.targets, logits)
+                overlap.update(logits, masks)
+                for row, codes in enumerate(predicted_codes(logits)):
+                    own = Overlap(self._classes, self._background, IGNORED)
+                    own.update(F.one_hot(codes[None], len(self._classes)).movedim(3, 1), masks[row][None])
+                    number = first + row if batch.index is None else int(batch.index[row])
+                    kept.append(_Seen(own.compute()["dice"], number, batch.inputs[row], masks[row], codes))
+                kept = sorted(kept, key=lambda seen: (seen.dice != seen.dice, seen.dice, seen.row))[:_WORST]
+                first += len(masks)
         return overlap, [seen for seen in kept if seen.dice < 1]
 
     def _table(self, matrix: Tensor) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class LibraryTokenizer(Tokenizer):
         self._inner.no_truncation()
         self._inner.encode_special_tokens = True  # "<eos>" in a text is five characters
         for role, names in _NAMES.items():
-            setattr(self, role, next(filter(None.__ne__, map(self._inner.token_to_id, names)), None))
+            setattr(self, role, next((code for code in map(self._inner.token_to_id, names) if code is not None), None))
         if self.cls is None and self.mask is not None:  # RoBERTa calls them by the names of begin and end
             self.cls, self.sep = self.bos, self.eos
         self.before, self.after = self._around()

@@ -17,12 +17,13 @@ from netwright.blocks.activations import ActivationName
 from netwright.blocks.attention import KeyValueCache, SelfAttention, check_heads
 from netwright.blocks.feedforward import FeedForward
 from netwright.blocks.generation import Writing, generate_tokens, writing
+from netwright.blocks.heads import TiedHead, token_scores
 from netwright.blocks.positions import LearnedPositions, SinusoidalPositions
 from netwright.blocks.tokens import Embedding, as_mask
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size, preset
 
-__all__ = ["GPT", "GPTBlock", "TiedHead", "gpt2_large", "gpt2_medium", "gpt2_xl"]
+__all__ = ["GPT", "GPTBlock", "gpt2_large", "gpt2_medium", "gpt2_xl"]
 
 _INIT_STD = 0.02  # GPT-2's, for every weight but the residual projections
 
@@ -48,17 +49,6 @@ class GPTBlock(nn.Module):
         x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), mask_BS, cache)
         out: Tensor = x_BTD + self.feed_forward(self.feed_forward_norm(x_BTD))
         return out
-
-
-class TiedHead(nn.Module):
-    """Scores of all tokens by the embedding's own vectors; holds no weight, so that a file of weights has each once.
-
-    Shapes:
-        hidden [B, T, D], embedding [V, D] -> [B, T, V]
-    """
-
-    def forward(self, hidden_BTD: Tensor, embedding_VD: Tensor) -> Tensor:
-        return F.linear(hidden_BTD, embedding_VD)
 
 
 class GPT(nn.Module):
@@ -144,9 +134,7 @@ class GPT(nn.Module):
         return self._scores(self.features(tokens_BT))
 
     def _scores(self, hidden_BTD: Tensor) -> Tensor:
-        tied = isinstance(self.head, TiedHead)
-        scores: Tensor = self.head(hidden_BTD, self.tokens.weight) if tied else self.head(hidden_BTD)
-        return scores
+        return token_scores(self.head, hidden_BTD, self.tokens.weight)
 
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh head of `num_classes` scores a place, no longer tied to the embedding."""

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from netwright.blocks.attention import Attention, future_bias, join_bias
 from netwright.blocks.encoder_decoder import EncoderDecoder, LayerCache
+from netwright.blocks.heads import TiedHead
 from netwright.blocks.positions import RelativeBias
 from netwright.blocks.tokens import Embedding
 from netwright.core.schemas import Probability, Size, preset
-from netwright.models.language.gpt import TiedHead
 
 __all__ = [
     "T5",

@@ -15,11 +15,11 @@ from netwright.blocks.activations import ActivationName
 from netwright.blocks.attention import Attention, check_heads
 from netwright.blocks.encoder_decoder import EncoderDecoder, LayerCache
 from netwright.blocks.feedforward import FeedForward
+from netwright.blocks.heads import TiedHead, token_scores
 from netwright.blocks.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from netwright.blocks.tokens import Embedding
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Count, Probability, Size
-from netwright.models.language.gpt import TiedHead
 
 __all__ = ["AddAndNorm", "DecoderLayer", "EncoderLayer", "NormPlace", "Transformer"]
 
@@ -188,9 +188,7 @@ class Transformer(EncoderDecoder):
 
     def scores(self, hidden_BTD: Tensor) -> Tensor:
         """The head: [B, T, D] -> [B, T, V]."""
-        tied = isinstance(self.head, TiedHead)
-        scores: Tensor = self.head(hidden_BTD, self._target().weight) if tied else self.head(hidden_BTD)
-        return scores
+        return token_scores(self.head, hidden_BTD, self._target().weight)
 
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh head of `num_classes` scores a place, no longer tied to the embedding."""

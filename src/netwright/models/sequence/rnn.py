@@ -10,13 +10,12 @@ from typing import Unpack
 from torch import Tensor, nn
 
 from netwright.blocks.generation import Writing, generate_tokens, writing
-from netwright.blocks.heads import new_head, output_layer
+from netwright.blocks.heads import TiedHead, new_head, output_layer, token_scores
 from netwright.blocks.pooling import PoolingName, SequencePooling
 from netwright.blocks.recurrent import CellName, Recurrent, RecurrentState
 from netwright.blocks.tokens import Embedding, as_mask, check_tokens
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size, preset
-from netwright.models.language.gpt import TiedHead
 
 __all__ = [
     "RecurrentClassifier", "RecurrentForecaster", "RecurrentLanguageModel", "gru", "gru_forecaster", "gru_lm", "lstm",
@@ -119,9 +118,7 @@ class RecurrentLanguageModel(nn.Module):
 
     def _scores(self, hidden_BTD: Tensor) -> Tensor:
         hidden_BTD = self.dropout(hidden_BTD)
-        tied = isinstance(self.head, TiedHead)
-        scores: Tensor = self.head(hidden_BTD, self.tokens.weight) if tied else self.head(hidden_BTD)
-        return scores
+        return token_scores(self.head, hidden_BTD, self.tokens.weight)
 
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh head of `num_classes` scores a place, not tied to the embedding."""

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.blocks.encoder_decoder import EncoderDecoder
+from netwright.blocks.heads import TiedHead, token_scores
 from netwright.blocks.init import scaled_init
 from netwright.blocks.pooling import SequencePooling
 from netwright.blocks.recurrent import CellName, Recurrent, RecurrentState
 from netwright.blocks.tokens import Embedding, as_mask
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Count, Probability, Size
-from netwright.models.language.gpt import TiedHead
 
 __all__ = ["MemoryAttention", "Seq2Seq"]
 
@@ -179,9 +179,7 @@ class Seq2Seq(EncoderDecoder):
 
     def scores(self, hidden_BTD: Tensor) -> Tensor:
         """The head: [B, T, D] -> [B, T, V]."""
-        tied = isinstance(self.head, TiedHead)
-        scores: Tensor = self.head(hidden_BTD, self._target().weight) if tied else self.head(hidden_BTD)
-        return scores
+        return token_scores(self.head, hidden_BTD, self._target().weight)
 
     def _target(self) -> nn.Embedding:
         return self.source if self.target is None else self.target

@@ -20,15 +20,15 @@ from netwright.core.messages import say
 from netwright.core.records import read_json, read_jsonl, write_bytes, write_json, write_text
 from netwright.doctor import Finding
 from netwright.experiment.assemble import Given
-from netwright.experiment.attempts import Attempt, Patient, attempt, figures_of, original_given
 from netwright.experiment.config import Config
-from netwright.experiment.diagnosing import Told, diagnose_run
+from netwright.experiment.doctor.attempts import Attempt, Patient, attempt, figures_of, original_given
+from netwright.experiment.doctor.diagnosing import Told, diagnose_run
+from netwright.experiment.doctor.patches import longer
+from netwright.experiment.doctor.remedies import Remedy, patched, remedies
 from netwright.experiment.ending import report
 from netwright.experiment.model_folder import load_weights
-from netwright.experiment.patches import longer
 from netwright.experiment.predictor import load
 from netwright.experiment.record import write_findings
-from netwright.experiment.remedies import Remedy, patched, remedies
 from netwright.experiment.run import Run, carry_out, open_run
 from netwright.training import checkpoints
 
@@ -257,25 +257,26 @@ def _network(folder: Path, given: Given | None) -> nn.Module:
 
 
 def train_and_repair(
-    config: Config, folder: Path, given: Given | None, quiet: bool, resumed: bool, command: str
+    config: Config, folder: Path, given: Given | None, *, quiet: bool, resumed: bool, command: str
 ) -> Run:
     """A run under `doctor: repair`: trained, and where it went wrong, mended. Its folder is held by the caller.
 
     Raises:
         DivergedError: it diverged, and no attempt held.
     """
+    how: dict[str, Any] = {"quiet": quiet, "resumed": resumed, "command": command}
     if given is not None and given.optimizer is not None:
         log.warning(say("an optimizer that was made in Python is not changed; the doctor only advises"))
-        return carry_out(config, folder, given, quiet, resumed, command)
+        return carry_out(config, folder, given, **how)
     try:
         again = original_given(given)
     except Exception as error:  # copying runs code of anybody's
         log.warning(say("the network cannot be copied ({error}); the doctor only advises", error=error))
-        return carry_out(config, folder, given, quiet, resumed, command)
+        return carry_out(config, folder, given, **how)
     failure, run = None, None
     try:
         run = _done_before(folder) if resumed else None
-        run = run or carry_out(config, folder, given, quiet, resumed, command)
+        run = run or carry_out(config, folder, given, **how)
     except DivergedError as error:
         failure = error
     patient = Patient(folder, again, quiet, command)
@@ -300,7 +301,7 @@ def _was_ended(folder: Path) -> bool:
 def _gone_on(config: Config, folder: Path, given: Given | None, quiet: bool, command: str) -> Run:
     """A run that the doctor ended and could not mend comes to its own end after all, with what was found."""
     found = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
-    run = carry_out(config, folder, given, quiet, resumed=True, command=command)
+    run = carry_out(config, folder, given, quiet=quiet, resumed=True, command=command)
     write_findings(folder, found)
     report(folder)
     return run

@@ -21,13 +21,15 @@ from netwright.core.errors import ConfigError, DataError, DivergedError
 from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
 from netwright.doctor import Diagnosis, Finding, diagnose, ranked
+from netwright.doctor.findings import RANK
 from netwright.doctor.probe import Program
 from netwright.doctor.probe.yardstick import yardstick_for
+from netwright.doctor.verdict import verdict
 from netwright.experiment.assemble import Assembly, Given, assemble
-from netwright.experiment.attempts import figures_of
 from netwright.experiment.checking import check_assembly
 from netwright.experiment.config import load_config
-from netwright.experiment.recorded import is_run, learnt_nothing, recorded_findings
+from netwright.experiment.doctor.attempts import figures_of
+from netwright.experiment.doctor.recorded import is_run, learnt_nothing, recorded_findings
 from netwright.optim import split_spec
 from netwright.training.engine import Engine, Updater
 
@@ -268,19 +270,11 @@ def _told_with_record(found: list[Finding], recorded: Sequence[Finding]) -> list
 
 def _in_order(findings: Sequence[Finding]) -> list[Finding]:
     """Errors, warnings, notes; within each as they came, since a diagnosis has the likeliest first."""
-    order = {"error": 0, "warning": 1, "note": 2}
-    return sorted(findings, key=lambda finding: order[finding.severity])
+    return sorted(findings, key=lambda finding: RANK[finding.severity])
 
 
 def _verdict(findings: Sequence[Finding], probed: bool) -> str:
-    worst = next((finding for finding in findings if finding.severity != "note"), None)
-    if worst is None and probed:
-        return say("Nothing stands out: no fault was seen, and no probe did much better than your run.")
-    if worst is None:
-        return say("Nothing stands out in what can be seen without probes.")
-    if worst.severity == "error":
-        return say("The likeliest cause is {fault}, proved.", fault=worst.fault)
-    return say("{fault} is suspected; nothing could be proved.", fault=worst.fault)
+    return verdict(findings, "" if probed else say("Nothing stands out in what can be seen without probes."))
 
 
 def _from_python(data: Any) -> bool:

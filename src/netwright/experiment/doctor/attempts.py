@@ -20,8 +20,8 @@ from netwright.core.messages import say
 from netwright.core.records import read_json, read_jsonl
 from netwright.experiment.assemble import Given, assemble
 from netwright.experiment.config import load_config
-from netwright.experiment.patches import Patch
-from netwright.experiment.remedies import Remedy, patched
+from netwright.experiment.doctor.patches import Patch
+from netwright.experiment.doctor.remedies import Remedy, patched
 from netwright.experiment.run import Run, carry_out
 from netwright.training import checkpoints
 
@@ -149,7 +149,8 @@ def _train(patient: Patient, folder: Path, text: str, start: Path | None) -> Run
     """Train in `folder`, or go on there."""
     resumed = (folder / "config.yaml").is_file()
     config = load_config(folder / "config.yaml" if resumed else YAML(typ="safe", pure=True).load(text))
-    return carry_out(config, folder, patient.objects(), patient.quiet, resumed, patient.command, start)
+    how: dict[str, Any] = {"quiet": patient.quiet, "resumed": resumed, "command": patient.command}
+    return carry_out(config, folder, patient.objects(), **how, start=start)
 
 
 def _healthy(patient: Patient, base: int) -> tuple[Path, int] | None:

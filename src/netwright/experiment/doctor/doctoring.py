@@ -11,11 +11,11 @@ from ruamel.yaml import YAML
 from netwright.core.errors import ResourceError
 from netwright.core.records import RunLock
 from netwright.doctor import Finding
-from netwright.experiment.attempts import Patient
-from netwright.experiment.diagnosing import Told, diagnose_config, diagnose_run, subject_of
-from netwright.experiment.patches import Patch
+from netwright.experiment.doctor.attempts import Patient
+from netwright.experiment.doctor.diagnosing import Told, diagnose_config, diagnose_run, subject_of
+from netwright.experiment.doctor.patches import Patch
+from netwright.experiment.doctor.repairing import Repairs, repair, told_of
 from netwright.experiment.record import write_findings
-from netwright.experiment.repairing import Repairs, repair, told_of
 from netwright.experiment.run import train
 
 __all__ = ["doctor"]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from netwright.doctor import Finding
 from netwright.doctor.check.fix import apply_fixes
-from netwright.experiment.patches import Patch, Values, patch_for
-from netwright.experiment.unusual import UNUSUAL
+from netwright.experiment.doctor.patches import Patch, Values, patch_for
+from netwright.experiment.doctor.unusual import UNUSUAL
 
 __all__ = ["Remedy", "patched", "remedies"]
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from netwright import models
 from netwright.core import schemas
 from netwright.core.errors import NetwrightError
-from netwright.experiment import layer_patches
+from netwright.experiment.doctor import layer_patches
 from netwright.optim import split_spec
 from netwright.tasks import TASKS
 
