@@ -22,6 +22,8 @@ def test_an_unknown_name_gives_the_nearest() -> None:
     for look_up in (build, card):
         with pytest.raises(ConfigError, match="did you mean lenet5"):
             look_up("lenet6")
+    with pytest.raises(ConfigError, match="did you mean mobilenet_v1 / mobilenet_v2"):
+        build("mobilenet_v4")
 
 
 def test_every_mistake_of_the_arguments_comes_at_once() -> None:

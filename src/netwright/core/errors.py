@@ -163,11 +163,14 @@ def _in_a_line(value: object) -> object:
 
 
 def suggest(name: object, names: Iterable[str]) -> str:
-    """The end of a sentence about an unknown `name`: the nearest known one, or all of them, or the nearest of many."""
-    known = sorted(names)
-    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+    """The end of a sentence about an unknown `name`: the nearest known one, or up to three that are as near; all, or
+    the first of many, where none is near.
+    """
+    known, text = sorted(names), str(name).lower()
+    near = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
+    likeness = [difflib.SequenceMatcher(None, one, text).ratio() for one in near]
     if near:
-        return say("; did you mean {name}?", name=near[0])
+        return say("; did you mean {name}?", name=" / ".join(sorted(near[: likeness.count(likeness[0])])))
     return say("; known: {names}", names=few(known)) if known else ""
 
 
