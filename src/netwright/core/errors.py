@@ -6,6 +6,7 @@ Only these reach the user without a traceback; anything else that escapes is a b
 import difflib
 import importlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -168,10 +169,16 @@ def suggest(name: object, names: Iterable[str]) -> str:
     """
     known, text = sorted(names), str(name).lower()
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
-    likeness = [difflib.SequenceMatcher(None, one, text).ratio() for one in near]
     if near:
-        return say("; did you mean {name}?", name=" / ".join(sorted(near[: likeness.count(likeness[0])])))
+        likeness = {one: _likeness(one, text) for one in near}
+        best = sorted(one for one in near if likeness[one] == max(likeness.values()))
+        return say("; did you mean {name}?", name=" / ".join(best))
     return say("; known: {names}", names=few(known)) if known else ""
+
+
+def _likeness(one: str, text: str) -> tuple[float, int]:
+    """How alike two names are; of those that are as much so, names that begin alike are more so."""
+    return difflib.SequenceMatcher(None, one, text).ratio(), len(os.path.commonprefix([one, text]))
 
 
 def few(names: Sequence[str], room: int = 120) -> str:
