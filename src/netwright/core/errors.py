@@ -6,9 +6,9 @@ Only these reach the user without a traceback; anything else that escapes is a b
 import difflib
 import importlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from types import ModuleType
 
 from netwright.core.messages import say
@@ -178,7 +178,8 @@ def suggest(name: object, names: Iterable[str]) -> str:
 
 def _likeness(one: str, text: str) -> tuple[float, int]:
     """How alike two names are; of those that are as much so, names that begin alike are more so."""
-    return difflib.SequenceMatcher(None, one, text).ratio(), len(os.path.commonprefix([one, text]))
+    begins = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, text, strict=False)))
+    return difflib.SequenceMatcher(None, one, text).ratio(), begins
 
 
 def few(names: Sequence[str], room: int = 120) -> str:
