@@ -52,7 +52,7 @@ def _run(name: str) -> bool:
     folder = RUNS / name
     shutil.rmtree(folder, ignore_errors=True)
     print(f"== {name}", flush=True)
-    command = [sys.executable, "-m", "netwright.cli", "train", name, "--out", str(folder), "--json"]
+    command = [sys.executable, "-m", "netwright", "train", name, "--out", str(folder), "--json"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{name} ended with exit code {done.returncode}")

@@ -12,7 +12,7 @@ import pytest
 from netwright.cli.main import main
 from netwright.core import catalogs, errors, messages
 
-_RUN = f"{sys.executable} -m netwright.cli"
+_RUN = f"{sys.executable} -m netwright"
 
 
 def _said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -33,8 +33,8 @@ class Module:
 
     @property
     def room(self) -> str:
-        """`""` for the package's own `__init__`."""
-        return [*self.name.split("."), ""][1]
+        """`""` for the package's own `__init__` and `__main__`, which stand before the house."""
+        return [*self.name.removesuffix(".__main__").split("."), ""][1]
 
 
 @cache

@@ -101,7 +101,7 @@ def test_a_command_says_what_is_wrong(command: Command, results: dict[str, tuple
 
 def test_the_installed_command_agrees(place: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "netwright.cli", "train", "target.yaml", "--out", "out"],
+        [sys.executable, "-m", "netwright", "train", "target.yaml", "--out", "out"],
         cwd=place, env=os.environ | {"NETWRIGHT_LANG": "en"}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 3

@@ -26,7 +26,7 @@ from netwright.tasks.classification import Classification
 from netwright.training import checkpoints
 from netwright.training.session import Session
 
-CLI = [sys.executable, "-m", "netwright.cli"]
+CLI = [sys.executable, "-m", "netwright"]
 FOREVER = 30.0
 
 
