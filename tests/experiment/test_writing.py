@@ -106,6 +106,10 @@ def test_a_language_model_goes_on_and_the_text_is_its_tokens() -> None:
     pieces: list[str] = []
     text = write_text(net, preprocess, "abc", pieces.append, 12, seed=3)
     assert text == "".join(pieces) == write_text(net, preprocess, "abc", lambda piece: False, 12, seed=3)
+    pairs = [text[n : n + 2] for n in range(1, len(text) - 1)]
+    pair = next(one for one in pairs if set(one) & set(text[: text.index(one)]))
+    written = write_text(net, preprocess, "abc", pieces.append, 12, stop=pair, seed=3)
+    assert written == text[: text.index(pair)]  # bare, it is one string, not its letters
     prompt_BT = preprocess.tokenizer.encode("abc")[None]
     how = {"temperature": 0.8, "eos": preprocess.tokenizer.end, "generator": torch.Generator().manual_seed(3)}
     assert preprocess.tokenizer.decode(net.generate(prompt_BT, 12, **how)[0, 3:]) == text

@@ -196,6 +196,7 @@ def test_explain_takes_a_section_and_a_config_as_mappings() -> None:
         ({"layers": ["relu"]}, None, "needs input_shape for layers"),
         ({"name": "lenet5", "wide": 3}, None, "wide"),
         ({"name": "lenet6"}, None, "did you mean lenet5"),
+        ({"name": "lenet5"}, (10**9, 10**9, 10**9), "larger than this machine's memory"),
     ],
 )
 def test_sections_that_do_not_fit(source: dict[str, object], shape: tuple[int, ...] | None, says: str) -> None:

@@ -181,6 +181,7 @@ def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None)
                 loop.train(session)
                 return _finish(made, findings)
         finally:
+            release(session.model)
             session.close()
 
 
@@ -197,7 +198,6 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
     """Measure the best weights once on everything, test last, and write down what there is to see."""
     session, folder = made.session, made.session.folder
     session.load_best()
-    release(session.model)
     session.model.eval()
     figures: dict[str, dict[str, float]] = {}
     validation = session.validation_source

@@ -1,7 +1,7 @@
 """Convolutions on a CPU whose bf16 gradients torch 2.13 computes slowly or not whole.
 
-Depthwise ones: the gradient for the inputs takes fifty times as long as all else where the stride is not 1, and that
-for the weights thirty times where the kernel is larger than 3 x 3, which alone makes MobileNets slower than in float32.
+Depthwise ones: the gradient for the inputs takes far longer than all else where the stride is not 1, and so does that
+for the weights where the kernel is larger than 3 x 3, which alone makes MobileNets slower than in float32.
 And on a map narrower than the stride the gradient for the weights is not written everywhere: noise at best, NaN at
 worst. Both are mended from outside, for the time of a run: networks stay plain. ``B`` batch, ``C`` channels, ``H`` and
 ``W`` height and width, ``k`` kernel, ``s`` stride, ``p`` padding.
