@@ -2,17 +2,20 @@
 
     python benchmarks/zoo_contenders.py equal|engine NAME       prints {"train": …, "infer": …, …} as one JSON line
 
-*equal*: both modules in one process, step by step in turns (ours, theirs, theirs, ours), under the usual loop: float32,
-contiguous memory, `Adam()`, `.item()` on each step. *engine*: ours alone, as `netwright train` runs it: the precision
-and memory format that pay on this machine, a fused optimizer, freed memory kept. Seconds are medians over steps.
+*equal*: both modules with the same weights in one process, step by step in turns (ours, theirs, theirs, ours), under
+the usual loop: float32, contiguous memory, `Adam()`, `.item()` on each step. *engine*: ours alone, as `netwright train`
+runs it: the precision and memory format that pay on this machine, a fused optimizer, freed memory kept, and for
+inference what a validation does. Seconds are medians over steps.
 """
 
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -93,7 +96,8 @@ def batch(name: str) -> tuple[Tensor, Tensor]:
 def equal(name: str) -> dict[str, Any]:
     """Both under the usual loop, in turns; the order turns too, so that no one always comes second."""
     x, y = batch(name)
-    nets = {"ours": ours(name), "theirs": theirs(name)}
+    reference = theirs(name)
+    nets = {"ours": _twin(name, reference), "theirs": reference}
     sizes = {who: sum(p.numel() for p in net.parameters()) for who, net in nets.items()}
     assert sizes["ours"] == sizes["theirs"], f"{name} is not the same network: {sizes} parameters"
     steps = {who: _usual_step(net, x, y) for who, net in nets.items()}
@@ -103,6 +107,20 @@ def equal(name: str) -> dict[str, Any]:
     with torch.inference_mode():
         infer = _in_turns({who: lambda net=net: net(x) for who, net in nets.items()}, SECONDS["infer"])
     return {"train": train, "infer": infer}
+
+
+def _twin(name: str, reference: nn.Module) -> nn.Module:
+    """Our module with the reference's weights: how long max pooling takes follows from the numbers in the maps."""
+    if name == "lenet5":
+        net = ours(name)
+        tensors = zip(net.state_dict(), reference.state_dict().values(), strict=True)
+        net.load_state_dict(dict(tensors))
+        return net
+    from netwright import load_pretrained
+
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(reference.state_dict(), file := Path(folder) / "reference.pth")
+        return load_pretrained(name, file).train()
 
 
 def _usual_step(net: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
@@ -125,6 +143,7 @@ def engine(name: str) -> dict[str, Any]:
     from netwright.tasks.base import Phase
     from netwright.training.convolutions import place
     from netwright.training.engine import Engine, Updater
+    from netwright.training.folding import folded
 
     keep_freed_memory()
     (x, y), net, device = batch(name), ours(name), torch.device("cpu")
@@ -145,7 +164,7 @@ def engine(name: str) -> dict[str, Any]:
 
     train = _in_turns({"ours": step}, SECONDS["train"])
     net.eval()
-    with torch.inference_mode(), run.autocast():
+    with torch.inference_mode(), run.autocast(), folded(net):
         infer = _in_turns({"ours": lambda: net(x)}, SECONDS["infer"])
     return {"train": train, "infer": infer, "precision": precision.name}
 

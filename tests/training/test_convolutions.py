@@ -44,6 +44,25 @@ def test_depthwise_gradients_are_those_of_torch(size, kernel, stride, padding, b
         torch.testing.assert_close(ours, theirs, atol=2e-2 if bf16 else 1e-5, rtol=2e-2 if bf16 else 1e-5)
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("size", [3, 40])
+def test_small_maps_of_1x1_are_a_product(size: int, bias: bool, channels_last: bool) -> None:
+    """On both sides of the border: outputs and gradients are those of the convolution, in the memory it would use."""
+    torch.manual_seed(0)
+    plain = nn.Conv2d(24, 40, 1, bias=bias)
+    mended = place(copy.deepcopy(plain), CPU, channels_last)
+    x = torch.randn(2, 24, size, size)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(gradients(mended, x, True), gradients(plain, x, True), strict=True):
+        assert ours.dtype == theirs.dtype
+        torch.testing.assert_close(ours, theirs, atol=0.1, rtol=2e-2)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(mended(x), plain(x), atol=2e-2, rtol=2e-2)
+        assert not channels_last or mended(x).is_contiguous(memory_format=torch.channels_last)
+
+
 def test_second_derivatives() -> None:
     torch.manual_seed(0)
     conv = place(nn.Conv2d(2, 2, 3, 2, 1, groups=2).double(), CPU, False)

@@ -7,11 +7,16 @@ and no hidden layer can name them.
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from netwright.core.errors import ConfigError, suggest
 
-__all__ = ["ACTIVATIONS", "OUTPUT_ACTIVATIONS", "ActivationName", "OutputActivationName", "activation", "gain_of"]
+__all__ = [
+    "ACTIVATIONS", "OUTPUT_ACTIVATIONS", "ActivationName", "Hardswish", "OutputActivationName", "ReLU6", "activation",
+    "gain_of",
+]  # fmt: skip
 
 ActivationName = Literal[
     "elu", "gelu", "gelu-tanh", "hardswish", "identity", "leaky-relu", "mish", "relu", "relu6", "selu", "sigmoid",
@@ -19,16 +24,31 @@ ActivationName = Literal[
 ]
 OutputActivationName = Literal["identity", "log-softmax", "sigmoid", "softmax", "tanh"]
 
+
+class Hardswish(nn.Hardswish):
+    """torch's, in place only while no gradient is asked, for which it would first copy what it overwrites."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input, self.inplace and not torch.is_grad_enabled())
+
+
+class ReLU6(nn.ReLU6):
+    """torch's, in place only while no gradient is asked, for which it would first copy what it overwrites."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input, self.inplace and not torch.is_grad_enabled())
+
+
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,  # x if x > 0 else exp(x) - 1 (Clevert et al., 2015)
     "gelu": nn.GELU,  # x * Phi(x) (Hendrycks and Gimpel, 2016)
     "gelu-tanh": lambda: nn.GELU(approximate="tanh"),  # the approximation that GPT-2 and BERT's first code use
-    "hardswish": nn.Hardswish,  # x * relu6(x + 3) / 6 (Howard et al., 2019)
+    "hardswish": Hardswish,  # x * relu6(x + 3) / 6 (Howard et al., 2019)
     "identity": nn.Identity,
     "leaky-relu": nn.LeakyReLU,  # max(x, 0.01 x) (Maas et al., 2013)
     "mish": nn.Mish,  # x * tanh(softplus(x)) (Misra, 2019)
     "relu": nn.ReLU,  # max(x, 0) (Nair and Hinton, 2010)
-    "relu6": nn.ReLU6,
+    "relu6": ReLU6,
     "selu": nn.SELU,  # scaled ELU, self-normalising with LeCun initialisation (Klambauer et al., 2017)
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,  # x * sigmoid(x), also called Swish (Ramachandran et al., 2017)

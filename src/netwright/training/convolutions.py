@@ -1,9 +1,10 @@
-"""Convolutions on a CPU whose bf16 gradients torch 2.13 computes slowly or not whole.
+"""Convolutions on a CPU that torch 2.13 computes slowly in bf16, or not whole.
 
 Depthwise ones: the gradient for the inputs takes far longer than all else where the stride is not 1, and so does that
 for the weights where the kernel is larger than 3 x 3, which alone makes MobileNets slower than in float32.
+Those of 1 x 1 on small maps: most of their time goes into laying out the weights, which a matrix product does without.
 And on a map narrower than the stride the gradient for the weights is not written everywhere: noise at best, NaN at
-worst. Both are mended from outside, for the time of a run: networks stay plain. ``B`` batch, ``C`` channels, ``H`` and
+worst. All are mended from outside, for the time of a run: networks stay plain. ``B`` batch, ``C`` channels, ``H`` and
 ``W`` height and width, ``k`` kernel, ``s`` stride, ``p`` padding.
 """
 
@@ -20,6 +21,7 @@ __all__ = ["place", "release"]
 Pair = tuple[int, ...]
 
 _QUICK = 3  # the longest side of a depthwise kernel whose gradient has a kernel of its own in oneDNN
+_FEW = 1024  # up to so many places (B H W) a 1 x 1 convolution was never quicker than the product of two matrices
 
 
 def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
@@ -30,7 +32,8 @@ def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Mod
     for conv in model.modules() if device.type == "cpu" else ():
         if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
             told = conv.stride, conv.padding, conv.dilation, conv.groups
-            if max(conv.stride) > 1 or (conv.groups > 1 and max(conv.kernel_size) > _QUICK):
+            large = conv.groups > 1 and max(conv.kernel_size) > _QUICK
+            if max(conv.stride) > 1 or large or _is_product(conv.weight, *told):
                 conv._conv_forward = partial(_convolved, *told)  # type: ignore[method-assign]
     return model
 
@@ -46,16 +49,24 @@ def _convolved(
     stride: Pair, padding: Pair, dilation: Pair, groups: int, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     bf16 = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    plain = bf16 != torch.bfloat16 or x.device.type != "cpu" or x.ndim != 4
-    if plain or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+    few = _is_product(weight, stride, padding, dilation, groups) and x.numel() <= _FEW * weight.shape[1]
+    plain = bf16 != torch.bfloat16 or x.device.type != "cpu" or x.ndim != 4 or torch.compiler.is_compiling()
+    if plain or not (few or torch.is_grad_enabled()):
         return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
     x, weight, bias = x.to(bf16), weight.to(bf16), None if bias is None else bias.to(bf16)
+    if few:
+        return F.linear(x.movedim(1, -1), weight[:, :, 0, 0], bias).movedim(-1, 1)
     if (lacking := stride[-1] - x.shape[-1]) > 0:
         x = F.pad(x, (0, lacking))  # zeros beside the map; the output is the same
     if not _is_depthwise(weight, groups, padding, dilation):
         return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
     out: Tensor = _Depthwise.apply(x, weight, stride, padding)  # type: ignore[no-untyped-call]
     return out if bias is None else out + bias[:, None, None]
+
+
+def _is_product(weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> bool:
+    """Whether each place of the output is the same product with one place of the input."""
+    return weight.shape[2:] == (1, 1) and set(stride) == {1} and set(padding) == {0} and groups == 1
 
 
 def _is_depthwise(weight: Tensor, groups: int, padding: Pair, dilation: Pair) -> bool:
@@ -117,7 +128,7 @@ def _for_weights(gradient: Tensor, x: Tensor, weight: Tensor, stride: Pair, padd
     found = torch.empty_like(weight)
     for top, left in product(_starts(kernel[0]), _starts(kernel[1])):
         tile = ..., slice(top, top + sides[0]), slice(left, left + sides[1])
-        seen = around[:, :, top : top + needed[0], left : left + needed[1]]
+        seen = around[:, :, top : top + needed[0], left : left + needed[1]].contiguous(memory_format=_layout(x))
         found[tile] = _small(gradient, seen, weight[tile], stride, (0, 0))
     return found
 

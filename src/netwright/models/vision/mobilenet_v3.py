@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from netwright.blocks.activations import ActivationName
+from netwright.blocks.activations import ActivationName, Hardswish
 from netwright.blocks.conv import conv_norm_act
 from netwright.blocks.heads import new_head, output_layer
 from netwright.blocks.init import scaled_init
@@ -150,7 +150,7 @@ def _stage(in_channels: int, rows: list[_Row], width: float, norm: Callable[[int
 def _dense(in_features: int, units: int) -> nn.Sequential:
     linear = nn.Linear(in_features, units)
     scaled_init(linear, "hardswish")
-    return nn.Sequential(OrderedDict[str, nn.Module](linear=linear, activation=nn.Hardswish()))
+    return nn.Sequential(OrderedDict[str, nn.Module](linear=linear, activation=Hardswish()))
 
 
 mobilenet_v3_large = preset(MobileNetV3, "mobilenet_v3_large", size="large")
