@@ -50,7 +50,7 @@ def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     bf16 = found["engine"][0]["precision"] == "bf16"
     for what in ("train", "infer"):
         theirs = statistics.median(one[what]["theirs"] for one in found["equal"])
-        ratio = statistics.median(one[what]["ours"] / one[what]["theirs"] for one in found["equal"])
+        ratio = statistics.median(one[what]["ratio"] for one in found["equal"])
         gain = theirs / statistics.median(one[what]["ours"] for one in found["engine"])
         row[what] = (theirs, ratio, gain)
         if ratio > MOST:
@@ -65,10 +65,11 @@ def _page(rows: list[dict[str, Any]], found: Found, rounds: int) -> str:
     about = (
         f"Written by `make bench`: {rounds} rounds, a fresh process for each measurement, medians over steps of a "
         "fixed batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module "
-        "and theirs take turns step by step in one process, under the usual loop (float32, contiguous, `Adam()`); our "
-        f"time as a part of theirs, at most {MOST}. *Engine*: ours as `netwright train` runs it (bf16 and "
-        "channels-last where the CPU has bf16, fused Adam, kept memory); how many times as fast as theirs under the "
-        f"usual loop, at least {LEAST:g} on convolution networks."
+        "and theirs take turns step by step in one process, from the same weights, under the usual loop (float32, "
+        f"contiguous, `Adam()`); our time as a part of theirs, pair by pair, at most {MOST}. *Engine*: ours as "
+        "`netwright train` runs it (bf16 and channels-last where the CPU has bf16, fused Adam, kept memory), and for "
+        "inference as its validation does; how many times as fast as theirs under the usual loop, at least "
+        f"{LEAST:g} on convolution networks."
     )
     lines = [
         "| network | against | batch, pixels | step: theirs | equal | engine | inference: theirs | equal | engine |",
