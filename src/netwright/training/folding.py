@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.blocks.activations import Hardswish, ReLU6
+from netwright.doctor.watch.copies import Quiet
 
 __all__ = ["folded"]
 
@@ -86,9 +87,13 @@ def _unit(parts: Sequence[nn.Module]) -> Sequence[nn.Module]:
 
 
 def _is_one(module: nn.Module, kinds: Container[type[nn.Module]]) -> bool:
-    """Of one of these classes, and of no subclass that may do more; nobody looks at it or has changed it."""
-    watched = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-    return type(module) in kinds and not watched
+    """Of one of these classes, and of no subclass that may do more; nobody has changed it or looks at it.
+
+    The watch's hooks, which look at training alone, do not count: on which steps they sit must not change an answer.
+    """
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    watched = any(not isinstance(hook, Quiet) for hook in hooks)
+    return type(module) in kinds and not watched and "forward" not in vars(module)
 
 
 def _is_packable(conv: nn.Module) -> bool:

@@ -11,7 +11,7 @@ def nothing(*_: Any) -> None:
 
 
 class Quiet:
-    """A hook that is left behind when its network is copied or pickled."""
+    """A hook that looks at training alone, and is left behind when its network is copied or pickled."""
 
     __slots__ = ("run",)
 
