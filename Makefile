@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # One thread a process: the test processes share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-all lint gallery zoo bench doctor-bench doctor-pages clean
+.PHONY: help demo test test-all lint gallery settings zoo bench doctor-bench doctor-pages clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,8 +16,9 @@ help:
 	@echo "make test      the tests; test-all adds the slow ones"
 	@echo "make lint      ruff and mypy"
 	@echo "make gallery   run every example (or NAMES=...) and write docs/gallery.md"
+	@echo "make settings  write docs/config.md from the code"
 	@echo "make zoo       measure and draw every network and write docs/zoo.md"
-	@echo "make bench     measure our loop and networks against others; docs/bench.md, docs/bench-zoo.md"
+	@echo "make bench     measure our loop and networks against others; docs/bench.md, -zoo.md, -language.md"
 	@echo "make doctor-bench  hold the doctor against faulty and healthy programs; docs/bench-doctor.md"
 	@echo "make doctor-pages  run the faulty programs (or NAMES=...) and write docs/doctor/"
 	@echo "make clean     remove .venv, caches and build outputs (not runs/)"
@@ -37,6 +38,9 @@ lint: $(VENV)/.ready-dev
 
 gallery: $(VENV)/.ready
 	$(BIN)/python tools/gallery.py $(NAMES)
+
+settings: $(VENV)/.ready
+	$(BIN)/python tools/settings_page.py
 
 zoo: $(VENV)/.ready
 	$(BIN)/python tools/zoo.py

@@ -75,8 +75,9 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _page(runs: list[dict[str, Any]]) -> str:
-    rows = [_row(run) for run in runs]
     machines = sorted({_machine(run["environment"]) for run in runs})
+    marks = {machine: f" ({place})" for place, machine in enumerate(machines, 1)} if len(machines) > 1 else {}
+    rows = [_row(run, marks.get(_machine(run["environment"]), "")) for run in runs]
     return "\n".join([
         "# Gallery",
         "",
@@ -88,24 +89,28 @@ def _page(runs: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|",
         *rows,
         "",
-        "Measured on: " + "; ".join(machines) + ".",
+        "Measured on: " + "; ".join(machine + marks.get(machine, "") for machine in machines) + ".",
         "",
         *[line for run in runs for line in (f"**{run['name']}.** {run['about']}", "")],
     ])  # fmt: skip
 
 
-def _row(run: dict[str, Any]) -> str:
+def _row(run: dict[str, Any], mark: str) -> str:
+    """A row; `mark` says on which of several machines its time was measured."""
     summary, sizes = run["summary"], run["split"]["sizes"]
     network = f"{summary['model']}, {summary['parameters']:,}"
     data = f"{summary['data']}, {sizes['train']:,}" if sizes.get("train") else summary["data"]
     figures = {name: summary["expect"][name]["got"] for name in run["must"]}
     got = "; ".join(f"{name} {_short(value)}" for name, value in figures.items())
-    must = "; ".join(
-        f"{_short(wanted)}{'' if _reached(name, figures[name], wanted) else ' (missed)'}"
-        for name, wanted in run["must"].items()
-    )
-    cells = [f"[{run['name']}](../examples/{run['name']}.yaml)", network, data, got, must, _time(summary["seconds"])]
+    must = "; ".join(_must(name, figures[name], wanted) for name, wanted in run["must"].items())
+    time = _time(summary["seconds"]) + mark
+    cells = [f"[{run['name']}](../examples/{run['name']}.yaml)", network, data, got, must, time]
     return f"| {' | '.join(cells)} |"
+
+
+def _must(name: str, got: float | None, wanted: float) -> str:
+    bound = "at most " if direction(name) == "min" else ""
+    return f"{bound}{_short(wanted)}{'' if _reached(name, got, wanted) else ' (missed)'}"
 
 
 def _reached(name: str, got: float | None, wanted: float) -> bool:
@@ -122,7 +127,8 @@ def _time(seconds: float) -> str:
 
 def _machine(environment: dict[str, Any]) -> str:
     device = environment["device"]
-    where = f"{environment['cpu']}, {environment['threads']} threads" if device == "cpu" else device
+    threads = environment["threads"]
+    where = f"{environment['cpu']}, {threads} thread{'s' * (threads != 1)}" if device == "cpu" else device
     return f"{where}, Python {environment['python']}, PyTorch {environment['torch']}"
 
 

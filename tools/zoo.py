@@ -7,6 +7,7 @@ drawings are files of their own in docs/zoo/, one a kin, drawn by `netwright.rep
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable
 from itertools import groupby
@@ -65,6 +66,8 @@ def _head() -> list[str]:
     return [
         "<!-- Written by `make zoo`; what stands here comes from the cards and from the networks themselves. -->",
         "",
+        "# The networks",
+        "",
         "The networks by family. `netwright models` lists them, `netwright explain NAME` shows one with its stages,",
         "and `model: NAME` in a config trains it. Work is for one example of the input shown, in 10⁹",
         "multiply-accumulates of convolutions, matrix products and attention. In the drawings a box is the higher the",
@@ -78,7 +81,8 @@ def _head() -> list[str]:
 def _section(kin: str, cards: dict[str, ModelCard]) -> list[str]:
     measured = {name: explain(name) for name in cards}
     shown = _typical(kin, cards)
-    card = cards[shown]
+    card = cards.get(kin, cards[shown])  # the paper of the kin, not that of the size drawn
+    tasks = dict.fromkeys((*card.tasks, *(task for one in cards.values() for task in one.tasks)))
     (DRAWINGS / f"{kin}.svg").write_text(draw(measured[shown], WIDTH, "file") + "\n", "utf-8")
     return [
         f"## {kin}",
@@ -87,7 +91,7 @@ def _section(kin: str, cards: dict[str, ModelCard]) -> list[str]:
         "",
         f"*When:* {card.when}",
         "",
-        f"*Paper:* {card.paper}. *Tasks:* {', '.join(card.tasks)}.",
+        f"*Paper:* {card.paper}. *Tasks:* {', '.join(tasks)}.",
         "",
         f"[![{shown}](zoo/{kin}.svg)](zoo/{kin}.svg)",
         "",
@@ -109,8 +113,14 @@ def _typical(kin: str, cards: dict[str, ModelCard]) -> str:
 
 def _variant(name: str, card: ModelCard, measured: Architecture) -> str:
     shape = "×".join(map(str, card.input))
-    work = f"{measured.flops / 2e9:.3g}" if measured.flops >= 2e6 else f"{measured.flops / 2e9:.1g}"
-    return f"| `{name}` | {measured.parameters:,} | {work} | {shape} | {card.summary} |"
+    return f"| `{name}` | {measured.parameters:,} | {_gmacs(measured.flops / 2e9)} | {shape} | {card.summary} |"
+
+
+def _gmacs(amount: float) -> str:
+    """Three digits, one of what is less than a thousandth; never with an exponent."""
+    if amount >= 999.5:
+        return f"{amount:,.0f}"
+    return f"{amount:.3g}" if amount >= 1e-3 else f"{amount:.{1 - math.ceil(math.log10(amount))}f}"
 
 
 if __name__ == "__main__":

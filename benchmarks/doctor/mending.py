@@ -38,7 +38,7 @@ def reached(faulty: float, twin: float, got: float) -> bool:
 def changed(built: Built, change: str) -> float | None:
     """The figure after the whole run with one change of `CHANGES`; None where it means nothing here."""
     scene = _staged(built)
-    made = CHANGES[change].make(scene)
+    made = CHANGES[change](scene)
     return _whole_run(built, scene, *made) if made is not None else None
 
 

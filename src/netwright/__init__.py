@@ -8,16 +8,21 @@ Names are imported when they are first used, so `import netwright` imports no to
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in `typing`, which would be half of what is imported before Ctrl-C is taken care of
 if TYPE_CHECKING:
+    from typing import Any
+
+    from netwright.core.architecture import Architecture
     from netwright.core.errors import NetwrightError
-    from netwright.doctor import Diagnosis, Finding, check, diagnose, watch
+    from netwright.doctor.check import check
+    from netwright.doctor.diagnose import Diagnosis, diagnose
+    from netwright.doctor.findings import Finding
+    from netwright.doctor.watch import watch
     from netwright.experiment.explaining import explain
     from netwright.experiment.fit import fit
     from netwright.experiment.predictor import Predictor, load
     from netwright.experiment.run import Run, train
-    from netwright.metrics.architecture import Architecture
     from netwright.models import build, list_models
     from netwright.models.weights import load_pretrained
 
@@ -43,26 +48,26 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Architecture": "netwright.metrics.architecture",
-    "Diagnosis": "netwright.doctor",
-    "Finding": "netwright.doctor",
+    "Architecture": "netwright.core.architecture",
+    "Diagnosis": "netwright.doctor.diagnose",
+    "Finding": "netwright.doctor.findings",
     "NetwrightError": "netwright.core.errors",
     "Predictor": "netwright.experiment.predictor",
     "Run": "netwright.experiment.run",
     "build": "netwright.models",
-    "check": "netwright.doctor",
-    "diagnose": "netwright.doctor",
+    "check": "netwright.doctor.check",
+    "diagnose": "netwright.doctor.diagnose",
     "explain": "netwright.experiment.explaining",
     "fit": "netwright.experiment.fit",
     "list_models": "netwright.models",
     "load": "netwright.experiment.predictor",
     "load_pretrained": "netwright.models.weights",
     "train": "netwright.experiment.run",
-    "watch": "netwright.doctor",
+    "watch": "netwright.doctor.watch",
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _WHERE:
         raise AttributeError(f"module 'netwright' has no attribute {name!r}")
     value = getattr(importlib.import_module(_WHERE[name]), name)

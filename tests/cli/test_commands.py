@@ -107,6 +107,9 @@ def test_models_explain_and_data(capsys: pytest.CaptureFixture[str], run: Path) 
     assert {row["kin"] for row in document(capsys, "models", "mobile", "depthwise")} >= {"mobilenet_v1"}
     code, out, _ = said(capsys, "models", "--family", "vision")
     assert code == 0 and "\nlenet5 (vision" in f"\n{out}" and "61,706" in out and "gpt" not in out
+    headings = said(capsys, "models")[1]
+    assert "\nbert (language, text-classification, " in headings and "question-answering): Devlin et al." in headings
+    assert "\nlstm (sequence, text-classification, forecasting, language-modeling): Hochreiter" in headings
     explained = document(capsys, "explain", "lenet5")
     assert explained["parameters"] == 61_706
     assert [stage["name"] for stage in explained["stages"]][:2] == ["conv1", "pool1"]

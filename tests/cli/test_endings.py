@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,57 @@ def test_files_that_cannot_be_read_are_no_bug(name: str, tmp_path: Path, capsys:
     (tmp_path / name).write_bytes({"bad.csv": b"", "bad.jsonl": b"5\n"}.get(name, b"PAR1junk"))
     code, out, error = _said(capsys, "predict", str(tmp_path / "run"), str(tmp_path / name))
     assert (code, out) == (3, "") and name in error and "bug" not in error
+
+
+@pytest.mark.parametrize("how", ["", "try:\n    {0}\nexcept BaseException:\n    raise ImportError"])
+def test_ctrl_c_during_the_imports_is_one_line(how: str, tmp_path: Path) -> None:
+    """As a user in a hurry does; some libraries make another error of it, or end the process."""
+    slow = "(os.kill(os.getpid(), signal.SIGINT), time.sleep(9))"
+    (tmp_path / "typer.py").write_text(f"import os, signal, time\n{how.format(slow) or slow}\n")
+    paths = os.environ | {"PYTHONPATH": str(tmp_path), "NETWRIGHT_LANG": "en"}
+    done = subprocess.run([*_RUN.split(), "models"], env=paths, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+
+
+def test_the_command_is_installed_with_that_care() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"netwright": "netwright.__main__:main"}
+
+
+@pytest.mark.parametrize("setting", ["wrong.path=1", "train.epoch=3", "model.nrom=batch", "model.norm"])
+def test_explain_tells_a_wrong_setting_as_train_does(
+    setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text("data: digits\nmodel: lenet5\n")
+    code, _, error = _said(capsys, "train", str(tmp_path / "c.yaml"), "--set", setting)
+    assert code == 2 and setting.partition(".")[0] in error
+    assert _said(capsys, "explain", "lenet5", "--set", setting) == (2, "", error)
+    assert _said(capsys, "explain", str(tmp_path / "c.yaml"), "--set", setting) == (2, "", error)
+
+
+def test_explain_takes_what_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"mlp": "data=digits", "lenet5": "model=mlp", "lenet": "train.epochs=3"}
+    told = [_said(capsys, "explain", name, "--set", setting, "--json") for name, setting in settings.items()]
+    assert [json.loads(out)["input_shape"] for _, out, _ in told] == [[1, 8, 8], [784], [1, 28, 28]]
+
+
+def test_code_of_the_users_is_explained_and_writes_only_with_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_writer.py").write_text(
+        "from netwright.models import build\n"
+        "def net(vocab_size: int = 20):\n"
+        "    return build('lstm_lm', vocab_size=vocab_size, num_layers=1, hidden_size=8, context=16)\n"
+    )
+    (tmp_path / "t.txt").write_text("the cat sat on the mat\n" * 40)
+    (tmp_path / "c.yaml").write_text("data: {path: t.txt}\nmodel: own_writer:net\ntrain: {epochs: 1, batch_size: 8}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    assert main(["train", "c.yaml", "--out", "run", "--quiet", "--trust"]) == 0
+    verbs = (["generate", "run", "--prompt", "the", "--max-new-tokens", "3"], ["explain", "c.yaml"])
+    for words in (*verbs, ["explain", "own_writer:net"]):
+        code, _, error = _said(capsys, *words)
+        assert code == 2 and "add --trust" in error, words
+    for words in verbs:
+        code, out, error = _said(capsys, *words, "--trust")
+        assert code == 0 and out, error

@@ -2,6 +2,7 @@
 
 import json
 import random
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -62,16 +63,29 @@ def test_uniform_is_pure_vectorised_and_uniform() -> None:
     assert noise.mean().abs() < 0.02 and (noise.std() - 1).abs() < 0.02
 
 
-def test_global_generators_come_back() -> None:
-    def drawn() -> list[float]:
-        return [random.random(), numpy.random.normal(), numpy.random.rand(), float(torch.rand(()))]
+def drawn() -> list[float]:
+    """A number of each global generator."""
+    return [random.random(), numpy.random.normal(), numpy.random.rand(), float(torch.rand(()))]
 
+
+def test_global_generators_come_back() -> None:
     seeds.seed_everything(5)
     numpy.random.normal()  # it makes two at a time, and keeps one
     state = seeds.rng_state()
     first = drawn()
     seeds.set_rng_state(state)
     assert drawn() == first
+
+
+def test_nothing_of_what_is_undisturbed_is_drawn_or_heard() -> None:
+    seeds.seed_everything(5)
+    first = drawn()
+    seeds.seed_everything(5)
+    with warnings.catch_warnings(record=True) as heard, pytest.raises(KeyError), seeds.undisturbed():
+        warnings.warn("unheard", stacklevel=1)
+        drawn()
+        raise KeyError
+    assert drawn() == first and heard == []
 
 
 def test_records_are_atomic_and_a_broken_last_line_is_skipped(tmp_path: Path) -> None:
@@ -82,6 +96,11 @@ def test_records_are_atomic_and_a_broken_last_line_is_skipped(tmp_path: Path) ->
     with (tmp_path / "m.jsonl").open("a") as file:
         file.write('{"n": 2')
     assert records.read_jsonl(tmp_path / "m.jsonl") == [{"n": 1}]
+
+
+def test_figures_are_finite_numbers() -> None:
+    assert all(map(records.is_number, (0, 1, -0.5)))
+    assert not any(map(records.is_number, (True, float("nan"), float("inf"), "1", None)))
 
 
 def test_a_folder_has_one_writer(tmp_path: Path) -> None:
@@ -112,5 +131,6 @@ def test_chinese_stands_beside_english(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {part.split("}")[0] for part in english.split("{")[1:]} >= {
             part.split("}")[0] for part in chinese.split("{")[1:]
         }
+    monkeypatch.setattr(messages, "_chosen", None)  # what an earlier command was told with --lang
     monkeypatch.setenv("NETWRIGHT_LANG", "zh_CN.UTF-8")
     assert messages.language() == "zh"

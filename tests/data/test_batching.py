@@ -255,3 +255,9 @@ def test_windows_refuse_what_cannot_be():
 def test_a_batch_unpacks():
     inputs, targets, index = Batch(torch.zeros(1), None, None)
     assert targets is None and index is None and len(inputs) == 1
+
+
+def test_rows_of_the_data_are_the_index_or_counted():
+    x = torch.zeros(3, 2)
+    assert Batch(x, None, torch.tensor([7, 1, 4])).rows(9).tolist() == [7, 1, 4]
+    assert Batch((x, x), None, None).rows(9).tolist() == [9, 10, 11]

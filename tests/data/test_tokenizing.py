@@ -212,3 +212,10 @@ def test_gpt2_has_one_code_for_begin_and_end() -> None:
     assert tokenizer.bos == tokenizer.eos == 0 and tokenizer.pad is None and tokenizer.filler == 0
     assert tokenizer.decode(tokenizer.encode(ODD)) == ODD
     assert (tokenizer.before, tokenizer.after) == ((), ())
+
+
+def test_codes_with_gaps_count_up_to_the_largest() -> None:
+    """A network has a vector for each code below the size of its vocabulary."""
+    values = made("bpe", size=400).to_dict()
+    values["model"]["vocab"]["late"] = 500
+    assert len(tokenizer_from_dict(values)) == 501

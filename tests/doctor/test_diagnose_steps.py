@@ -83,9 +83,9 @@ def test_no_penalty_no_plain_loss() -> None:
     """It would mend whatever else a step does."""
     net = network(16)
     plainly = scene(net, torch.optim.Adam(net.parameters()), stepping())
-    assert CHANGES["plain-loss"].make(plainly) is None
+    assert CHANGES["plain-loss"](plainly) is None
     plainly.penalised = True
-    assert CHANGES["plain-loss"].make(plainly) is not None
+    assert CHANGES["plain-loss"](plainly) is not None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_rate_is_held_against_a_step_that_sets_it() -> None:
         return stepping_of(F.cross_entropy)(net, opt, batch)
 
     net = network(16)
-    made = CHANGES["constant-rate"].make(scene(net, torch.optim.SGD(net.parameters(), 0.1), step))
+    made = CHANGES["constant-rate"](scene(net, torch.optim.SGD(net.parameters(), 0.1), step))
     assert made is not None
     made[0].advance(data(32))
     assert not torch.equal(made[0].net[0].weight, net[0].weight)

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from healthy import Program, Recurrent, TimeFirst, autoencoder, classifier, labels, mlp, numbers
 from torch import Tensor, nn
 
-from netwright.doctor import FAULTS, check
+from netwright.doctor import FAULTS
+from netwright.doctor.check import check
 
 CASES: list[tuple[str, str, Callable[[], Program], Callable[[], Program] | None]] = []
 

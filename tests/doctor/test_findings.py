@@ -11,7 +11,8 @@ from torch import nn
 
 from netwright.core.errors import ConfigError
 from netwright.core.messages import set_language
-from netwright.doctor import FAULTS, Finding, check, ranked
+from netwright.doctor import FAULTS, Finding, ranked
+from netwright.doctor.check import check
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.rules import RULES
 

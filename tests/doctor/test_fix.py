@@ -56,3 +56,9 @@ def test_missing_sections_are_made() -> None:
 def test_a_list_is_refused() -> None:
     with pytest.raises(ConfigError, match="not a mapping"):
         apply_fixes("- a\n", [finding(a=1)])
+
+
+def test_layers_in_a_row_keep_their_braces() -> None:
+    text = "model: {layers: [flatten, {linear: 64}, relu, {linear: 10}, softmax]}\n"
+    fixed, _ = apply_fixes(text, [finding(**{"model.layers[4]": None})])
+    assert fixed == "model: {layers: [flatten, {linear: 64}, relu, {linear: 10}]}\n"

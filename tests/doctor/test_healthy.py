@@ -6,7 +6,7 @@ import healthy
 import pytest
 import torch
 
-from netwright.doctor import check
+from netwright.doctor.check import check
 
 # A warning is right here: the fault is mild, or cannot be told from the unusual.
 ALLOWED = {"one_batch": set(), "least_squares_gan": {"not-shuffled"}}

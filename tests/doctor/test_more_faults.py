@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from healthy import Program, Recurrent, classifier, labels, mlp, numbers
 from torch import Tensor, nn
 
-from netwright.doctor import check
+from netwright.doctor.check import check
 
 Pair = tuple[str, Callable[[], Program], Callable[[], Program]]
 

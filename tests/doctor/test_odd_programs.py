@@ -14,7 +14,7 @@ from healthy import Program, classifier, labels, mlp, numbers
 from torch import Tensor, nn
 
 from netwright.core.errors import ConfigError
-from netwright.doctor import check
+from netwright.doctor.check import check
 
 
 class TwoHeads(nn.Module):

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from netwright.core.messages import say, set_language
 from netwright.doctor.probe import CHANGES, Outcome, Program, Scene, collect, compare, in_words, set_scene
 from netwright.doctor.probe.yardstick import yardstick_for
+from netwright.doctor.words import CHANGED
 
 
 def data(n: int = 256) -> tuple[Tensor, Tensor]:
@@ -57,12 +58,16 @@ def test_a_fork_leaves_the_program_alone() -> None:
     assert not torch.equal(fork.net[0].weight, given.net[0].weight)
 
 
+def test_every_change_has_words() -> None:
+    assert set(CHANGED) == set(CHANGES)
+
+
 @pytest.mark.parametrize("name", list(CHANGES))
 def test_every_change_runs_and_touches_nothing(name: str) -> None:
     given = program(weight_decay=1e-3)
     before = {key: value.clone() for key, value in given.net.state_dict().items()}
     told = scene(given, 4)
-    made = CHANGES[name].make(told)
+    made = CHANGES[name](told)
     if made is not None:
         outcome = told.play(*made, 0)
         assert outcome.error == "" and len(outcome.losses) == 4
@@ -79,7 +84,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 def test_rate_is_scaled_whatever_a_schedule_does() -> None:
     told = scene(program(), 6)
-    made = CHANGES["lr/10"].make(told)
+    made = CHANGES["lr/10"](told)
     assert made is not None
     start = made[0].net[0].weight.clone()
     made[0].advance(told.train.batch)
@@ -102,7 +107,7 @@ def test_clipping_is_taken_out_and_put_back() -> None:
 
     real = torch.nn.utils.clip_grad_norm_
     told = scene(program(step))
-    made = CHANGES["unclipped"].make(told)
+    made = CHANGES["unclipped"](told)
     assert made is not None
     assert told.play(*made, 0).unexplained < 0.7 < told.unchanged(0).unexplained
     assert torch.nn.utils.clip_grad_norm_ is real
@@ -120,11 +125,11 @@ def test_an_effect_is_told_from_chance() -> None:
 
 def test_effects_in_words() -> None:
     before, after = [Outcome([1.0], each=torch.full((9,), 0.997))], [Outcome([1.0], each=torch.full((9,), 0.59))]
-    words = in_words(CHANGES["lr/10"].words, before, after, 1.0, 50)
+    words = in_words(CHANGED["lr/10"], before, after, 1.0, 50)
     assert words == "With the learning rate divided by 10 the error falls 41% in 50 steps; unchanged, 0.3%."
     set_language("zh")
     try:
-        assert "41%" in in_words(say(CHANGES["lr/10"].words), before, after, 1.0, 50)
+        assert "41%" in in_words(say(CHANGED["lr/10"]), before, after, 1.0, 50)
     finally:
         set_language(None)
 

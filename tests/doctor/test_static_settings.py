@@ -10,7 +10,7 @@ from healthy import Program, classifier, labels, mlp, numbers
 from torch import Tensor, nn
 
 import netwright as nw
-from netwright.doctor import check
+from netwright.doctor.check import check
 
 Make = Callable[[], Program]
 

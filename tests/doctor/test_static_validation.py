@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from netwright.core.errors import ConfigError
-from netwright.doctor import check
+from netwright.doctor.check import check
 
 Change = Callable[[Tensor], Tensor]
 

@@ -170,3 +170,25 @@ def test_two_runs_of_one_config_get_folders_of_their_own(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "exists", late)
     run = train({"data": "iris", "train": {"epochs": 1}, "doctor": "off"}, quiet=True)
     assert run.folder == Path("runs/run-2")
+
+
+class _Plain(nn.Module):
+    """Reads tokens and knows of no mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.head = nn.Embedding(300, 4), nn.Linear(4, 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.tokens(tokens).mean(1))  # type: ignore[no-any-return]
+
+
+def test_a_network_of_texts_without_a_mask_is_told_what_to_take(tmp_path: Path) -> None:
+    texts, labels = ["a cat", "the dog sees a cow"] * 20, ["cat", "dog"] * 20
+    with pytest.raises(ConfigError) as told:
+        fit(_Plain(), (texts, labels), out=tmp_path / "r", epochs=1, quiet=True)
+    assert "forward of model _Plain cannot be called with the 2 tensors" in str(told.value)
+    assert "write forward(self, tokens, mask=None), where a mask is True" in str(told.value)
+    assert len(str(told.value).splitlines()) == 1 and not (tmp_path / "r").exists()
+    tokens = torch.randint(300, (40, 6))
+    assert fit(_Plain(), (tokens, torch.arange(40) % 2), out=tmp_path / "r", epochs=1, quiet=True).metrics["train"]

@@ -1,7 +1,9 @@
 """Texts and published weights: the tokenizer beside them is taken, another is refused, and a run outlives both."""
 
 import json
+import logging
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -149,3 +151,25 @@ def test_without_a_checkpoint_there_is_nothing_to_go_on_with(root: Path, tmp_pat
     (first.folder / "summary.json").unlink()
     with pytest.raises(ConfigError, match=r"model.weights=.* does not exist"):
         nw.train(resume=first.folder, quiet=True)
+
+
+def test_vectors_without_a_code_are_told(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("netwright"), "propagate", True)
+    with caplog.at_level(logging.INFO, "netwright"):
+        assembly.assemble(load_config(config(root, "t5")), tmp_path, quiet=True)
+    told = [record for record in caplog.records if "vectors of" in record.getMessage()]
+    assert [record.levelname for record in told] == ["INFO"] and re.match(r"\d\d of the 320 vectors", told[0].message)
+    folder = shutil.copytree(root / "t5", tmp_path / "t5")
+    small = LibraryTokenizer.fitted(["cat dog"] * 9, 264)
+    (folder / "tokenizer.json").write_text(json.dumps(small.to_dict()))
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "netwright"):
+        assembly.assemble(load_config(config(root, "t5", folder)), tmp_path, quiet=True)
+    assert rf"has {len(small)} codes for 320 vectors; check that it is theirs" in caplog.text
+    values = small.to_dict()
+    values["model"]["vocab"]["late"] = 320
+    (folder / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(ConfigError, match=r"has 321 codes, and the weights of .*t5 have vectors for 320"):
+        assembly.assemble(load_config(config(root, "t5", folder)), tmp_path, quiet=True)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from netwright.core.errors import ConfigError
 from netwright.data.schema import Schema, Target
 from netwright.data.textual import TextPreprocessor
 from netwright.data.tokenizing import CharTokenizer, Tokenizer
@@ -137,3 +138,18 @@ def test_an_encoder_decoder_answers() -> None:
                 on_token(torch.tensor([code]))  # type: ignore[operator]
 
     assert write_text(Heard(), preprocess, "bad", lambda piece: False, num_beams=4) == "cab"
+
+
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_what_answers_a_text_needs_one(prompt: str) -> None:
+    net = nn.Linear(1, 1)
+    with pytest.raises(ConfigError, match="this model answers a text, and the prompt is empty; give the text"):
+        write_text(net, _preprocess("text"), prompt, lambda piece: False)
+
+
+@pytest.mark.parametrize("name", ["t5", "transformer", "seq2seq"])
+def test_a_source_without_tokens_is_refused(name: str) -> None:
+    small = {"hidden_size": 8, "num_layers": 1, "vocab_size": 12}
+    net = build(name, **small, **({} if name == "seq2seq" else {"num_heads": 2, "inner_size": 8}))
+    with pytest.raises(ConfigError, match=r"a source of shape \[B, S\] with one token or more, got \[1, 0\]"):
+        net.generate(torch.zeros(1, 0, dtype=torch.int64), max_new_tokens=2)  # type: ignore[operator]

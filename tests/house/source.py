@@ -2,7 +2,7 @@
 
 import ast
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +71,24 @@ def imports_at_load(module: Module) -> Iterator[tuple[str, int]]:
             yield from imports(node)
         else:
             waiting += ast.iter_child_nodes(node)
+
+
+def loaded(names: Iterable[str]) -> dict[str, str]:
+    """All that is imported with these names, packages before what they hold, each with the module that asks for it."""
+    known = {module.name: module for module in modules()}
+    found = dict.fromkeys(names, "")
+    waiting = list(found)
+    while waiting:
+        asks = waiting.pop()
+        parts = asks.split(".")
+        wanted = [".".join(parts[:end]) for end in range(1, len(parts))]
+        if asks in known:
+            wanted += [name for name, _ in imports_at_load(known[asks])]
+        for name in wanted:
+            if name not in found:
+                found[name] = asks
+                waiting.append(name)
+    return found
 
 
 def project() -> dict:

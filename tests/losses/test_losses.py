@@ -195,6 +195,13 @@ def test_triplet_mines_the_hardest_of_the_batch() -> None:
     assert Triplet(mining="all")(points, kind).item() == pytest.approx(sum(some) / len(some), rel=1e-3)
 
 
+def test_distances_far_from_the_origin_keep_their_digits() -> None:
+    points = torch.randn(32, 16, generator=torch.Generator().manual_seed(0)) * 0.1 + 30
+    apart = torch.cdist(points.double(), points.double()).float()
+    off = ~torch.eye(32, dtype=torch.bool)
+    close(distances(points)[off], apart[off], atol=0, rtol=1e-4)
+
+
 def test_triplet_of_a_batch_without_triplets_or_with_equal_points_is_finite() -> None:
     for points, kind in ((draw(4, 3), torch.zeros(4)), (draw(4, 3), torch.arange(4)), (torch.ones(4, 3), labels(2, 4))):
         leaf = points.clone().requires_grad_()

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import netwright as nw
 from netwright.core.errors import ConfigError
 from netwright.metrics.architecture import Architecture, trace
 
@@ -88,6 +89,13 @@ def test_attention_and_recurrence_are_counted() -> None:
     seen = trace(nn.MultiheadAttention(32, 4, batch_first=True), *[torch.zeros(2, 10, 32)] * 3)
     assert seen.flops == 2 * (4 * 10 * 32 * 32 + 2 * 10 * 10 * 32)
     assert trace(nn.LSTM(8, 16, batch_first=True), torch.zeros(3, 5, 8)).flops == 2 * 5 * 4 * 16 * (8 + 16)
+
+
+@pytest.mark.parametrize(("name", "first"), [("vit_ti_32", 32), ("swin_t", 4)])
+def test_attention_ends_the_receptive_field_that_its_patches_have(name: str, first: int) -> None:
+    known = nw.explain(name)
+    assert known.receptive_field is None and known.stages[0].receptive_field == first
+    assert all(stage.receptive_field is None for stage in known.stages[2:])
 
 
 def test_vgg_receptive_field() -> None:

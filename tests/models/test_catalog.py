@@ -14,6 +14,8 @@ def test_names_are_sorted_and_filtered_by_family() -> None:
     assert {"dqn", "gan", "gpt", "lenet5", "mlp"} <= set(list_models())
     assert {"bert", "gpt", "t5_small", "transformer"} <= set(list_models("language"))
     assert not {"dqn", "lenet5"} & set(list_models("language"))
+    assert {"resnet", "resnet18", "resnet152"} <= set(list_models("resnet")) and "vgg16" not in list_models("resnet")
+    assert list_models("alexnet") == ["alexnet", "alexnet_classroom"]
     with pytest.raises(ConfigError, match="known: generative, language"):
         list_models("wizardry")
 

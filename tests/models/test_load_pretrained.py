@@ -1,5 +1,6 @@
 """Published weights into our networks: every kind of file, the sizes, what is refused and with which words."""
 
+import argparse
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 import netwright as nw
 from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.records import write_json
+from netwright.models.weights.layout import renamed
 from netwright.models.weights.matching import load_exactly, recognise
 from netwright.models.weights.reading import Checkpoint
 
@@ -180,6 +183,14 @@ WRAPPINGS: dict[str, Callable[[dict[str, Tensor]], Any]] = {
     "twice": lambda state: {"state_dict": {"model": state}},
     "data parallel": lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
     "averaged": lambda state: {"arch": "lenet", "state_dict_ema": state},
+    "torch's average": lambda state: {"n_averaged": torch.tensor(3)} | {f"module.{k}": v for k, v in state.items()},
+    "DeepSpeed": lambda state: {"module": state, "global_steps": 3},
+    "a part in parallel": lambda state: {name.replace("conv1.", "conv1.module."): v for name, v in state.items()},
+    "arguments and figures": lambda state: {
+        "model": state,
+        "args": argparse.Namespace(out=Path("runs"), lr=0.1),
+        "best": np.float64(0.7),
+    },
     "Lightning": lambda state: {"epoch": 3, "state_dict": {f"model.{name}": tensor for name, tensor in state.items()}},
     "compiled": lambda state: {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()},
     "half": lambda state: {name: tensor.half().float() for name, tensor in state.items()},
@@ -193,6 +204,35 @@ def test_what_training_scripts_write_is_found(kind: str, archive: bool, lenet: n
     torch.save(WRAPPINGS[kind](lenet.state_dict()), tmp_path / "w.pt", _use_new_zipfile_serialization=archive)
     assert same(nw.load_pretrained("lenet5", tmp_path / "w.pt"), lenet, but="-")
     assert same(nw.load_pretrained("lenet5", tmp_path / "w.pt", num_classes=9, variant="modern"), lenet)
+
+
+def test_a_file_without_a_head_says_how_to_get_a_fresh_one(reference: nn.Module, tmp_path: Path) -> None:
+    torch.save({k: v for k, v in reference.state_dict().items() if not k.startswith("fc.")}, tmp_path / "w.pth")
+    assert "2 missing (head.weight, head.bias); set num_classes" in refused(tmp_path / "w.pth", "resnet18")
+    assert nw.load_pretrained("resnet18", tmp_path / "w.pth", num_classes=3)(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+
+
+def test_a_vgg_whose_head_was_cut_off_is_still_that_vgg(torchvision: ModuleType, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        theirs = torchvision.models.vgg11().state_dict()
+    cut = {name: torch.zeros(()).expand(weight.shape) for name, weight in theirs.items() if "classifier.6" not in name}
+    found = recognise("vgg11", Checkpoint(tmp_path, cut), {})
+    assert "head.weight" not in found.tensors and "dense.linear2.weight" in found.tensors and found.arguments == {}
+
+
+def test_a_vits_heads_are_guessed_aloud(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    ours = nw.build("vit", image_size=8, patch_size=4, num_layers=1, num_heads=4, hidden_size=128, inner_size=8)
+    timm = {"cls_token": ours.class_token[None, None], "pos_embed": ours.positions.weight[None]}
+    rules = [
+        ("patches.project", "patch_embed.proj"), ("attention_norm", "norm1"), ("feed_forward_norm", "norm2"),
+        ("attention.query_key_value", "attn.qkv"), ("attention.project", "attn.proj"),
+        ("feed_forward.expand", "mlp.fc1"), ("feed_forward.project", "mlp.fc2"),
+    ]  # fmt: skip
+    timm |= {k: v for k, v in renamed(ours.state_dict(), rules).items() if k not in ("class_token", "positions.weight")}
+    torch.save(timm, tmp_path / "w.pth")
+    image = torch.randn(1, 3, 8, 8)
+    torch.testing.assert_close(nw.load_pretrained("vit", tmp_path / "w.pth", num_heads=4)(image), ours.eval()(image))
+    assert "no config.json tells the number of heads: 2, each 64 wide" in caplog.text
 
 
 class _Evil:

@@ -86,6 +86,7 @@ def test_dropout_works_at_the_bottom_and_in_training_only() -> None:
     ("arguments", "shape", "words"),
     [
         ({"depth": 3}, (1, 1, 0, 40), "0x40 pixels are too small for U-Net: nothing is left at down.3; use .* 1x1"),
+        ({"depth": 2, "norm": "instance"}, (1, 1, 4, 4), "4x4 pixels are too small.*nothing is left at down.2; .* 5x5"),
         ({"depth": 4, "padding": "valid"}, (1, 1, 100, 572), "too small for U-Net.*at least 188x188"),
         ({"depth": 4, "padding": "valid"}, (1, 1, 572, 570), "570 pixels lead to one; use images of 556 or 572"),
         ({"in_channels": 3}, (1, 1, 16, 16), r"takes images \[batch, 3, height, width\]"),

@@ -1,5 +1,6 @@
 """Repairs in the report: attempts with their diffs and figures, and which run was kept."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,15 @@ def test_repairs_in_chinese(tmp_path: Path) -> None:
         assert "修复" in page(repaired(tmp_path)).text
     finally:
         set_language(None)
+
+
+@pytest.mark.parametrize(("from_step", "steps"), [(0, [30, 40]), (20, [10, 20, 30, 40])])
+def test_curves_are_those_of_the_run_that_was_kept(tmp_path: Path, from_step: int, steps: list[int]) -> None:
+    """Beside the figures of a repaired run nobody looks for the curves of the one that failed."""
+    run = repaired(tmp_path, 1, attempt(1, from_step=from_step))
+    for folder, own in ((run.path, (10, 20, 30)), (run.path / "repairs" / "1", (30, 40))):
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps({"kind": "train", "step": step, "loss": float(len(own))}) for step in own]
+        (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    record = read_run(run.path)
+    assert [line["step"] for line in record.train] == steps and record.train[-1]["loss"] == 2.0

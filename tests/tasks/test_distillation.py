@@ -23,9 +23,11 @@ from netwright.experiment.config import load_config
 from netwright.experiment.evaluating import evaluate_run
 from netwright.experiment.model_folder import weights_hash
 from netwright.experiment.teacher import _adapted, _Rescaled, find_teacher
+from netwright.experiment.teacher import taught as beside_teacher
 from netwright.tasks import Phase
 from netwright.tasks.classification import Classification
 from netwright.tasks.distillation import Distillation, Teacher
+from netwright.tasks.regression import Regression
 from netwright.training import loop
 
 IDENTITY = nn.Identity()
@@ -193,6 +195,12 @@ def test_what_cannot_teach_is_refused(changed, message, master, tmp_path, monkey
     with pytest.raises(ConfigError, match=message) as caught:
         netwright.train({**STUDENT, **changed, "distill": settings}, out=tmp_path / "run", quiet=True)
     assert all(problem.path.startswith("distill") for problem in caught.value.problems)
+
+
+def test_a_refusal_calls_the_task_by_its_name_in_the_catalog():
+    config = load_config({"data": "digits", "task": "segmentation", "distill": {"teacher": "master"}})
+    with pytest.raises(ConfigError, match="the task is image-segmentation"):
+        beside_teacher(Regression(ROWS), config, None, None, torch.device("cpu"))
 
 
 def test_other_inputs_and_encodings_are_refused(master, tmp_path):

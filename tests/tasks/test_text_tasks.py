@@ -6,7 +6,7 @@ from task_helpers import Source, measured
 from torch import nn
 from torch.nn import functional as F
 
-from netwright.data.batching import Batch, Bucketed
+from netwright.data.batching import Batch, Bucketed, part_of
 from netwright.data.schema import Schema, Target
 from netwright.data.texts import TextDataset
 from netwright.data.textual import TextPreprocessor
@@ -16,7 +16,7 @@ from netwright.models import build
 from netwright.tasks import TASKS, Phase
 from netwright.tasks.classification import Classification
 from netwright.tasks.language import LanguageModeling
-from netwright.tasks.texts import counted_loss, part_of, token_bytes, until_end
+from netwright.tasks.texts import counted_loss, token_bytes, until_end
 
 TEXTS = [
     "the film was good",

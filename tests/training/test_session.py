@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_runs import DIGITS
 
-from netwright.core.errors import Preempted
+from netwright.core.errors import CheckpointError, Preempted
 from netwright.core.records import read_jsonl
 from netwright.experiment.assemble import assemble
 from netwright.experiment.config import load_config
@@ -17,7 +17,7 @@ from netwright.tasks.base import StepOutput
 from netwright.training import checkpoints, loop
 from netwright.training.hooks.base import Hook
 from netwright.training.hooks.early_stop import EarlyStop
-from netwright.training.session import Session
+from netwright.training.session import Plan, Session
 
 STEPS = 23  # of an epoch
 
@@ -113,6 +113,26 @@ def test_a_figure_that_is_no_number_is_null(tmp_path: Path) -> None:
     assert lines(tmp_path, "validation")[0]["loss"] is None
     for text in (tmp_path / "metrics.jsonl").read_text().splitlines():
         json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@pytest.mark.parametrize(("steps", "last"), [(None, 15), (7, 7), (15, 15), (99, 15)])
+def test_a_run_ends_with_its_epochs_or_before(steps: int | None, last: int) -> None:
+    assert Plan(epochs=3, steps=steps).last_step(5) == last
+
+
+def test_only_weights_that_do_not_fit_are_another_network_s(tmp_path: Path) -> None:
+    run = session(tmp_path)
+    run.save()
+    other = session(tmp_path, {**DIGITS, "model": {"name": "mlp", "hidden": [9]}})
+    with pytest.raises(CheckpointError, match="its weights are those of another network"):
+        other.restore()
+
+    def fail(state: dict[str, Any]) -> None:
+        raise RuntimeError("no state_dict of mine")
+
+    run.task.load_state = fail  # type: ignore[method-assign]
+    with pytest.raises(CheckpointError, match="no state_dict of mine"):
+        run.restore()
 
 
 def test_lines_of_a_run_that_never_saved_are_forgotten(tmp_path: Path) -> None:

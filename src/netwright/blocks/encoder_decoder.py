@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from netwright.blocks.attention import KeyValueCache
 from netwright.blocks.generation import DecoderState, Writing, generate_tokens, writing
 from netwright.blocks.tokens import as_mask, check_tokens
+from netwright.core.errors import ConfigError
 
 __all__ = ["EncoderDecoder", "LayerCache"]
 
@@ -107,6 +108,9 @@ class EncoderDecoder(nn.Module, ABC):
             ConfigError: settings that mean nothing.
         """
         source_mask = as_mask(source_mask, source_BS)
+        if not source_BS.shape[1]:
+            got = list(source_BS.shape)
+            raise ConfigError("generate needs a source of shape [B, S] with one token or more, got {got}", got=got)
         longest = max_new_tokens if self.context is None else min(max_new_tokens, self.context)
         start_B1 = source_BS.new_full((len(source_BS), 1), self.start_token if bos is None else bos)
         with writing(self):

@@ -3,7 +3,9 @@
 Rosenblatt, 1958; Rumelhart et al., 1986; the Transformer's block: Vaswani et al., 2017. ``B`` batch, ``D`` width.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from netwright.blocks.activations import ActivationName, activation
 from netwright.blocks.init import scaled_init
 from netwright.blocks.norms import NormName, cancels_bias, norm
 
-__all__ = ["FeedForward", "dense_stack"]
+__all__ = ["FeedForward", "dense_stack", "recounted"]
 
 
 def dense_stack(
@@ -24,24 +26,49 @@ def dense_stack(
     """Hidden layers in a row, each linear -> norm -> activation -> dropout; an empty row gives its input back.
 
     A linear layer before a norm that removes its bias has none. With batch norm, dropout stands only after the last
-    layer: before a batch norm it makes the variance of training differ from that of inference (Li et al., 2019).
+    layer: before a batch norm it makes the variance of training differ from that of inference (Li et al., 2019). It has
+    no number, so that the names of weights are the same with and without it.
 
     Shapes:
         [B, in_features] -> [B, hidden[-1]]
     """
-    stack = nn.Sequential()
+    layers, number = OrderedDict[str, nn.Module](), itertools.count()
     width = in_features
     for depth, units in enumerate(hidden, start=1):
         linear = nn.Linear(width, units, bias=not cancels_bias(norm_name))
         scaled_init(linear, activation_name)
-        stack.append(linear)
+        layers[str(next(number))] = linear
         if norm_name != "none":
-            stack.append(norm(norm_name, units))
-        stack.append(activation(activation_name))
+            layers[str(next(number))] = norm(norm_name, units)
+        layers[str(next(number))] = activation(activation_name)
         if dropout and (norm_name != "batch" or depth == len(hidden)):
-            stack.append(nn.Dropout(dropout))
+            layers[f"dropout{depth}"] = nn.Dropout(dropout)
         width = units
-    return stack
+    return nn.Sequential(layers)
+
+
+def recounted(stack: nn.Sequential, tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors, with those of a stack under its own names where an earlier version gave a number to dropouts, too.
+
+    What does not fit the stack in this way stays as it is.
+    """
+    own = stack.state_dict(prefix=prefix)
+    theirs, ours = _numbers(tensors, prefix), _numbers(own, prefix)
+    if theirs == ours or len(theirs) != len(ours):
+        return dict(tensors)
+    new, renamed = dict(zip(theirs, ours, strict=True)), {}
+    for name, tensor in tensors.items():
+        number, dot, rest = name.removeprefix(prefix).partition(".")
+        inside = name.startswith(prefix) and number.isdigit()
+        renamed[f"{prefix}{new[int(number)]}{dot}{rest}" if inside else name] = tensor
+    fits = all(name in renamed and renamed[name].shape == tensor.shape for name, tensor in own.items())
+    return renamed if fits else dict(tensors)
+
+
+def _numbers(tensors: Mapping[str, Tensor], prefix: str) -> list[int]:
+    """The numbers that follow the prefix in names, ascending."""
+    found = {name.removeprefix(prefix).partition(".")[0] for name in tensors if name.startswith(prefix)}
+    return sorted(int(number) for number in found if number.isdigit())
 
 
 class FeedForward(nn.Module):

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from netwright.cli.options import AsJson, Overrides, Trust
-from netwright.cli.output import emit, quiet_stdout, table
+from netwright.cli.output import emit, quiet_stdout
 from netwright.cli.usage import Verb, Verbs
-from netwright.core.messages import say
+from netwright.core.messages import cells, filled, say
 
 __all__ = ["app"]
 
@@ -33,12 +33,16 @@ def _list(as_json: AsJson = False) -> None:
     if as_json:
         emit(cards)
         return
-    keys = ("name", "task", "examples", "licence", "origin", "summary")
-    rows = [[str(card[key]) for key in keys] for card in cards]
-    for row, card in zip(rows, cards, strict=True):
+    keys = ("name", "task", "examples", "licence")
+    head = [say("name"), say("task"), say("examples"), say("licence")]
+    rows = [head, *([str(card[key]) for key in keys] for card in cards)]
+    widths = [max(cells(row[place]) for row in rows) for place in range(len(keys))]
+    lines = ["  ".join(map(filled, row, widths)).rstrip() for row in rows]
+    print(lines[0])
+    for line, card in zip(lines[1:], cards, strict=True):
+        print(line)
         there = "" if card["installed"] else say(" (not installed)")
-        row[-2:] = say(card["origin"]), say(card["summary"]) + there
-    table([say(key) for key in keys], rows, right=[2])
+        print(f"  {say(card['summary'])} [{say(card['origin'])}]{there}")
 
 
 def _describe(

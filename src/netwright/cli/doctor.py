@@ -65,10 +65,14 @@ def _show_finding(finding: dict[str, Any]) -> None:
     if finding["effect"] is not None:
         rows.append((say("effect"), say("takes away {share:.0%} of the error in a probe", share=finding["effect"])))
     if finding["fix"]:
-        rows.append((say("config"), ", ".join(f"{path}: {value}" for path, value in finding["fix"].items())))
+        rows.append((say("config"), ", ".join(_patched(*item) for item in finding["fix"].items())))
     _show_rows(rows)
     if finding["probe"] is not None:
         _show_probe(finding["probe"])
+
+
+def _patched(path: str, value: Any) -> str:
+    return say("leave out {path}", path=path) if value is None else f"{path}: {value}"
 
 
 def _show_probe(probe: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from netwright.cli.options import AsJson, Overrides
+from netwright.cli.options import AsJson, Overrides, Trust
 from netwright.cli.output import emit, quiet_stdout
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
@@ -24,12 +24,15 @@ def command(
     size: Annotated[str | None, typer.Option("--input", metavar="3x224x224", help=_SHAPE)] = None,
     layers: Annotated[bool, typer.Option("--layers", help=_LAYERS)] = False,
     overrides: Overrides = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     shape = _shape(size) if size is not None else None
     with quiet_stdout(as_json):
+        from netwright.core.catalogs import set_trust
         from netwright.experiment.explaining import explain
 
+        set_trust(trust)
         architecture = explain(network, shape, overrides or ())
     if as_json:
         emit(architecture.to_dict())

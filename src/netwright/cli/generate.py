@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netwright.cli.options import AsJson, ModelFolder
+from netwright.cli.options import AsJson, ModelFolder, Trust
 from netwright.cli.output import emit, quiet_stdout
 from netwright.core.messages import say
 
@@ -35,6 +35,7 @@ def command(
     length_penalty: Annotated[float, typer.Option("--length-penalty", help=_LENGTH)] = 1.0,
     stop: Annotated[list[str] | None, typer.Option("--stop", help=_STOP)] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help=say("The same seed writes the same text."))] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     how: dict[str, Any] = {
@@ -42,8 +43,10 @@ def command(
         "num_beams": num_beams, "length_penalty": length_penalty, "stop": stop or (), "seed": seed,
     }  # fmt: skip
     with quiet_stdout(as_json):
+        from netwright.core.catalogs import set_trust
         from netwright.experiment.predictor import load
 
+        set_trust(trust)
         predict = load(model)
         begun = prompt if predict.goes_on else ""
         if as_json:

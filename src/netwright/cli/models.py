@@ -17,7 +17,7 @@ __all__ = ["HELP", "command"]
 
 HELP = "The catalog of networks. Name, family, kinds of task, parameters, paper, one line."
 
-_FAMILY = say("Only this family, such as vision.")
+_FAMILY = say("Only this family, such as vision or resnet.")
 _WORDS = say("Only networks whose card has these words, such as mobile.")
 
 
@@ -51,8 +51,9 @@ def _pages(cards: "dict[str, ModelCard]") -> list[str]:
     lines: list[str] = []
     for (family, kin), group in groupby(rows, key=lambda item: (item[1].family, item[1].kin or item[0])):
         members = list(group)
-        card = members[0][1]
-        title = ", ".join(part for part in (family, *card.tasks) if part)
+        card = dict(members).get(kin, members[0][1])  # the paper of the kin, not that of its smallest size
+        tasks = dict.fromkeys((*card.tasks, *(task for _, one in members for task in one.tasks)))
+        title = ", ".join(part for part in (family, *tasks) if part)
         lines += ["", f"{kin} ({title})" + (f": {card.paper}" if card.paper else "")]
         for row in members:
             name, parameters, work = _columns(*row)

@@ -87,6 +87,8 @@ def _encoded(value: Any, indent: int | None = None) -> str:
 
 
 def _finite(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # an array, such as a predicted picture
+        value = value.tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -20,10 +20,11 @@ HELP = "What a model says of new inputs. One JSON line an input."
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_ARRAYS = (".npy", ".npz")
 _AT_ONCE = 256
 _INPUT = say(
-    "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy file, a list as "
-    "JSON, or text or a .txt file of it. A dash reads lines from standard input."
+    "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy or .npz file, a "
+    "list as JSON, or text or a .txt file of it. A dash reads lines from standard input."
 )
 _OUT = say("Write predicted masks into this folder, as PNG files whose values are the class codes.")
 
@@ -43,7 +44,7 @@ def command(
         set_trust(trust)
         predict = load(model)
         keep = _mask_writer(predict.schema.target.kind, out)
-    for some in _batches(_read(inputs, predict.schema.kind)):
+    for some in _batches(_read(inputs, predict.schema.kind, predict.schema.input_shape)):
         with quiet_stdout(as_json):
             told = predict.answers([value for _, value in some])
         named = [{"input": name, **keep(name, answer)} for (name, _), answer in zip(some, told, strict=True)]
@@ -79,14 +80,14 @@ def _mask_writer(kind: str, out: Path | None) -> Callable[[str, dict[str, Any]],
     return keep
 
 
-def _read(arguments: list[str], kind: str) -> Iterator[tuple[Any, Any]]:
-    """Each input with a name for it: its path, its row, or the text itself."""
+def _read(arguments: list[str], kind: str, shape: tuple[int, ...]) -> Iterator[tuple[Any, Any]]:
+    """Each input with a name for it: its path, its row, or the text itself; `shape` is that of one example."""
     for argument in arguments:
         if argument == "-":
             for text in _lines():
-                yield from _read_one(text, kind)
+                yield from _read_one(text, kind, shape)
         else:
-            yield from _read_one(argument, kind)
+            yield from _read_one(argument, kind, shape)
 
 
 def _lines() -> Iterator[str]:
@@ -97,12 +98,12 @@ def _lines() -> Iterator[str]:
         raise DataError("standard input is not UTF-8 text; convert it") from error
 
 
-def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
+def _read_one(argument: str, kind: str, shape: tuple[int, ...]) -> Iterator[tuple[Any, Any]]:
     if kind == "image":
         yield from ((str(path), path) for path in _pictures(Path(argument)))
     elif kind == "table" and not argument.startswith("{"):
         yield from _rows(Path(argument))
-    elif kind == "series" and not argument.startswith(("{", "[")) and not argument.endswith(".npy"):
+    elif kind == "series" and not argument.startswith(("{", "[")) and not argument.endswith(_ARRAYS):
         yield argument, argument
     elif kind == "text" and Path(argument).suffix.lower() in _TABLES and os.path.isfile(argument):
         yield from _rows(Path(argument))
@@ -110,8 +111,12 @@ def _read_one(argument: str, kind: str) -> Iterator[tuple[Any, Any]]:
         yield argument, _document(Path(argument))
     elif kind == "text":  # a question and the text it is asked of come as a row
         yield argument, _json(argument) if argument.startswith("{") and argument.endswith("}") else argument
-    elif argument.endswith(".npy"):
-        yield argument, _array(argument)
+    elif argument.endswith(_ARRAYS):
+        values = _array(argument)
+        several = values.ndim == len(shape) + 1 and values.shape[1:] == shape
+        yield from ((f"{argument} row {place}", row) for place, row in enumerate(values)) if several else [
+            (argument, values)
+        ]
     else:
         yield argument, _json(argument)
 
@@ -133,9 +138,15 @@ def _array(path: str) -> Any:
     if not os.path.exists(path):
         raise DataError("{path} does not exist", path=path)
     try:
-        return numpy.load(path, allow_pickle=False)
+        made = numpy.load(path, allow_pickle=False)
+        if not isinstance(made, numpy.lib.npyio.NpzFile):
+            return made
+        name = made.files[0] if len(made.files) == 1 else "x"
+        if name in made.files:
+            return made[name]
     except (EOFError, OSError, ValueError) as error:
         raise DataError("{path} holds no array of numbers; save it with numpy.save", path=path) from error
+    raise DataError("{path} has no array {name!r}; known: {names}", path=path, name=name, names=", ".join(made.files))
 
 
 def _pictures(path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from netwright.cli.options import AsJson, Overrides, Trust
-from netwright.cli.output import complain, emit, figures, quiet_stdout
+from netwright.cli.output import complain, emit, figures, number, quiet_stdout
 from netwright.core.errors import ConfigError
 from netwright.core.messages import filled, say
 
@@ -45,7 +45,7 @@ def command(
     for name, item in run.expectations.items():
         if not item["ok"]:
             template = "expected {name} {wanted}, got {got}"
-            complain(say(template, name=name, wanted=item["wanted"], got=item["got"]), "missed")
+            complain(say(template, name=name, wanted=item["wanted"], got=number(item["got"])), "missed")
     return 0 if run.expectations_met else 1
 
 

@@ -6,12 +6,12 @@ Only these reach the user without a traceback; anything else that escapes is a b
 import difflib
 import importlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from types import ModuleType
 
-from netwright.core.messages import say
+from netwright.core.messages import few, say
 
 __all__ = [
     "CheckpointError",
@@ -25,7 +25,6 @@ __all__ = [
     "Problem",
     "ResourceError",
     "because",
-    "few",
     "need",
     "ran_out_of_memory",
     "suggest",
@@ -163,11 +162,17 @@ def _in_a_line(value: object) -> object:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+# What other libraries call it, where the names are not alike.
+_ELSEWHERE = {"acc": "accuracy", "bs": "batch_size", "l2": "weight_decay", "learning_rate": "lr", "wd": "weight_decay"}
+
+
 def suggest(name: object, names: Iterable[str]) -> str:
     """The end of a sentence about an unknown `name`: the nearest known one, or up to three that are as near; all, or
     the first of many, where none is near.
     """
     known, text = sorted(names), str(name).lower()
+    if _ELSEWHERE.get(text.replace("-", "_")) in known:
+        return say("; did you mean {name}?", name=_ELSEWHERE[text.replace("-", "_")])
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.6)
     if near:
         likeness = {one: _likeness(one, text) for one in near}
@@ -180,12 +185,3 @@ def _likeness(one: str, text: str) -> tuple[float, int]:
     """How alike two names are; of those that are as much so, names that begin alike are more so."""
     begins = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, text, strict=False)))
     return difflib.SequenceMatcher(None, one, text).ratio(), begins
-
-
-def few(names: Sequence[str], room: int = 120) -> str:
-    """The names in a row; of a long list those that fit into `room` characters, and how many more there are."""
-    kept = len(names)
-    while kept > 1 and len(", ".join(names[:kept])) > room:
-        kept -= 1
-    shown = ", ".join(names[:kept])
-    return shown if kept == len(names) else say("{names} and {count} more", names=shown, count=len(names) - kept)

@@ -8,10 +8,11 @@ The language comes from `set_language`, else `NETWRIGHT_LANG`, else the locale o
 import json
 import os
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-__all__ = ["cells", "filled", "language", "say", "set_language"]
+__all__ = ["cells", "few", "filled", "language", "say", "set_language"]
 
 _chosen: str | None = None
 
@@ -47,6 +48,15 @@ def filled(text: str, width: int, right: bool = False) -> str:
     """The text with spaces up to `width` cells, set flush left or right."""
     space = " " * (width - cells(text))
     return space + text if right else text + space
+
+
+def few(names: Sequence[str], room: int = 120) -> str:
+    """The names in a row; of a long list those that fit into `room` characters, and how many more there are."""
+    kept = len(names)
+    while kept > 1 and len(", ".join(names[:kept])) > room:
+        kept -= 1
+    shown = ", ".join(names[:kept])
+    return shown if kept == len(names) else say("{names} and {count} more", names=shown, count=len(names) - kept)
 
 
 @cache

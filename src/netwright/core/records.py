@@ -6,6 +6,7 @@ Every file appears by rename: written under a temporary name, flushed to the dis
 import contextlib
 import errno
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,7 @@ from netwright.core.errors import CheckpointError, ResourceError, because
 __all__ = [
     "RunLock",
     "append_jsonl",
+    "is_number",
     "read_json",
     "read_jsonl",
     "sync_folder",
@@ -24,6 +26,7 @@ __all__ = [
     "write_json",
     "write_jsonl",
     "write_text",
+    "write_through",
     "writing",
 ]
 
@@ -66,10 +69,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_through(handle, content)
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except BaseException:
@@ -77,6 +77,14 @@ def write_bytes(path: Path, content: bytes) -> None:
                 os.unlink(temporary)
             raise
         sync_folder(path.parent)
+
+
+def write_through(file: Path | int, content: bytes) -> None:
+    """Write a new file (or one that is open, by its number) and wait until the disk has it; not atomic by itself."""
+    with open(file, "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
@@ -128,6 +136,11 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             rows.append(json.loads(line))
     return [row for row in rows if isinstance(row, dict)]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a JSON row is a figure: a finite number, and no yes or no."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def sync_folder(folder: Path) -> None:

@@ -54,6 +54,7 @@ def _explained(path: str, items: list[Any], names: list[str]) -> Problem:
         wanted = " or ".join(item["ctx"]["expected"].replace("'", "") for item in items)
         choices = wanted.replace(" or ", ", ").split(", ")
         near = suggest(first["input"], choices) if isinstance(first["input"], str) else ""
+        near = "" if near == suggest("", choices) else near  # all of them are named already
         template = "{path}={got} is not one of {wanted}{near}"
         return Problem(path, say(template, path=path, got=got, wanted=wanted, near=near))
     wanted = say(" or ").join(dict.fromkeys(_wanted(item) for item in sorted(items, key=_is_of_type)))

@@ -6,15 +6,18 @@ function of those four, so that an example's augmentation is the same for any ba
 The hash is the finalizer of SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014).
 """
 
+import contextlib
 import math
 import random
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
-__all__ = ["generator", "mix", "normal", "rng_state", "seed_everything", "set_rng_state", "uniform"]
+__all__ = ["generator", "mix", "normal", "rng_state", "seed_everything", "set_rng_state", "undisturbed", "uniform"]
 
 _MASK = (1 << 64) - 1
 _GOLDEN, _MUL1, _MUL2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -95,6 +98,18 @@ def set_rng_state(state: dict[str, Any]) -> None:
         numpy.random.set_state(("MT19937", words, kept["place"], kept["has_gauss"], kept["gauss"]))
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """All random states and the warnings of the user's process as they were."""
+    states = rng_state()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        set_rng_state(states)
 
 
 def _scramble(x: int) -> int:

@@ -38,7 +38,8 @@ def table_like(table: RawTable, name: str, origin: Origin, schema: Schema, bad: 
         raise DataError("{source} has no rows; there is nothing to measure on", source=table.source)
     reasons: dict[int, str] = {}
     inputs = torch.stack([_feature(table, column, reasons) for column in features], dim=1).float()
-    values = target_values(table, schema.target, reasons)
+    decimal = "," if any(column.form == "," for column in schema.columns) else ""
+    values = target_values(table, schema.target, reasons, decimal)
     problems = [*table.problems, *(BadRow(table.place(row), reasons[row]) for row in sorted(reasons))]
     total = len(table) + len(table.problems)
     settle(problems, total, bad, table.source)
@@ -96,15 +97,18 @@ def _read(table: RawTable, column: Column, reasons: dict[int, str]) -> Tensor:
     return torch.from_numpy(values)
 
 
-def target_values(table: RawTable, target: Target, reasons: dict[int, str]) -> Tensor:
+def target_values(table: RawTable, target: Target, reasons: dict[int, str], decimal: str = "") -> Tensor:
     """The targets of new rows by the codes of training; why a row has none goes into `reasons`.
+
+    Args:
+        decimal: "," where numbers are written with one.
 
     Shapes: -> (N,) or (N, K).
     """
     if target.kind not in ("class", "number", "multilabel"):
         return torch.zeros(len(table), 0)
     if target.kind != "class":
-        columns = [_read(table, Column(name, "numeric"), reasons) for name in target.names]
+        columns = [_read(table, Column(name, "numeric", form=decimal), reasons) for name in target.names]
         return _known(torch.stack(columns, dim=1), target, reasons)
     lookup = {label: float(code) for code, label in enumerate(target.classes)}
     codes = [lookup.get(_label(cell), -1.0) for cell in table.columns[target.names[0]].tolist()]

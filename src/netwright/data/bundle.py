@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import DataError
-from netwright.core.messages import say
+from netwright.core.messages import few, say
 from netwright.data.dataset import BadRow, Dataset, PairedFiles, TensorDataset
 from netwright.data.masks import IGNORED, code_counts
 from netwright.data.policy import first_of
@@ -58,6 +58,7 @@ def bundle(loaded: Loaded, rule: SplitRule) -> DataBundle:
         bad, shown = len(loaded.problems), first_of(loaded.problems, loaded.origin.source)
         template = "{bad} of {total} examples of {name} are bad - {shown}"
         _log.warning(say(template, bad=bad, total=loaded.total, name=loaded.dataset.name, shown=shown))
+    _know_all_classes(loaded)
     split = split_rows(loaded, rule)
     dataset = _settled(loaded, split.rows["train"])
     parts = {name: dataset.subset(split.rows[name]) for name in PARTS if name in split.rows}
@@ -108,6 +109,33 @@ def environment_bundle(name: str, options: Mapping[str, Any]) -> DataBundle:
         "classes": {},
     }
     return DataBundle(name, schema, nothing, None, None, record, [], origin, options=options)
+
+
+def _know_all_classes(loaded: Loaded) -> None:
+    """Refuse a class that stands in validation or test files only; among arrays it is said, for a network may know it.
+
+    Raises:
+        DataError: there is one; names it, and where it stands.
+    """
+    schema, labels = loaded.dataset.schema, loaded.dataset.labels()
+    if schema.target.kind != "class" or labels.ndim != 1 or "train" not in loaded.official:
+        return
+    known = torch.isin(labels, labels[loaded.official["train"]])
+    template = "{where}: no training example is of the class {names}; correct the label, or add such training examples"
+    for part in ("validation", "test"):
+        rows = loaded.official.get(part, labels.new_zeros(0, dtype=torch.int64))
+        strange = rows[~known[rows]].tolist()
+        if not strange:
+            continue
+        names = few([schema.target.classes[code] for code in labels[strange].unique().tolist()])
+        places = [
+            loaded.place(row) if loaded.place else say("{name} row {row}", name=say(part), row=row - int(rows[0]))
+            for row in strange
+        ]
+        where = first_of(places, loaded.origin.source)
+        if not schema.as_given:
+            raise DataError(template, where=where, names=names)
+        _log.warning(say(template, where=where, names=names))
 
 
 def class_counts(dataset: Dataset) -> dict[str, int]:

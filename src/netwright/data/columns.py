@@ -9,7 +9,7 @@ import contextlib
 import functools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netwright.core.errors import DataError
 from netwright.core.messages import say
+from netwright.data.decimals import Decimal, some_comma, with_comma
 from netwright.data.schema import Column, ColumnKind
 
-__all__ = ["MISSING", "Parsed", "days", "is_missing", "parse_column", "truth"]
+__all__ = ["MISSING", "Parsed", "days", "is_missing", "parse_column", "refuse_commas", "truth"]
 
 # What pandas reads as missing, and the question mark of the UCI archive.
 MISSING = frozenset(
@@ -64,7 +66,9 @@ _FEW_WORDS = 20  # "1", "2", "3", "4 or more" are categories; a thousand prices 
 
 @dataclass
 class Parsed:
-    """A column made numeric; `labels` are the words behind codes, `form` that of dates.
+    """A column made numeric; `labels` are the words behind codes, `form` is that of dates, or "," for a decimal comma.
+
+    `comma` is one of several words that may be numbers with a comma, where nobody said what it means.
 
     Shapes: values (N,) float64, NaN where missing.
     """
@@ -74,6 +78,7 @@ class Parsed:
     labels: tuple[str, ...] = ()
     form: str = ""
     bad: dict[int, str] = field(default_factory=dict)
+    comma: str = ""
 
     def column(self, name: str) -> Column:
         """The schema's line about this column, with the reason if it is of no use as a feature."""
@@ -95,10 +100,14 @@ class Parsed:
         )
 
 
-def parse_column(name: str, values: NDArray[Any]) -> Parsed:
+def parse_column(name: str, values: NDArray[Any], decimal: Decimal | None = None) -> Parsed:
     """Infer what a column is. Shapes: values (N,) of any dtype.
 
     Integers called an id, or that count the rows, are identifiers; a handful of different words is a category.
+
+    Args:
+        decimal: what stands before a fraction. With a comma, points part thousands; with None, columns of what may be
+            numbers with commas tell one of them (`Parsed.comma`).
     """
     if values.dtype.kind == "b":
         return Parsed("boolean", values.astype(np.float64))
@@ -109,7 +118,22 @@ def parse_column(name: str, values: NDArray[Any]) -> Parsed:
         return Parsed("datetime", np.where(np.isnat(values), np.nan, seconds / 86400.0))
     if values.dtype.kind == "m":
         return Parsed("numeric", values / np.timedelta64(1, "s"))
-    return _words(name, values.tolist())
+    return _words(name, values.tolist(), decimal)
+
+
+def refuse_commas(parsed: Mapping[str, Parsed]) -> None:
+    """See that no column is of words which may be numbers.
+
+    Raises:
+        DataError: one is; says what to do.
+    """
+    for name, column in parsed.items():
+        if column.comma:
+            template = (
+                "column {name!r} holds {value!r}: set data.decimal to ',' if that is a decimal comma, to '.' if these "
+                "are words, or remove the commas if they part thousands"
+            )
+            raise DataError(template, name=name, value=column.comma)
 
 
 def is_missing(value: object) -> bool:
@@ -173,7 +197,7 @@ def _counts_rows(values: NDArray[np.float64]) -> bool:
     return len(values) >= 20 and values[0] in (0.0, 1.0) and bool(np.all(np.diff(values) == 1))
 
 
-def _words(name: str, cells: Sequence[Any]) -> Parsed:
+def _words(name: str, cells: Sequence[Any], decimal: Decimal | None) -> Parsed:
     if set(map(type, cells)) == {str}:
         known = [row for row, cell in enumerate(cells) if cell.strip() not in MISSING]
     else:
@@ -181,20 +205,22 @@ def _words(name: str, cells: Sequence[Any]) -> Parsed:
     if not known:
         return Parsed("numeric", np.full(len(cells), np.nan))
     sample = [str(cells[row]).strip() for row in known[:: max(1, len(known) // 200)]]
-    kind: ColumnKind
-    read: Callable[[Any], float]
+    kind: ColumnKind | None = None
+    read: Callable[[Any], float] = float
     form = ""
     if all(isinstance(cells[row], bool) or str(cells[row]).strip().lower() in _TRUE | _FALSE for row in known[:200]):
         kind, read = "boolean", truth
+    elif decimal == "," and _share(with_comma, sample) >= _LIKELY:
+        kind, read, form = "numeric", with_comma, decimal
     elif _share(float, sample) >= _LIKELY:
-        kind, read = "numeric", float
+        kind = "numeric"
     elif sum(bool(_DATE.match(text)) for text in sample) >= _LIKELY * len(sample):
         form = max(_DATE_FORMS, key=lambda form: _share(functools.partial(days, form=form), sample))
         kind, read = "datetime", functools.partial(days, form=form)
-    else:
-        return _coded(name, cells, known)
-    parsed = _read(name, cells, known, kind, read) or _coded(name, cells, known)
-    return replace(parsed, form=form if parsed.kind == "datetime" else "")
+    parsed = _read(name, cells, known, kind, read) if kind is not None else None
+    if parsed is None:
+        return replace(_coded(name, cells, known), comma="" if decimal else some_comma(sample))
+    return replace(parsed, form=form)
 
 
 def _share(read: Any, sample: Sequence[str]) -> float:
@@ -211,7 +237,7 @@ def _share(read: Any, sample: Sequence[str]) -> float:
 def _read(name: str, cells: Sequence[Any], known: list[int], kind: Any, read: Any) -> Parsed | None:
     """Read every known cell; None when many do not fit and there are few words, which then are categories."""
     values, bad = np.full(len(cells), np.nan), dict[int, str]()
-    if kind == "numeric":
+    if read is float:
         with contextlib.suppress(ValueError, TypeError, OverflowError):  # all at once, where all fit
             values[known] = np.array([cells[row] for row in known], dtype=np.float64)
             known = []

@@ -104,7 +104,7 @@ def _statistics(data: DataBundle) -> dict[str, Any]:
     elif data.schema.kind == "array" and inputs.is_floating_point():
         found["inputs"] = _spread(inputs)
     if data.schema.target.kind == "number":
-        columns = targets.reshape(len(targets), -1)
+        columns = targets if targets.ndim == 2 else targets.reshape(-1, 1)
         found["target"] = {
             name: _spread(columns[:, k]) for k, name in enumerate(data.schema.target.names[: columns.shape[1]])
         }
@@ -178,7 +178,7 @@ def _page(it: Description) -> list[str]:
     sizes = ", ".join(f"{say(part)} {it['sizes'][part]:,}" for part in _PARTS if part in it["sizes"])
     lines = [
         f"{it['name']}  ({it['origin']}{', ' + it['licence'] if it['licence'] else ''})",
-        _line("kind", f"{it['kind']} {tuple(it['input_shape'])}"),
+        _line("kind", f"{it['kind']} {tuple(it['input_shape']) or ''}".rstrip()),
         _line("target", _target_words(it)),
         _line("task", it["task"] or say("none without a target")),
         _line("examples", sizes),

@@ -17,6 +17,7 @@ from netwright.core.errors import DataError
 from netwright.core.messages import say
 from netwright.data.columns import days, is_missing, truth
 from netwright.data.dataset import Dataset
+from netwright.data.decimals import with_comma
 from netwright.data.policy import nearest
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Column, Schema
@@ -155,6 +156,8 @@ def cell_value(column: Column, value: Any) -> float:
         read, wanted = truth, "yes or no"
     elif column.kind == "datetime":
         read, wanted = functools.partial(days, form=column.form), "a date"
+    elif column.form == ",":
+        read = with_comma
     try:
         number = read(value) - column.origin
     except (ValueError, TypeError, OverflowError):

@@ -16,6 +16,7 @@ from netwright.core.schemas import arguments, parameters
 from netwright.data.alike import recoded
 from netwright.data.bundle import DataBundle, bundle, environment_bundle
 from netwright.data.dataset import Dataset, TensorDataset
+from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad, missing_file
 from netwright.data.schema import Schema
 from netwright.data.section import PATHS, builtin, check_path, environment_options, resolve, source_of
@@ -245,9 +246,12 @@ def _frame(
     target: str | list[str] | None = None,
     target_kind: Wanted | None = None,
     ignore: list[str] | None = None,
+    decimal: Decimal | None = None,
     bad: Bad | None = None,
     split: dict[str, Any] | None = None,
     like: Schema | None = None,
 ) -> Loaded:
     """A section made in Python, with a data frame in it."""
-    return frames.load_frame(frame, target=target, target_kind=target_kind, ignore=ignore or (), bad=bad, like=like)
+    return frames.load_frame(
+        frame, target=target, target_kind=target_kind, ignore=ignore or (), decimal=decimal, bad=bad, like=like
+    )

@@ -5,7 +5,7 @@ counts, it is stretched whole. Grey and colour are converted.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from torch import Tensor
 from netwright.core.errors import DataError, because
 from netwright.core.messages import say
 
-__all__ = ["SUFFIXES", "in_parallel", "picture_head", "read_picture", "to_picture"]
+__all__ = ["SUFFIXES", "in_parallel", "picture_head", "pictures_below", "read_picture", "to_picture"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,19 @@ def picture_head(path: str) -> tuple[int, int, bool] | str:
         return say("empty file") if os.path.getsize(path) == 0 else say("not a picture, or damaged at its beginning")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return because(error)
+
+
+def pictures_below(folder: Path, without: Path | None = None) -> Iterator[str]:
+    """Every picture below a folder, folder by folder in the order of their names; hidden files are none.
+
+    Args:
+        without: a folder below it that is passed over.
+    """
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if Path(place, name) != without)
+        for file in sorted(files):
+            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
+                yield os.path.join(place, file)
 
 
 def in_parallel(work: Callable[..., T], items: Sequence[Any]) -> list[T]:

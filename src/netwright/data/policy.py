@@ -44,8 +44,8 @@ def settle(problems: Sequence[BadRow], total: int, bad: Bad | None, source: str)
     )
 
 
-def first_of(problems: Sequence[BadRow], source: str) -> str:
-    """The first bad rows in words, and how many more there are."""
+def first_of(problems: Sequence[BadRow | str], source: str) -> str:
+    """The first bad rows, or places of rows, in words, and how many more there are."""
     folder = f"{Path(source).parent}/"
     first = [str(problem).removeprefix(folder) for problem in problems[:_SHOWN]]
     while len(first) > 1 and sum(map(len, first)) > _LONGEST:

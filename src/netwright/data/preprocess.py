@@ -45,6 +45,7 @@ class Preprocessor(ABC):
         made = _kinds()[train.schema.kind].fitted(train)
         if train.schema.target.kind == "number" and not train.schema.as_given:
             targets = train.labels().double()
+            targets = targets if targets.ndim == 2 else targets.reshape(-1, 1)  # on a grid, all numbers are of one kind
             made._target_mean, made._target_std = targets.mean(dim=0).tolist(), deviation(targets).tolist()
         return made
 

@@ -21,6 +21,13 @@ TargetKind = Literal[
 ]  # fmt: skip
 ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 
+_TASKS: dict[str, str] = {
+    "action": "q-learning", "forecast": "forecasting", "mask": "image-segmentation",
+    "multilabel": "multilabel-classification", "next-token": "language-modeling", "number": "regression",
+    "span": "question-answering", "text": "sequence-to-sequence",
+}  # fmt: skip
+_OF_CLASSES: dict[str, str] = {"image": "image-classification", "text": "text-classification"}
+
 
 @dataclass(frozen=True)
 class Target:
@@ -56,7 +63,7 @@ class Column:
     `missing` and `unique` count over all rows. `categories` are those of the training rows, most frequent 64;
     everything else shares one "unknown" slot. `origin` is subtracted from numbers before they become float32, so that
     time stamps and other large numbers keep their resolution. A column with a `note` is not used as a feature; the note
-    says why. `form` is how dates are written, "" for ISO.
+    says why. `form` is how dates are written, "" for ISO; "," where numbers have a decimal comma.
     """
 
     name: str
@@ -133,20 +140,10 @@ class Schema:
         Raises:
             ConfigError: there is no target and so nothing to infer a task from.
         """
-        kinds = {
-            "mask": "image-segmentation", "multilabel": "multilabel-classification",
-            "next-token": "language-modeling", "number": "regression", "span": "question-answering",
-            "forecast": "forecasting",
-            "text": "sequence-to-sequence",
-        }  # fmt: skip
-        if self.target.kind in kinds:
-            return kinds[self.target.kind]
         if self.target.kind == "class":
-            return {"image": "image-classification", "text": "text-classification"}.get(
-                self.kind, "tabular-classification"
-            )
-        if self.target.kind == "action":
-            return "q-learning"
+            return _OF_CLASSES.get(self.kind, "tabular-classification")
+        if self.target.kind in _TASKS:
+            return _TASKS[self.target.kind]
         if self.kind == "image":
             return "gan"
         raise ConfigError(

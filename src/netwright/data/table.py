@@ -14,8 +14,9 @@ from torch import Tensor
 
 from netwright.core.errors import DataError
 from netwright.core.messages import say
-from netwright.data.columns import Parsed, parse_column
+from netwright.data.columns import Parsed, parse_column, refuse_commas
 from netwright.data.dataset import BadRow, TensorDataset
+from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad, nearest, settle
 from netwright.data.schema import Column, Schema
 from netwright.data.sources.loaded import Loaded, Origin, official_parts
@@ -85,6 +86,7 @@ def load_table(
     target: str | Sequence[str] | None = None,
     target_kind: Wanted | None = None,
     ignore: Sequence[str] = (),
+    decimal: Decimal | None = None,
     bad: Bad | None = None,
 ) -> Loaded:
     """Make a data set of a table.
@@ -101,9 +103,14 @@ def load_table(
         raise DataError("{source} has no rows; there is nothing to learn from", source=table.source)
     targets = [target] if isinstance(target, str) else list(target or ())
     check_columns(table, [*targets, *ignore])
-    made = make_target(targets, [table.columns[t] for t in targets], target_kind) if targets else no_target(len(table))
-    parsed = {column: parse_column(column, table.columns[column]) for column in table.columns if column not in targets}
-    good, problems = _bad_rows(table, made, {column: item for column, item in parsed.items() if column not in ignore})
+    made = no_target(len(table))
+    if targets:
+        made = make_target(targets, [table.columns[name] for name in targets], target_kind, decimal)
+    others = [column for column in table.columns if column not in targets]
+    parsed = {column: parse_column(column, table.columns[column], decimal) for column in others}
+    used = {column: item for column, item in parsed.items() if column not in ignore}
+    refuse_commas(used)
+    good, problems = _bad_rows(table, made, used)
     settle(problems, total, bad, table.source)
     columns = [_column(item, column, good, column in ignore) for column, item in parsed.items()]
     schema = Schema("table", (sum(column.width for column in columns),), "float32", made.target, tuple(columns))
@@ -122,7 +129,10 @@ def load_table(
         else torch.zeros(int(good.sum()), dtype=torch.int8)
     )
     dataset = TensorDataset(inputs, made.values[kept], schema, name, problems)
-    return Loaded(dataset, origin, total, problems, official_parts(parts), keys)
+    rows = np.flatnonzero(good)
+    return Loaded(
+        dataset, origin, total, problems, official_parts(parts), keys, lambda row: table.place(int(rows[row]))
+    )
 
 
 def fit_columns(loaded: Loaded, train: Tensor) -> TensorDataset:

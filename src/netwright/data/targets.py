@@ -15,7 +15,8 @@ from torch import Tensor
 
 from netwright.core.errors import DataError
 from netwright.core.messages import say
-from netwright.data.columns import Parsed, parse_column
+from netwright.data.columns import Parsed, parse_column, refuse_commas
+from netwright.data.decimals import Decimal
 from netwright.data.schema import Target, TargetKind
 
 __all__ = ["MadeTarget", "Wanted", "class_target", "looks_like_classes", "make_target", "no_target", "too_many"]
@@ -42,13 +43,20 @@ def no_target(rows: int) -> MadeTarget:
     return MadeTarget(Target("none"), torch.zeros(rows, 0))
 
 
-def make_target(names: Sequence[str], columns: Sequence[NDArray[np.generic]], wanted: Wanted | None) -> MadeTarget:
+def make_target(
+    names: Sequence[str],
+    columns: Sequence[NDArray[np.generic]],
+    wanted: Wanted | None,
+    decimal: Decimal | None = None,
+) -> MadeTarget:
     """Make the target of one or several columns.
 
     Raises:
-        DataError: one class only, words where numbers are wanted, identifiers.
+        DataError: one class only, words where numbers are wanted or may be meant, identifiers.
     """
-    parsed = [parse_column(name, values) for name, values in zip(names, columns, strict=True)]
+    parsed = [parse_column(name, values, decimal) for name, values in zip(names, columns, strict=True)]
+    if wanted != "class":
+        refuse_commas(dict(zip(names, parsed, strict=True)))
     bad: dict[int, str] = {}
     for name, column in zip(names, parsed, strict=True):
         for row in np.flatnonzero(np.isnan(column.values)):

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from netwright.core.errors import ConfigError
+from netwright.core.seeds import undisturbed
 from netwright.doctor.causes import Evidence
 from netwright.doctor.check import check
 from netwright.doctor.check.reading import is_source
-from netwright.doctor.check.run import undisturbed
 from netwright.doctor.findings import Finding
 from netwright.doctor.learnable import Learnable, held_back, of_the_data, what_is_learnable
 from netwright.doctor.outcomes import few_updates, of_the_curve, placed
@@ -99,6 +99,9 @@ def diagnose(
     end = begun + _SPENT * budget_seconds
     if train is None or (loss_fn is None and step is None):
         raise ConfigError("diagnose needs train=(inputs, targets) or a loader, and loss_fn or step; give both")
+    if not hasattr(opt, "param_groups"):
+        template = "diagnose needs the optimizer of the run, got {got!r}; give the one that takes its steps"
+        raise ConfigError(template, got=opt)
     with undisturbed():
         diagnosis = _diagnosed(Program(net, opt, loss_fn, step), train, validation, epochs, end, batch_size)
     diagnosis.seconds = time.monotonic() - begun

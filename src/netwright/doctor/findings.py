@@ -68,7 +68,7 @@ RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 @dataclass(frozen=True)
 class Probe:
-    """The experiment behind a finding: `change` names what was changed (a key of `doctor.probe.changes.CHANGES`),
+    """The experiment behind a finding: `change` names what was changed (a key of `doctor.words.CHANGED`),
     `words` say it. The two curves hold the losses of the unchanged twin and of the changed one, over the same `steps`,
     thinned to `points` means or fewer.
     """
@@ -88,7 +88,7 @@ class Probe:
         return cls(change, words, steps, _thinned(unchanged, width), _thinned(changed, width))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """One fault found.
 
@@ -110,6 +110,11 @@ class Finding:
     fix: dict[str, Any] | None = None
     probe: Probe | None = None
 
+    @property
+    def of_run(self) -> bool:
+        """Whether steps were taken to see it; the codes of static rules are lower."""
+        return self.code >= "NW2"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         return asdict(self)
@@ -121,6 +126,9 @@ class Finding:
         if known.get("probe") is not None:
             known["probe"] = Probe(**known["probe"])
         return cls(**known)
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
     def __str__(self) -> str:
         head = f"{self.code} {say(self.severity)} {self.fault} [{self.where}]"

@@ -11,10 +11,9 @@ from torch import nn
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding, Probe
 from netwright.doctor.probe import Outcome, Scene, run
-from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.trials import Trials
 from netwright.doctor.watch import Signals
-from netwright.doctor.words import finding_of
+from netwright.doctor.words import CHANGED, finding_of
 from netwright.metrics.architecture import tensors_in
 
 __all__ = ["few_updates", "of_the_curve", "placed"]
@@ -83,7 +82,7 @@ def _cut_short(scene: Scene, watched: Outcome, trials: Trials) -> Iterator[Findi
         "After its {planned} steps the run leaves {own:.0%} unexplained; going on as it is, {later:.0%} after {steps}.",
         planned=scene.planned, own=own.share, later=later.share, steps=later.step,
     )  # fmt: skip
-    words = say(CHANGES["longer"].words)
+    words = say(CHANGED["longer"])
     probe = Probe.of("longer", words, watched.losses[: scene.planned], watched.losses[: later.step])
     finding = finding_of("undertrained", "error", "run", evidence, round(1 - later.share / own.share, 4), True)
     yield replace(finding, probe=probe)
@@ -108,7 +107,7 @@ def few_updates(scene: Scene, watched: Outcome) -> Iterator[Finding]:
             planned=planned, size=batches.size, own=own, small=_SMALL, other=outcome.unexplained,
         )  # fmt: skip
         probe = Probe.of(
-            "smaller-batches", say(CHANGES["smaller-batches"].words), watched.losses[:planned], outcome.losses
+            "smaller-batches", say(CHANGED["smaller-batches"]), watched.losses[:planned], outcome.losses
         )
         sure = outcome.unexplained < _PLAINLY * own
         effect = round(1 - outcome.unexplained / own, 4)

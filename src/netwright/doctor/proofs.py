@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding, Probe, Severity
-from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.probe.compare import in_words
 from netwright.doctor.trials import DOUBT, NOWHERE, SOME, Trial, Trials
-from netwright.doctor.words import finding_of
+from netwright.doctor.words import CHANGED, finding_of
 
 __all__ = ["backed", "proved_by"]
 
@@ -99,7 +98,7 @@ def _measured(trials: Trials, trial: Trial, another: bool) -> Severity | None:
 
 def _finding(trials: Trials, trial: Trial, severity: Severity) -> Finding:
     before, after = trials.scene.twins[: trial.effect.seeds], trials.tried[trial.change]
-    words = say(CHANGES[trial.change].words)
+    words = say(CHANGED[trial.change])
     evidence = in_words(words, before, after, trials.start, trials.scene.steps)
     if trial.plain_loss and trials.returned.evidence:
         evidence = f"{trials.returned.evidence} {evidence}"
@@ -108,4 +107,15 @@ def _finding(trials: Trials, trial: Trial, severity: Severity) -> Finding:
         evidence += say(" Confidence {share:.0%}.", share=share)
     effect, proven = round(trial.effect.share, 4), severity == "error"
     finding = finding_of(trial.cause.fault, severity, trial.cause.where, evidence, effect, proven)
-    return replace(finding, probe=Probe.of(trial.change, words, before[0].losses, after[0].losses))
+    probe = Probe.of(trial.change, words, before[0].losses, after[0].losses)
+    return replace(finding, probe=probe, remedy=_rated(trial.change) or finding.remedy)
+
+
+def _rated(change: str) -> str:
+    """What to do about a learning rate that is off by more than the usual factor: that by which it was proved to be."""
+    way, factor = change[:3], change[3:]
+    if way not in ("lr/", "lr*") or factor == "10":
+        return ""
+    if way == "lr/":
+        return say("Divide the learning rate by {factor:,}.", factor=int(factor))
+    return say("Multiply the learning rate by {factor:,}.", factor=int(factor))

@@ -113,7 +113,7 @@ class Trials:
         steps = min(max(self.scene.planned, self.scene.steps), len(self.known.seen.rates))
         if self.scene.left < self.scene.reserve + 1.5 * self.slowest() * steps / max(1, self.scene.steps):
             return None
-        made = CHANGES[_STEP].make(self.scene)
+        made = CHANGES[_STEP](self.scene)
         outcome = self.scene.play(*made, 0, steps) if made is not None else None
         return outcome.unexplained if outcome is not None and outcome.whole and not outcome.error else None
 
@@ -206,7 +206,7 @@ class Trials:
         """Run a change on so many seeds; a run that the budget cuts short says nothing and is not kept."""
         runs = self.tried.setdefault(change, [])
         while len(runs) < seeds:
-            made = CHANGES[change].make(self.scene) if self._affordable(seeds) else None
+            made = CHANGES[change](self.scene) if self._affordable(seeds) else None
             if made is None or not self.scene.unchanged(len(runs)).whole:
                 break
             outcome = self.scene.play(*made, len(runs))

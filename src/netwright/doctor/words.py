@@ -1,9 +1,12 @@
-"""What is said of each fault that needs a run: its code, why it harms, and what to do. One table for all languages."""
+"""What is said of each fault that needs a run (its code, why it harms, what to do), and of what each probe changes.
+
+One table for all languages; reports read it too, without torch.
+"""
 
 from netwright.core.messages import say
 from netwright.doctor.findings import Finding, Severity
 
-__all__ = ["CODES", "finding_of"]
+__all__ = ["CHANGED", "CODES", "finding_of"]
 
 # fault -> code, why, remedy
 CODES: dict[str, tuple[str, str, str]] = {
@@ -168,6 +171,42 @@ CODES: dict[str, tuple[str, str, str]] = {
         "Give output and targets the same shape before they are subtracted.",
     ),
 }  # fmt: skip
+
+# change of a probe -> words that complete the sentence "With …"
+CHANGED: dict[str, str] = {
+    "cleared": "gradients cleared before each step",
+    "awake": "the network in training mode",
+    "unfrozen": "all parameters trained",
+    "lr/10": "the learning rate divided by 10",
+    "lr/100": "the learning rate divided by 100",
+    "lr/1000": "the learning rate divided by 1000",
+    "lr*10": "the learning rate multiplied by 10",
+    "lr*100": "the learning rate multiplied by 100",
+    "lr*1000": "the learning rate multiplied by 1000",
+    "lr*10000": "the learning rate multiplied by 10000",
+    "lr*100000": "the learning rate multiplied by 100000",
+    "constant-rate": "the learning rate held at its first value",
+    "inputs": "the inputs standardised",
+    "targets": "the targets standardised",
+    "raw-scores": "the last softmax left out",
+    "loss": "the loss that fits these targets",
+    "fresh": "fresh default weights",
+    "normalised": "each hidden layer normalised",
+    "relu": "ReLU in place of the squashing activations",
+    "leaky": "LeakyReLU in place of ReLU",
+    "clipped": "the gradient's norm clipped at 1",
+    "unclipped": "no clipping",
+    "unpushed": "the weights left as the optimizer made them",
+    "no-decay": "no weight decay",
+    "no-dropout": "no dropout",
+    "plain-loss": "the gradient of the given loss alone, unclipped",
+    "adam": "Adam at its default settings",
+    "smaller-batches": "batches an eighth of the size",
+    "larger-batches": "batches eight times as large",
+    "shuffled": "the examples shuffled",
+    "longer": "more steps of the same kind",
+    "less-momentum": "a momentum of 0.9",
+}
 
 
 def finding_of(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netwright import losses, models, optim
+from netwright import losses, optim
 from netwright.core import schemas, seeds
 from netwright.core.devices import Precision, choose_device, choose_precision, wants_channels_last
 from netwright.core.errors import ConfigError
@@ -20,36 +20,28 @@ from netwright.data import DataBundle, Preprocessor, load_data
 from netwright.data.augment import Augment, build_augment
 from netwright.data.masks import IGNORED
 from netwright.data.normalising import ImagePreprocessor
-from netwright.data.schema import Schema
 from netwright.data.section import anchored
 from netwright.experiment.back_translation import bind_translators
-from netwright.experiment.beginning import beginning
-from netwright.experiment.compatible import check_sizes, check_task, construct, default_model, default_task, part_of
+from netwright.experiment.compatible import check_task, default_model, part_of
 from netwright.experiment.config import Config
 from netwright.experiment.embeddings import start_from_vectors
 from netwright.experiment.foreign import check_savable, make_layers, part_memory
 from netwright.experiment.hooking import make_hooks
-from netwright.experiment.pretrained import (
-    anchored_model,
-    expected,
-    frozen,
-    is_gone,
-    normalised,
-    split_model,
-    start_from,
-)
+from netwright.experiment.networks import Built, build_network, network_sizes
+from netwright.experiment.pretrained import anchored_model, normalised
 from netwright.experiment.settings import TrainSettings
 from netwright.experiment.sources import SourceMaker, pair_maker
 from netwright.experiment.teacher import find_teacher, taught
-from netwright.experiment.vocabulary import belongs_to_weights, readable_data, with_vocabulary
-from netwright.models.layers import LayerStack
+from netwright.experiment.vocabulary import readable_data, with_vocabulary
 from netwright.models.weights.reading import Normalisation
-from netwright.tasks import TASKS, Task
+from netwright.tasks import TASKS, Task, task_class
 from netwright.training.convolutions import place
 from netwright.training.engine import Engine, Updater
 from netwright.training.session import Plan, Session
 
-__all__ = ["Assembly", "Built", "Given", "assemble", "build_network", "build_task", "network_sizes"]
+__all__ = ["Assembly", "Given", "assemble"]
+
+_SMALL_BATCH = 16  # where the examples are few, and nobody says how many make a step
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ class Assembly:
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
-def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bool = False) -> Assembly:
+def assemble(config: Config, folder: Path, given: Given | None = None, *, quiet: bool = False) -> Assembly:
     """Build everything for a run in `folder`; nothing is written and no step is taken.
 
     Raises:
@@ -90,127 +82,162 @@ def assemble(config: Config, folder: Path, given: Given | None = None, quiet: bo
 
 
 def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assembly:
-    settings = config.train
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device)
-    config = config if given.bundle else with_vocabulary(config)
-    bundle = given.bundle or load_data(readable_data(config, folder), base=config.folder)
-    config = _complete(config, bundle, given, folder)
-    settings = config.train
+    if config.train.threads is not None:
+        torch.set_num_threads(config.train.threads)
+    device = choose_device(config.train.device)
+    config, bundle = _read(config, folder, given)
+    settings, schema = config.train, bundle.schema
     seeds.seed_everything(settings.seed)
-    task_name, task_values = config.named("task")
-    assert task_name is not None
-    factory = TASKS.load(task_name)
-    check_task(task_name, factory, bundle.schema)
-    sizes = network_sizes(factory, task_values, bundle.schema)
-    built = _rebuilt(config, folder) if given.model is None else None
-    model, model_recipe, seen = built or build_network(config, sizes, bundle.schema.input_shape, given.model)
-    preprocess = _preprocessor(bundle, factory, seen)
-    if given.model is not None:
-        make_layers(model, bundle, preprocess)
-        part_memory(model)
-        check_savable(model)
-    precision = choose_precision(settings.precision, device, model)
-    channels_last = wants_channels_last(model, bundle.schema.input_shape)
-    model = place(model.train(), device, channels_last)
-    loss = _loss(config, factory, bundle, given)
+    built, preprocess = _network(config, bundle, given, folder)
+    precision = choose_precision(settings.precision, device, built.network)
+    channels_last = wants_channels_last(built.network, schema.input_shape)
+    model = place(built.network.train(), device, channels_last)
+    loss = _loss(config, bundle, given)
     start_from_vectors(model, config, preprocess, folder)
-    augment, pairs = _augment(config, bundle, factory), pair_maker(factory, task_values, bundle, preprocess, model)
-    sources = SourceMaker(bundle, preprocess, model, settings, device, augment, pairs=pairs)
-    train_source = sources.training()
-    total_steps = min(settings.epochs * train_source.steps_per_epoch, settings.steps or 1 << 62)
-    task = build_task(task_name, task_values, bundle.schema, preprocess, loss, config, total_steps)
-    if config.distill is not None:
-        task = taught(task, config.distill, bundle, preprocess, device)
-    updates = max(1, total_steps // settings.accumulate)
-    updaters, averaging = _updaters(config, task, model, updates, given)
-    engine = Engine(updaters, device, precision, settings.accumulate, averaging)
+    sources = _sources(config, bundle, preprocess, model, device)
+    train = sources.training()
+    plan = Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps)
+    steps = plan.last_step(train.steps_per_epoch)
+    task = _task(config, bundle, preprocess, loss, steps, device)
     sources = replace(sources, task=task)
+    updaters, average = _updaters(config, task, model, max(1, steps // settings.accumulate), given)
     session = Session(
-        folder, model, task, engine, task.batches(train_source, training=True), sources.validation(),
-        Plan(settings.epochs, settings.validate_every, settings.checkpoint_every, settings.steps),
-        (task.monitor, task.sense),
-        make_hooks(config, folder, task, bundle.schema.kind, train_source.steps_per_epoch, total_steps, quiet),
+        folder, model, task, Engine(updaters, device, precision, settings.accumulate, average),
+        task.batches(train, training=True), sources.validation(), plan, (task.monitor, task.sense),
+        make_hooks(config, folder, task, schema.kind, train.steps_per_epoch, steps, quiet),
     )  # fmt: skip
     seeds.seed_everything(seeds.mix(settings.seed, 1))  # however much chance the building above took
-    recipe = {"model": model_recipe, "task": {"name": task_name, **task_values}, "schema": bundle.schema.to_dict()}
+    name, values = _named_task(config)
+    recipe = {"model": built.recipe, "task": {"name": name, **values}, "schema": schema.to_dict()}
     return Assembly(config, bundle, preprocess, model, loss, session, sources, precision, channels_last, recipe)
 
 
-def network_sizes(factory: Any, values: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """The sizes that the data decide, and the network's outputs where the task decides them (`outputs`)."""
-    sizes = schema.sizes() | ({"task": factory.head} if hasattr(factory, "head") else {})
-    return {**sizes, "num_classes": factory.outputs(values)} if hasattr(factory, "outputs") else sizes
+def _named_task(config: Config) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the task, which a complete config has."""
+    name, values = config.named("task")
+    assert name is not None
+    return name, values
 
 
-class Built(NamedTuple):
-    """A network, what `model/config.json` must say to build it again, and what its weights expect of pictures."""
-
-    network: nn.Module
-    recipe: dict[str, Any]
-    normalisation: Normalisation | None = None
-
-
-def build_network(
-    config: Config, sizes: dict[str, Any], input_shape: tuple[int, ...], given: nn.Module | None
-) -> Built:
-    """The network of a config, with pretrained weights and frozen parts where it names them.
-
-    Raises:
-        ConfigError: arguments that do not fit.
-        CheckpointError: weights of another network.
-    """
-    if given is not None:
-        kind = type(given)
-        return Built(given, {"python": f"{kind.__module__}:{kind.__qualname__}"})
-    name, values = config.named("model")
-    if name is None:
-        arguments = schemas.arguments(LayerStack, values, "model", {**sizes, "input_shape": list(input_shape)})
-        return Built(construct(LayerStack, arguments, name), _recipe("layers", arguments))
-    values, settings = split_model(name, values)
-    check_sizes(name, {**sizes, **values}, config.named("task")[0])
-    if settings.weights is not None:
-        made = start_from(name, values, settings, sizes, config.folder, belongs_to_weights(config))
-        recipe = _recipe(made.name, made.arguments)
-        return Built(frozen(made.network, settings), recipe, expected(settings, made))
-    factory = models.catalog().load(name)
-    arguments = schemas.arguments(factory, values, "model", sizes)
-    return Built(frozen(construct(factory, arguments, name), settings), _recipe(name, arguments))
+def _read(config: Config, folder: Path, given: Given) -> tuple[Config, DataBundle]:
+    """The config with nothing left out, and its data."""
+    config = config if given.bundle else with_vocabulary(config)
+    bundle = given.bundle or load_data(readable_data(config, folder), base=config.folder)
+    return _complete(config, bundle, given, folder), bundle
 
 
-def _rebuilt(config: Config, folder: Path) -> Built | None:
-    """The network of a run that goes on though the weights it began with are gone; its own are in its checkpoints."""
-    name, values = config.named("model")
-    settings = split_model(name, values)[1] if name is not None else None
-    if settings is None or settings.weights is None or not is_gone(settings.weights, config.folder, folder):
+def _complete(config: Config, bundle: DataBundle, given: Given, folder: Path) -> Config:
+    """Fill in what the config leaves to the data."""
+    chosen: dict[str, Any] = {"data": anchored(config.sections.data, config.folder)}
+    if config.sections.model is not None:
+        chosen["model"] = anchored_model(config.sections.model, config.folder)
+    own = {"batch_size", "batch_tokens", "per_class"} & set(config.sections.train)
+    if not own and 0 < len(bundle.train) <= 2 * TrainSettings.batch_size:  # an epoch of two steps teaches nothing
+        chosen["train"] = {**config.sections.train, "batch_size": min(_SMALL_BATCH, len(bundle.train))}
+    if config.sections.task is None:
+        chosen["task"] = bundle.schema.default_task()
+    task = str(chosen.get("task") or config.named("task")[0])
+    if config.sections.model is None and given.model is None:
+        chosen["model"] = default_model(task, bundle.schema)
+    usual_loss = task_class(task).default_loss
+    if config.sections.loss is None and given.loss is None and usual_loss is not None:
+        chosen["loss"] = usual_loss
+    if config.sections.optimizer is None and given.optimizer is None:
+        chosen["optimizer"] = {"name": "adamw", "lr": 1e-3}
+    if config.distill is not None:
+        teacher = find_teacher(config.distill.teacher, config.folder, folder.parent)
+        chosen["distill"] = {**asdict(config.distill), "teacher": teacher}
+    return config.resolved(**chosen)
+
+
+def _network(config: Config, bundle: DataBundle, given: Given, folder: Path) -> tuple[Built, Preprocessor | None]:
+    """The network, and what prepares the data for it."""
+    name, values = _named_task(config)
+    check_task(name, bundle.schema)
+    sizes = network_sizes(name, values, bundle.schema)
+    built = build_network(config, sizes, bundle.schema.input_shape, given.model, folder)
+    preprocess = _preprocessor(bundle, task_class(name), built.normalisation)
+    if given.model is not None:
+        make_layers(given.model, bundle, preprocess)
+        part_memory(given.model)
+        check_savable(given.model)
+    return built, preprocess
+
+
+def _preprocessor(bundle: DataBundle, task: type[Task], seen: Normalisation | None) -> Preprocessor | None:
+    """Fitted on the training part, but for what a task needs (`input_range`) or pretrained weights expect."""
+    if bundle.schema.kind == "environment":
         return None
-    begun = beginning(folder)
-    network = construct(models.catalog().load(begun.name), begun.arguments, begun.name)
-    return Built(frozen(network, settings), _recipe(begun.name, begun.arguments), begun.normalisation)
+    if task.input_range == (-1.0, 1.0) and bundle.schema.kind == "image":
+        channels = bundle.schema.input_shape[0]
+        return ImagePreprocessor(bundle.schema, [0.5] * channels, [0.5] * channels)
+    return normalised(bundle.schema, seen, lambda: Preprocessor.fit(bundle.train))
 
 
-def _recipe(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "arguments": _jsonable(arguments)}
+def _loss(config: Config, bundle: DataBundle, given: Given) -> Any:
+    if given.loss is not None:
+        return losses.build_loss(given.loss)
+    if config.sections.loss is None:
+        return None
+    task, _ = _named_task(config)
+    if "loss" not in schemas.parameters(TASKS.load(task)):
+        raise ConfigError("task {task} makes its own loss; remove the loss section", path="loss", task=task)
+    kind = bundle.schema.target.kind
+    counts = list(bundle.split.get("classes", {}).values()) if kind in ("class", "mask") else []
+    bound = {"num_classes": bundle.schema.target.outputs, "class_counts": counts or None}
+    bound |= {"ignore_index": IGNORED} if kind == "mask" else {}
+    return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})
 
 
-def build_task(
-    name: str,
-    values: dict[str, Any],
-    schema: Any,
-    preprocess: Preprocessor | None,
-    loss: Any,
-    config: Config,
-    steps: int,
+def _sources(
+    config: Config, bundle: DataBundle, preprocess: Preprocessor | None, model: nn.Module, device: torch.device
+) -> SourceMaker:
+    """What makes the batches; the task, which may change those it is measured on, comes to it later."""
+    name, values = _named_task(config)
+    kind = task_class(name)
+    augment = _augment(config, bundle, kind.views(values))
+    pairs = pair_maker(kind.pairs(values), bundle, preprocess, model)
+    return SourceMaker(bundle, preprocess, model, config.train, device, augment, pairs=pairs)
+
+
+def _augment(config: Config, bundle: DataBundle, views: int) -> Augment | None:
+    """What `augment` says, for as many views of an example as the task wants."""
+    if not config.sections.augment and views == 1:
+        return None
+    shape, outputs = bundle.schema.input_shape, bundle.schema.target.outputs
+    masks = bundle.schema.target.kind == "mask"
+    made = build_augment(config.sections.augment, input_shape=shape, num_classes=outputs, masks=masks)
+    bind_translators(made, config.folder)
+    if views > 1 and not made.on_images:
+        template = "two views of an example need an augmentation of pictures; add one, such as augment: [resized-crop]"
+        raise ConfigError(template, path="augment")
+    return replace(made, views=views)
+
+
+def _task(
+    config: Config, bundle: DataBundle, preprocess: Preprocessor | None, loss: Any, steps: int, device: torch.device
 ) -> Task:
-    """The task, with what the data and the config decide bound to its signature."""
+    """The task, with what the data and the config decide bound to its signature, and its teacher where it has one."""
+    name, values = _named_task(config)
     bound = {
-        "schema": schema, "preprocess": preprocess, "loss": loss, "metrics": config.sections.metrics,
+        "schema": bundle.schema, "preprocess": preprocess, "loss": loss, "metrics": config.sections.metrics,
         "seed": config.train.seed, "total_steps": steps, "judge_network": _judge(values),
     }  # fmt: skip
     bound = {key: value for key, value in bound.items() if value is not None}
     task: Task = schemas.build(TASKS.load(name), values, "task", bound)
-    return task
+    return task if config.distill is None else taught(task, config, bundle, preprocess, device)
+
+
+def _judge(values: dict[str, Any]) -> nn.Module | None:
+    """The classifier that a generative task asked to be judged by, from its model folder."""
+    if values.get("judge") in (None, "auto", "none"):
+        return None
+    from netwright.experiment.predictor import load
+
+    judge = load(values["judge"])
+    if judge.preprocess is None:
+        raise ConfigError("task.judge={judge} is no classifier of pictures", path="task.judge", judge=values["judge"])
+    return _FromUnitRange(judge.network, judge.preprocess)
 
 
 class _FromUnitRange(nn.Module):
@@ -228,83 +255,6 @@ class _FromUnitRange(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self._network(self._preprocess.normalise((x + 1) / 2))
         return out
-
-
-def _judge(values: dict[str, Any]) -> nn.Module | None:
-    """The classifier that a generative task asked to be judged by, from its model folder."""
-    if values.get("judge") in (None, "auto", "none"):
-        return None
-    from netwright.experiment.predictor import load
-
-    judge = load(values["judge"])
-    if judge.preprocess is None:
-        raise ConfigError("task.judge={judge} is no classifier of pictures", path="task.judge", judge=values["judge"])
-    return _FromUnitRange(judge.network, judge.preprocess)
-
-
-def _complete(config: Config, bundle: DataBundle, given: Given, folder: Path) -> Config:
-    """Fill in what the config leaves to the data."""
-    chosen: dict[str, Any] = {"data": anchored(config.sections.data, config.folder)}
-    if config.sections.model is not None:
-        chosen["model"] = anchored_model(config.sections.model, config.folder)
-    if "batch_size" not in config.sections.train and 0 < len(bundle.train) < TrainSettings.batch_size:
-        chosen["train"] = {**config.sections.train, "batch_size": len(bundle.train)}
-    if config.sections.task is None:
-        chosen["task"] = default_task(bundle.schema)
-    task_name = str(chosen.get("task") or config.named("task")[0])
-    factory = TASKS.load(task_name)
-    if config.sections.model is None and given.model is None:
-        chosen["model"] = default_model(task_name, bundle.schema)
-    default_loss = getattr(factory, "default_loss", None)
-    if config.sections.loss is None and given.loss is None and default_loss is not None:
-        chosen["loss"] = default_loss
-    if config.sections.optimizer is None and given.optimizer is None:
-        chosen["optimizer"] = {"name": "adamw", "lr": 1e-3}
-    if config.distill is not None:
-        teacher = find_teacher(config.distill.teacher, config.folder, folder.parent)
-        chosen["distill"] = {**asdict(config.distill), "teacher": teacher}
-    return config.resolved(**chosen)
-
-
-def _preprocessor(bundle: DataBundle, factory: Any, seen: Normalisation | None) -> Preprocessor | None:
-    """Fitted on the training part, but for what a task needs (`input_range`) or pretrained weights expect."""
-    if bundle.schema.kind == "environment":
-        return None
-    if getattr(factory, "input_range", None) == (-1.0, 1.0) and bundle.schema.kind == "image":
-        channels = bundle.schema.input_shape[0]
-        return ImagePreprocessor(bundle.schema, [0.5] * channels, [0.5] * channels)
-    return normalised(bundle.schema, seen, lambda: Preprocessor.fit(bundle.train))
-
-
-def _loss(config: Config, factory: Any, bundle: DataBundle, given: Given) -> Any:
-    if given.loss is not None:
-        return losses.build_loss(given.loss)
-    if config.sections.loss is None:
-        return None
-    if "loss" not in schemas.parameters(factory):
-        raise ConfigError(
-            "task {task} makes its own loss; remove the loss section", path="loss", task=config.named("task")[0]
-        )
-    kind = bundle.schema.target.kind
-    counts = list(bundle.split.get("classes", {}).values()) if kind in ("class", "mask") else []
-    bound = {"num_classes": bundle.schema.target.outputs, "class_counts": counts or None}
-    bound |= {"ignore_index": IGNORED} if kind == "mask" else {}
-    return losses.build_loss(config.sections.loss, "loss", {k: v for k, v in bound.items() if v is not None})
-
-
-def _augment(config: Config, bundle: DataBundle, factory: Any) -> Augment | None:
-    """What `augment` says, for as many views of an example as the task wants (`views`)."""
-    views = factory.views(config.named("task")[1]) if hasattr(factory, "views") else 1
-    if not config.sections.augment and views == 1:
-        return None
-    shape, outputs = bundle.schema.input_shape, bundle.schema.target.outputs
-    masks = bundle.schema.target.kind == "mask"
-    made = build_augment(config.sections.augment, input_shape=shape, num_classes=outputs, masks=masks)
-    bind_translators(made, config.folder)
-    if views > 1 and not made.on_images:
-        template = "two views of an example need an augmentation of pictures; add one, such as augment: [resized-crop]"
-        raise ConfigError(template, path="augment")
-    return replace(made, views=views)
 
 
 def _updaters(
@@ -328,11 +278,3 @@ def _clip(plan: optim.OptimizerPlan) -> Callable[[Sequence[Tensor]], Tensor] | N
     if plan.clip is not None:
         return partial(optim.clip_norm, max_norm=plan.clip)
     return partial(optim.clip_value, max_value=plan.clip_value) if plan.clip_value is not None else None
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    return value

@@ -13,7 +13,7 @@ from netwright.core.seeds import generator
 from netwright.data import Dataset, Preprocessor
 from netwright.data.batching import Batch
 from netwright.data.schema import Target
-from netwright.doctor import check
+from netwright.doctor.check import check
 from netwright.doctor.check.fix import apply_fixes
 from netwright.doctor.findings import Finding, ranked
 from netwright.experiment.assemble import Assembly, assemble
@@ -79,9 +79,11 @@ def _sample(made: Assembly, dataset: Dataset) -> Batch:
     """Some examples as the network takes them, in an order drawn at random as in training (that of the files says
     nothing of a run), not augmented; of a text its first windows.
     """
-    kind = made.bundle.schema.target.kind
-    if kind in _ORDERED or (len(dataset) > _EXAMPLES and kind != "next-token"):
-        chosen = torch.randperm(len(dataset), generator=generator(made.config.train.seed, len(dataset)))[:_EXAMPLES]
+    kind, most = made.bundle.schema.target.kind, _EXAMPLES
+    if made.bundle.schema.kind == "text":  # they come by their lengths: of more than a batch these were the shortest
+        most = min(most, made.config.train.batch_size)
+    if kind in _ORDERED or (len(dataset) > most and kind != "next-token"):
+        chosen = torch.randperm(len(dataset), generator=generator(made.config.train.seed, len(dataset)))[:most]
         dataset = dataset.subset(chosen if kind in _ORDERED else chosen.sort().values)
     return next(iter(made.sources.measuring(dataset).epoch(0)))
 

@@ -1,4 +1,4 @@
-"""Which task the data are for, and which networks: what can be said before anything is built."""
+"""Whether data, task and network go together: what can be said before anything is built."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from torch import nn
 
 from netwright import models
 from netwright.core import schemas
-from netwright.core.errors import ConfigError, NetwrightError, few
-from netwright.core.messages import say
+from netwright.core.errors import ConfigError, NetwrightError
+from netwright.core.messages import few, say
 from netwright.data.schema import Schema
-from netwright.tasks import TASKS
+from netwright.tasks import task_class
 
-__all__ = ["check_sizes", "check_task", "construct", "default_model", "default_task", "fits", "part_of"]
+__all__ = ["check_sizes", "check_task", "construct", "default_model", "networks_for", "part_of"]
 
 _SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
 _TARGETS = {
@@ -25,55 +25,31 @@ _KINDS = {
     "array": "arrays", "environment": "an environment", "image": "pictures", "series": "a time series",
     "table": "a table", "text": "a text",
 }  # fmt: skip
-_DEFAULT_MODELS: dict[str, str | dict[str, Any]] = {
-    "gan": "gan", "image-classification": "lenet5", "language-modeling": "gpt", "q-learning": "dqn",
-    "image-segmentation": {"name": "unet", "width": 16, "norm": "batch"}, "word2vec": "word2vec",
-    "forecasting": "lstm_forecaster", "masked-language-modeling": "bert_mini", "question-answering": "bert_mini",
-    "sequence-to-sequence": {
-        "name": "transformer", "num_layers": 3, "hidden_size": 256, "inner_size": 1024, "norm": "pre"
-    },
-}  # fmt: skip
 
 
-# Tasks that train the networks of others: these are what their cards say they are for.
-_NETWORKS_OF = {
-    "metric-learning": ("image-classification", "tabular-classification"),
-    "multilabel-classification": ("image-classification", "tabular-classification", "text-classification"),
-}
-
-
-def fits(card: models.ModelCard, task: str | None) -> bool:
-    """Whether a network of the catalog is one for the task; any is for None."""
-    return task is None or any(name in card.tasks for name in _NETWORKS_OF.get(task, (task,)))
-
-
-def default_task(schema: Schema) -> str:
-    """The task that the data are for.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    name = schema.default_task()
-    if name not in TASKS:
-        template = (
-            "the data are for {name}, which is no task here; known: {known}; choose another data.target or set task"
-        )
-        raise ConfigError(template, path="task", name=name, known=", ".join(TASKS.names()))
-    return name
+def networks_for(task: str | None) -> dict[str, models.ModelCard]:
+    """The cards of the catalog's networks that are for the task; all of them for None."""
+    if task is None:
+        return dict(models.MODELS)
+    wanted = {*(task_class(task).like_tasks or (task,))}
+    return {name: card for name, card in models.MODELS.items() if not wanted.isdisjoint(card.tasks)}
 
 
 def default_model(task: str, schema: Schema) -> str | dict[str, Any]:
     """The network, or the section of one, that a config gets which names none."""
-    return _DEFAULT_MODELS.get(task, "lstm" if schema.kind == "text" else "mlp")
+    if task == "image-classification":  # its class serves tables and texts as well
+        return "lenet5"
+    return task_class(task).usual_model or ("lstm" if schema.kind == "text" else "mlp")
 
 
-def check_task(name: str, factory: Callable[..., Any], schema: Schema) -> None:
+def check_task(name: str, schema: Schema) -> None:
     """Whether a task can learn from the data.
 
     Raises:
         ConfigError: other data or another target than it needs; says which task fits.
     """
-    kinds, targets = getattr(factory, "data_kinds", ()), getattr(factory, "target_kinds", ())
+    kind = task_class(name)
+    kinds, targets = kind.data_kinds, kind.target_kinds
     if kinds and schema.kind not in kinds:
         wanted, got = say(_KINDS[kinds[0]]), say(_KINDS[schema.kind])
     elif targets and schema.target.kind not in targets:
@@ -87,8 +63,7 @@ def check_task(name: str, factory: Callable[..., Any], schema: Schema) -> None:
 def _remedy(schema: Schema, targets: tuple[str, ...]) -> str:
     if schema.target.kind == "none":
         return say("set data.target")
-    fitting = schema.default_task()
-    use = say("use task: {task}", task=fitting) if fitting in TASKS else say("choose other data")
+    use = say("use task: {task}", task=schema.default_task())
     if {schema.target.kind, *targets} == {"class", "number"}:
         return say("set data.target_kind: {kind}, or {use}", kind=targets[0], use=use)
     return use
@@ -104,8 +79,8 @@ def check_sizes(name: str, sizes: Mapping[str, Any], task: str | None) -> None:
     if not lacking:
         return
     kins: dict[str, str] = {}  # the smallest network of each, the small ones first
-    for other, card in sorted(models.MODELS.items(), key=lambda item: item[1].parameters or 0):
-        if fits(card, task) and not _lacking(other, sizes):
+    for other, card in sorted(networks_for(task).items(), key=lambda item: item[1].parameters or 0):
+        if not _lacking(other, sizes):
             kins.setdefault(card.kin, other)
     do = say("use {names}, or model.layers", names=few([*kins.values()], 60)) if kins else say("use model.layers")
     template = "model {name} is for other data: nothing here decides its {lacking}; {do}"
@@ -145,9 +120,7 @@ def part_of(model: nn.Module, part: str, task: str | None) -> nn.Module:
     try:
         return model.get_submodule(part)
     except AttributeError as error:
-        fitting = ", ".join(name for name, card in models.MODELS.items() if task in card.tasks) or say(
-            "a network with it"
-        )
+        fitting = ", ".join(networks_for(task)) or say("a network with it")
         template = "task {task} trains the {part} of a network, and the model has none; use {fitting}"
         raise ConfigError(template, path="model", task=task, part=part, fitting=fitting) from error
 

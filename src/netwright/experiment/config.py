@@ -16,6 +16,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import RepresenterError
 
 from netwright import losses, models, optim
 from netwright.core import schemas
@@ -28,7 +29,7 @@ from netwright.experiment.reading import Marks, example_names, example_path, fin
 from netwright.experiment.settings import DistillSettings, Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
 
-__all__ = ["Config", "example_names", "example_path", "load_config", "overridden"]
+__all__ = ["Config", "check_sections", "example_names", "example_path", "load_config", "overridden"]
 
 _CATALOGS = {"task": lambda: TASKS, "model": models.catalog, "loss": losses.catalog}
 
@@ -86,8 +87,14 @@ class Config:
         stream = io.StringIO()
         yaml = YAML()
         yaml.default_flow_style = None
+        yaml.brace_single_entry_mapping_in_flow_sequence = True
         yaml.width = 120
-        yaml.dump(self.to_dict(), stream)
+        try:
+            yaml.dump(self.to_dict(), stream)
+        except RepresenterError as error:
+            raise ConfigError(
+                "a config holds plain values, and this one an object of Python; give data to fit, or write a file"
+            ) from error
         return stream.getvalue()
 
 
@@ -158,6 +165,17 @@ def overridden(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, An
     return changed
 
 
+def check_sections(values: dict[str, Any]) -> None:
+    """Check the sections that are there; the data may lack.
+
+    Raises:
+        ConfigError: with every mistake found.
+    """
+    problems = [problem for problem in _problems(values, Path()) if problem.path != "data"]
+    if problems:
+        raise ConfigError.of(problems)
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path.strip():
@@ -200,15 +218,19 @@ def _problems(values: dict[str, Any], folder: Path) -> Iterator[Problem]:
     }  # fmt: skip
     for section, check in checks.items():
         if section not in broken and values.get(section) is not None:
-            yield from _caught(partial(check, values[section]))
+            yield from map(_sent_home, _caught(partial(check, values[section])))
 
 
 def _sent_home(problem: Problem) -> Problem:
-    """A setting that stands at the top, outside its section, is told where it belongs."""
+    """A setting that stands at the top, outside its section, or in another one is told where it belongs."""
+    name = problem.path.rpartition(".")[2]
+    unknown = say("{path} is not a known setting{near}", path=problem.path, near="")
     for section, names in _HOMES.items():
         if problem.path in names:
             template = "{path} is no section; it belongs into one: {section}.{path}"
             return replace(problem, message=say(template, path=problem.path, section=section))
+        if name in names and problem.message.startswith(unknown):
+            return replace(problem, message=unknown + say("; did you mean {name}?", name=f"{section}.{name}"))
     return problem
 
 
@@ -267,11 +289,6 @@ def _check_layers(value: Mapping[str, Any]) -> None:
         raise ConfigError.of(problems)
 
 
-def _check_train(value: Any) -> None:
-    settings: TrainSettings = schemas.build(TrainSettings, value, "train")
-    settings.early_stopping  # noqa: B018 - checked by being read
-
-
 def _check_data(value: Any, folder: Path) -> None:
     if not isinstance(value, str | Mapping) or not value or (isinstance(value, str) and not value.strip()):
         raise ConfigError("data={got!r} does not fit; expected a name, a path, or {{path: …}}", path="data", got=value)
@@ -287,7 +304,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "task": lambda value: _check_named("task", TASKS.load, value),
     "loss": _check_loss,
     "optimizer": optim.split_spec,
-    "train": _check_train,
+    "train": lambda value: schemas.build(TrainSettings, value, "train").early_stopping,  # and the one within it
     "augment": build_augment,
     "distill": lambda value: schemas.build(DistillSettings, value, "distill"),
 }

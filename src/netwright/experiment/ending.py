@@ -11,6 +11,7 @@ from netwright.core.messages import say
 from netwright.core.records import writing
 from netwright.doctor.findings import Finding, ranked
 from netwright.experiment.assemble import Assembly
+from netwright.experiment.doctor.recorded import non_finite
 from netwright.experiment.record import write_findings, write_summary
 from netwright.training.hooks.doctor import live_findings, suspected
 
@@ -82,7 +83,7 @@ def _look_once_more(made: Assembly, findings: list[Finding], error: BaseExceptio
         return
     live = live_findings(made.session, diverged=isinstance(error, DivergedError))
     if isinstance(error, DivergedError):
-        findings.append(_non_finite(error))
+        findings.append(non_finite(str(error), proven=False))
         if words := suspected(live):
             error.args = (f"{error}; {words}",)
     findings[:] = merged(findings, live)
@@ -98,14 +99,3 @@ def _record(made: Assembly, findings: list[Finding], error: BaseException) -> No
     write_summary(made, status, {}, str(error) or type(error).__name__)
     write_findings(folder, findings)
     report(folder)
-
-
-def _non_finite(error: DivergedError) -> Finding:
-    return Finding(
-        code="NW301", fault="non-finite", severity="error", where="loss",
-        evidence=str(error),
-        why=say("The loss stopped being a finite number, so no update could follow from it."),
-        remedy=say(
-            "Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."
-        ),
-    )  # fmt: skip

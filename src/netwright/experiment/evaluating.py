@@ -1,5 +1,6 @@
 """`evaluate`: a finished run measured on its sealed test set (each look is counted), on new data, or under noise."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from netwright.core.errors import DataError, ResourceError
 from netwright.core.records import read_json
 from netwright.data import Dataset, SealedDataset, load_like
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, SourceAround
 from netwright.experiment.assemble import Assembly, assemble
 from netwright.experiment.config import load_config
 from netwright.experiment.model_folder import load_weights
@@ -71,29 +72,17 @@ def _opened(test: SealedDataset, folder: Path) -> Dataset:
         raise ResourceError(template, folder=folder) from error
 
 
-class _Noisy:
+class _Noisy(SourceAround):
     """A source whose inputs carry Gaussian noise of one size; the same noise every time."""
 
     def __init__(self, source: BatchSource, sigma: float) -> None:
-        self._source, self._sigma = source, sigma
-        self.steps_per_epoch, self.examples = source.steps_per_epoch, source.examples
+        super().__init__(source)
+        self._sigma = sigma
 
-    def epoch(self, epoch: int, start: int = 0) -> Any:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         chance = torch.Generator().manual_seed(0)
-        for batch in self._source.epoch(epoch, start):
+        for batch in self.source.epoch(epoch, start):
             if isinstance(batch.inputs, tuple) or not batch.inputs.is_floating_point():
                 raise DataError("robustness to noise is measured on inputs that are numbers; these are not")
             noise = torch.randn(batch.inputs.shape, generator=chance).to(batch.inputs.device)
             yield Batch(batch.inputs + self._sigma * noise, batch.targets, batch.index)
-
-    def bind(self, model: Any) -> None:
-        self._source.bind(model)
-
-    def logs(self) -> dict[str, float]:
-        return self._source.logs()
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        pass

@@ -1,6 +1,7 @@
 """`explain`: what a network is made of - one by name, one from a config, or anybody's module."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from netwright import models
 from netwright.core import schemas
 from netwright.core.errors import ConfigError, suggest
-from netwright.experiment.compatible import construct
+from netwright.experiment.compatible import construct, default_model
 from netwright.experiment.reading import example_names, example_path
 from netwright.metrics.architecture import Architecture, trace
 from netwright.models.layers import LayerStack
@@ -48,7 +49,7 @@ def explain(
         return trace(network, input_shape=tuple(input_shape))
     source: Source = network
     if not isinstance(network, Mapping):
-        name = models.catalog().canonical(str(network))
+        name = _name(str(network))
         if name is None:
             _find(str(network))
         else:
@@ -57,13 +58,25 @@ def explain(
 
 
 def _from(source: Source, input_shape: Sequence[int] | None, overrides: Sequence[str]) -> Architecture:
-    from netwright.experiment.config import overridden  # slow to import, and a module needs none of it
+    from netwright.experiment.config import check_sections, overridden  # slow to import, and a module needs neither
 
     if not isinstance(source, Mapping) or "data" in source:
         return _by_config(source, input_shape, overrides)
-    section = source.get("model", source)
-    values = {"name": section} if isinstance(section, str) else dict(section)
-    return _by_section(overridden({"model": values}, overrides)["model"], input_shape)
+    whole = overridden({"model": _section(source.get("model", source))}, overrides)
+    if "data" in whole:
+        return _by_config(whole, input_shape, ())
+    check_sections(whole)
+    return _by_section(_section(whole["model"]), input_shape)
+
+
+def _section(value: Any) -> Any:
+    """`model: lenet5` and `model: {name: lenet5}` mean the same."""
+    return {"name": value} if isinstance(value, str) else value or {}
+
+
+def _name(text: str) -> str | None:
+    """The name of a network, in the catalog or in the user's own code; None for a file or an example."""
+    return models.catalog().canonical(text) or (text if re.fullmatch(r"[\w.]+:[\w.]+", text) else None)
 
 
 def _find(name: str) -> None:
@@ -78,8 +91,6 @@ def _by_section(section: Mapping[str, Any], input_shape: Sequence[int] | None) -
     """A network without data: the card's own input, in the sizes that the section asks for, or the shape given."""
     values = {key: value for key, value in section.items() if key != "name"}
     name, layers = section.get("name"), "layers" in section
-    if not isinstance(name, str) and not layers:
-        raise ConfigError("{where}.name is missing; add it", path="model", where="model")
     factory = LayerStack if layers else models.catalog().load(str(name))
     card = _UNKNOWN if layers else models.card(str(name))
     shape = tuple(input_shape) if input_shape is not None else _card_shape(card.input, values)
@@ -122,17 +133,20 @@ def _card_shape(shape: tuple[int, ...], values: Mapping[str, Any]) -> tuple[int,
 
 def _by_config(source: Source, input_shape: Sequence[int] | None, overrides: Sequence[str]) -> Architecture:
     from netwright.data import load_data
-    from netwright.experiment.assemble import build_network, network_sizes
     from netwright.experiment.config import load_config
+    from netwright.experiment.networks import build_network, network_sizes
     from netwright.experiment.vocabulary import with_vocabulary
-    from netwright.tasks import TASKS
 
     config = with_vocabulary(load_config(source, overrides))
     schema = load_data(config.sections.data, base=config.folder).schema
     name, values = config.named("task")
-    sizes = network_sizes(TASKS.load(name), values, schema) if name else schema.sizes()
-    net, recipe, _ = build_network(config, sizes, schema.input_shape, None)
+    if config.sections.model is None:
+        config = config.resolved(model=default_model(name or schema.default_task(), schema))
+    sizes = network_sizes(name, values, schema) if name else schema.sizes()
+    net, recipe, _ = build_network(config, sizes, schema.input_shape)
     card = models.MODELS.get(recipe["name"], _UNKNOWN)
+    if card is _UNKNOWN and schema.kind == "text":
+        card = replace(card, input_kind="token-pairs" if schema.target.kind == "text" else "tokens")
     shape = tuple(input_shape or schema.input_shape) or (int(getattr(net, "context", 1)),)
     shape = (int(getattr(net, "noise_size", 1)),) if card.input_kind == "noise" else shape
     return titled(trace(net, *_examples(card.input_kind, shape)), recipe["name"])

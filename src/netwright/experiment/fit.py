@@ -12,15 +12,11 @@ from netwright.core.messages import say
 from netwright.data import load_data
 from netwright.experiment.assemble import Given
 from netwright.experiment.run import Run, train
-from netwright.tasks.catalog import TASKS
+from netwright.tasks import TASKS, task_class
 
 __all__ = ["fit"]
 
-
-_TARGETS: dict[str, Literal["class", "number"]] = {
-    "image-classification": "class", "image-segmentation": "class", "tabular-classification": "class",
-    "regression": "number",
-}  # fmt: skip
+_READ_AS: dict[str, Literal["class", "number"]] = {"class": "class", "mask": "class", "number": "number"}
 
 
 def fit(
@@ -57,9 +53,7 @@ def fit(
         NetwrightError: see `core.errors`.
     """
     _check(module, loss, optimizer)
-    named = str(task.get("name") if isinstance(task, Mapping) else task)
-    kind = _TARGETS.get(TASKS.canonical(named) or named)
-    bundle = load_data(train_data, validation=validation, test=test, target_kind=kind)
+    bundle = load_data(train_data, validation=validation, test=test, target_kind=_target_kind(task))
     sections: dict[str, Any] = {
         name: settings.pop(name) for name in ("augment", "metrics", "expect", "distill") if name in settings
     }
@@ -80,6 +74,13 @@ def fit(
             raise ConfigError("resume=True needs out=, the folder of the run to go on with")
         return train(resume=out, quiet=quiet, given=given)
     return train({key: value for key, value in sections.items() if value is not None}, out, quiet=quiet, given=given)
+
+
+def _target_kind(task: str | Mapping[str, Any] | None) -> Literal["class", "number"] | None:
+    """How targets are to be read for the task that is asked for; None: as they look."""
+    name = str(task.get("name") if isinstance(task, Mapping) else task)
+    wanted = task_class(name).target_kinds if name in TASKS else ()
+    return _READ_AS.get(wanted[0]) if wanted else None
 
 
 def _check(module: object, loss: object, optimizer: object) -> None:

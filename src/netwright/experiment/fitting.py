@@ -4,6 +4,7 @@ What does not fit is the user's mistake, so it must end in a sentence; deep insi
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,18 +16,21 @@ from netwright import models
 from netwright.core import seeds
 from netwright.core.errors import ConfigError, NetwrightError, Problem, ResourceError, suggest
 from netwright.core.messages import say
-from netwright.data.batching import Batch
+from netwright.data.augment import Geometric, Mixing
+from netwright.data.batching import Batch, part_of
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
-from netwright.experiment.compatible import fits
+from netwright.experiment.compatible import networks_for
 from netwright.experiment.reading import located
 from netwright.metrics import MetricSet
-from netwright.tasks.texts import part_of
 
 __all__ = ["check_fit"]
 
 _EXAMPLES = 8
 _LONGEST = 110  # characters of a reason that is not in our words
+_ARGUMENTS = {  # of networks that read texts, by the kind of target
+    "class": ("tokens", "mask=None", "segments=None"), "text": ("source", "target", "source_mask=None"),
+}  # fmt: skip
 
 
 def check_fit(made: Assembly, findings: Sequence[Finding] = ()) -> None:
@@ -63,13 +67,36 @@ def _try(made: Assembly) -> None:
     whole = next(iter(made.sources.measuring(made.bundle.train).epoch(0)))
     inputs = part_of(whole.inputs, slice(_EXAMPLES))
     targets, index = (part[:_EXAMPLES] if part is not None else None for part in whole[1:])
+    _check_moved(made, targets)
     with torch.inference_mode(), engine.autocast():
-        out = task.evaluation_step(made.model, Batch(inputs, targets, index))
+        try:
+            out = task.evaluation_step(made.model, Batch(inputs, targets, index))
+        except TypeError:
+            _check_arguments(made, inputs)
+            raise
         measure = task.measure()
         look: Callable[[Any, Any], None] = measure.fits if isinstance(measure, MetricSet) else measure.update
         look(out.predictions, targets)
     if made.config.train.batch_size == 1 and len(task.phases) == 1 and isinstance(inputs, Tensor):
         _check_lone(made, inputs[:1])
+
+
+def _check_arguments(made: Assembly, inputs: Any) -> None:
+    """A batch of texts is several arguments, of which a network of anybody's may know the first only."""
+    if not isinstance(inputs, tuple):
+        return
+    try:
+        inspect.signature(made.model.forward).bind(*inputs)
+    except TypeError as error:
+        names = _ARGUMENTS.get(made.bundle.schema.target.kind, _ARGUMENTS["class"])[: len(inputs)]
+        template = (
+            "forward of model {name} cannot be called with the {count} tensors that a batch of texts is; write "
+            "forward(self, {names}), where a mask is True for tokens and False for what fills short texts up"
+        )
+        name = type(made.model).__name__
+        raise ConfigError(template, path="model", name=name, count=len(inputs), names=", ".join(names)) from error
+    except ValueError:  # of a function of C nobody knows what it takes
+        return
 
 
 def _check_mixed(made: Assembly) -> None:
@@ -81,9 +108,20 @@ def _check_mixed(made: Assembly) -> None:
     raise ConfigError(template, path="augment", name=made.config.named("loss")[0] or type(made.loss).__name__)
 
 
+def _check_moved(made: Assembly, targets: Any) -> None:
+    """Numbers on a grid, such as pictures to be made of pictures, would stay where they are when their inputs move."""
+    augment = made.sources.augment
+    if augment is None or made.bundle.schema.target.kind != "number" or targets.dim() < 3:
+        return
+    for one in (*augment.pictures, *(way for way in augment.mixing if way.needs_images)):
+        if isinstance(one, Geometric | Mixing):
+            template = "augment: {name} moves the inputs and not their targets; leave it out, or change both beforehand"
+            raise ConfigError(template, path="augment", name=type(one).__name__)
+
+
 def _check_batch(made: Assembly) -> None:
     """A task may need several examples in a batch, as one does that compares them."""
-    least, got = getattr(made.session.task, "least_batch", 1), made.config.train.batch_size
+    least, got = made.session.task.least_batch, made.config.train.batch_size
     if got < least:
         template = "train.batch_size={got} leaves nothing to compare within a batch; use {least} or more"
         raise ConfigError(template, path="train.batch_size", got=got, least=least)
@@ -124,9 +162,9 @@ def _misfit(made: Assembly, error: Exception, findings: Sequence[Finding]) -> Ne
         return ConfigError.of(replace(problem, path=problem.path or "model") for problem in problems)
     if isinstance(error, NetwrightError):
         return error
-    if name in models.MODELS and not fits(card := models.card(name), task):
+    if name in models.MODELS and name not in networks_for(task):
         template = "model {name} is for {tasks}, and the task is {task}; choose a model for that"
-        return ConfigError(template, path="model", name=name, tasks=", ".join(card.tasks), task=task)
+        return ConfigError(template, path="model", name=name, tasks=", ".join(models.card(name).tasks), task=task)
     if found is not None:
         return _told("model", name, made, found, f" ({reason})" if own and not isinstance(error, RuntimeError) else "")
     template = "model {name} cannot be trained on {data} ({reason}); check its sizes, the loss and the task"

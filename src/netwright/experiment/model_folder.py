@@ -18,6 +18,7 @@ from netwright.core.errors import CheckpointError, because
 from netwright.core.messages import say
 from netwright.core.records import write_bytes, write_json
 from netwright.data import Preprocessor
+from netwright.models.weights.names import current_names
 
 __all__ = ["find_model_folder", "load_weights", "save_model", "weights_hash"]
 
@@ -49,7 +50,7 @@ def load_weights(model: nn.Module, file: Path) -> None:
     except (OSError, SafetensorError) as error:
         template = "{file} cannot be read ({reason}); restore it or train again"
         raise CheckpointError(template, file=file, reason=because(error)) from error
-    wanted = model.state_dict()
+    wanted, tensors = model.state_dict(), current_names(model, tensors)
     shared = _shared_names(model)
     tensors |= {name: tensors[kept] for name, kept in shared.items() if kept in tensors}
     wrong = [say("missing {name}", name=name) for name in wanted if name not in tensors]

@@ -35,6 +35,8 @@ __all__ = [
 
 log = logging.getLogger("netwright")
 
+_LEAST_USED = 0.9  # share of vectors with a code in the weights' own tokenizer; a round number takes a few per cent
+
 
 @dataclass(frozen=True)
 class FineTuning:
@@ -114,8 +116,8 @@ def start_from(
     fixed = {size: value for size, value in sizes.items() if not (own_tokens and size == "vocab_size")}
     made = pretrained(name, path, values, fixed)
     codes, vectors = sizes.get("vocab_size"), value_of(made.name, made.arguments, "vocab_size")
-    if own_tokens and codes is not None and vectors is not None and codes > vectors:
-        raise wrong_vocabulary(path, vectors, codes)
+    if own_tokens and codes is not None and vectors is not None:
+        _check_tokens(path, codes, vectors)
     template = "{model} starts from {file} ({source})"
     log.info(say(template, model=made.name, file=path, source=made.source))
     if made.fresh_head:
@@ -123,6 +125,25 @@ def start_from(
         log.info(say("its head is new, for {count} classes", count=count) if count else say("its head is new"))
     made.network.train()
     return made
+
+
+def _check_tokens(path: Path, codes: int, vectors: int) -> None:
+    """Published weights may have a few vectors more than their tokenizer has codes, to make a round number.
+
+    Raises:
+        ConfigError: codes without a vector.
+    """
+    if codes > vectors:
+        raise wrong_vocabulary(path, vectors, codes)
+    if codes < _LEAST_USED * vectors:
+        template = (
+            "the tokenizer beside the weights of {file} has {codes} codes for {vectors} vectors; check that it is "
+            "theirs: the other {spare} vectors are never used"
+        )
+        log.warning(say(template, file=path, codes=codes, vectors=vectors, spare=vectors - codes))
+    elif codes < vectors:
+        template = "{spare} of the {vectors} vectors of {file} have no code in its tokenizer; they are never used"
+        log.info(say(template, spare=vectors - codes, vectors=vectors, file=path))
 
 
 def frozen(network: nn.Module, settings: FineTuning) -> nn.Module:

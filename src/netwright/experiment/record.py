@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import netwright
+from netwright.core.architecture import Architecture
 from netwright.core.devices import describe_machine
 from netwright.core.errors import CheckpointError, DataError
 from netwright.core.messages import say
@@ -18,7 +19,6 @@ from netwright.data import DataBundle
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.beginning import keep_beginning
-from netwright.metrics.architecture import Architecture
 
 __all__ = ["check_data", "write_findings", "write_start", "write_summary"]
 

@@ -15,6 +15,7 @@ from netwright.core.devices import keep_freed_memory
 from netwright.core.errors import CheckpointError, ConfigError, ResourceError, because
 from netwright.core.messages import say
 from netwright.core.records import RunLock, read_json, read_jsonl, write_json
+from netwright.data.batching import part_of
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
@@ -25,7 +26,6 @@ from netwright.experiment.fitting import check_fit
 from netwright.experiment.model_folder import save_model
 from netwright.experiment.record import check_data, write_findings, write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
-from netwright.tasks.texts import part_of
 from netwright.training import checkpoints, loop
 from netwright.training.convolutions import release
 from netwright.training.hooks.doctor import live_findings
@@ -48,6 +48,11 @@ class Run:
     name: str
     model: nn.Module | None = field(repr=False, default=None)
     expectations: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        part = next((part for part in ("test", "validation", "train") if self.metrics.get(part)), "")
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.get(part, {}).items())
+        return f"Run({self.folder}: {part} {figures}; {len(self.findings)} findings)"
 
     @property
     def expectations_met(self) -> bool:
@@ -157,10 +162,10 @@ def carry_out(
         start: a checkpoint whose weights the network begins with.
     """
     with resources(folder):
-        return _run(assemble(config, folder, given, quiet), resumed, command, start)
+        return _run(assemble(config, folder, given, quiet=quiet), command, start, resumed=resumed)
 
 
-def _run(made: Assembly, resumed: bool, command: str, start: Path | None = None) -> Run:
+def _run(made: Assembly, command: str, start: Path | None, *, resumed: bool) -> Run:
     session = made.session
     findings = _checked(made) if made.config.sections.doctor != "off" else []
     with made.config.placing():
@@ -267,12 +272,12 @@ def _announce(made: Assembly, findings: list[Finding]) -> None:
         data=made.bundle.name, train=made.session.train_source.examples,
     ))  # fmt: skip
     log.info(say(
-        "{device}, {threads} threads, {precision}: {reason}", device=made.session.engine.device,
+        "{device}, threads: {threads}, {precision}: {reason}", device=made.session.engine.device,
         threads=torch.get_num_threads(), precision=made.precision.name, reason=made.precision.reason,
     ))  # fmt: skip
     for finding in findings:
         if finding.severity != "note":
-            log.warning("%s %s: %s %s", say(finding.severity), finding.code, finding.why, finding.remedy)
+            log.warning("%s", finding)
 
 
 def _refuse_used(folder: Path) -> None:

@@ -7,18 +7,18 @@ from pydantic import Field
 
 from netwright.core import schemas
 from netwright.core.schemas import Count, Fraction, NonNegative, Positive, Size
+from netwright.training.hooks.trackers import TrackerName
+from netwright.training.session import Every
 
 __all__ = ["DistillSettings", "EarlyStopSettings", "Sections", "TrainSettings"]
 
-Every = Literal["epoch"] | Size
 Threads = Annotated[int, Field(gt=0, le=1024)]  # more than any machine has, and few enough to be started
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Tracker = Literal["tensorboard", "mlflow"]
 
 
 @dataclass(frozen=True)
 class EarlyStopSettings:
-    """`train.early_stop`: validations without an improvement above `min_delta` that end the run."""
+    """The run ends after `patience` validations without an improvement above `min_delta`."""
 
     patience: Size
     min_delta: NonNegative = 0.0
@@ -26,9 +26,21 @@ class EarlyStopSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """`train:`. `steps` ends a run before its epochs do; `batch_tokens` fills batches of texts up to that many tokens,
-    padding included, instead of a number of examples; `workers` above 0 reads files in that many processes;
-    `per_class` makes batches of that many examples of each of their classes.
+    """What the loop does.
+
+    Args:
+        steps: batches after which the run ends, if that is before its epochs are over.
+        batch_tokens: fills batches of texts up to that many tokens, padding included, instead of a number of examples.
+        accumulate: batches whose gradients are averaged for one update.
+        precision: `auto` takes bf16 where that pays on this machine.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        seed: of the first weights and of all chance in training; the split has its own (`data.split.seed`).
+        early_stop: see below; the best weights are kept with or without it.
+        validate_every, checkpoint_every: `epoch`, or a number of steps.
+        workers: above 0, files are read in that many processes.
+        threads: of the processor; by default what PyTorch takes.
+        per_class: makes batches of that many examples of each of their classes.
+        track: `tensorboard`, `mlflow` or both, beside the run folder.
     """
 
     epochs: Size = 10
@@ -45,7 +57,7 @@ class TrainSettings:
     workers: Count = 0
     threads: Threads | None = None
     per_class: Size | None = None
-    track: list[Tracker] = field(default_factory=list)
+    track: list[TrackerName] = field(default_factory=list)
 
     @property
     def early_stopping(self) -> EarlyStopSettings | None:
@@ -58,7 +70,13 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class DistillSettings:
-    """`distill:`. `teacher` is a run or model folder, or an example whose run is there; see `tasks.distillation`."""
+    """A teacher beside the targets (Hinton, Vinyals & Dean, 2015).
+
+    Args:
+        teacher: a run or model folder, or an example whose run is there.
+        temperature: softens what the teacher says.
+        alpha: the share of the teacher in the loss.
+    """
 
     teacher: str
     temperature: Positive = 4.0

@@ -13,7 +13,7 @@ from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Dataset, Preprocessor
 from netwright.data.augment import Augment
 from netwright.data.batching import BatchSource, Bucketed, Resident, SeriesWindows, Streaming, Windows
-from netwright.data.batching.skipgram import PairMaker
+from netwright.data.batching.skipgram import PairMaker, PairSettings
 from netwright.data.series import SeriesDataset
 from netwright.data.texts import TextDataset
 from netwright.data.textual import TextPreprocessor, stream_of
@@ -157,17 +157,17 @@ class SourceMaker:
 
 
 def pair_maker(
-    factory: Any, values: dict[str, Any], bundle: DataBundle, preprocess: Preprocessor | None, model: nn.Module
+    settings: PairSettings | None, bundle: DataBundle, preprocess: Preprocessor | None, model: nn.Module
 ) -> PairMaker | None:
-    """What makes the batches of a task that learns from words and their neighbours (`pairs`); None for the others.
+    """What makes the batches of a task that learns from words and their neighbours; None for the others.
 
     Raises:
         ConfigError: another network than such a task trains.
     """
-    if not hasattr(factory, "pairs"):
+    if settings is None:
         return None
     mode = getattr(model, "mode", None)
     if mode not in ("skip-gram", "cbow") or preprocess is None:
         template = "task word2vec trains vectors of words alone; set model: {do}"
         raise ConfigError(template, path="model", do="{name: word2vec}")
-    return PairMaker(bundle.train, preprocess, factory.pairs(values), mode)
+    return PairMaker(bundle.train, preprocess, settings, mode)

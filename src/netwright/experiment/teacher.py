@@ -14,10 +14,10 @@ from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.messages import say
 from netwright.core.records import read_json
 from netwright.data import DataBundle, Preprocessor, Schema
+from netwright.experiment.config import Config
 from netwright.experiment.model_folder import find_model_folder, weights_hash
 from netwright.experiment.predictor import Predictor, load
 from netwright.experiment.reading import example_names
-from netwright.experiment.settings import DistillSettings
 from netwright.tasks import Task
 from netwright.tasks.classification import Classification
 from netwright.tasks.distillation import Distillation, Teacher
@@ -29,20 +29,19 @@ log = logging.getLogger("netwright")
 
 
 def taught(
-    task: Task, settings: DistillSettings, bundle: DataBundle, preprocess: Preprocessor | None, device: torch.device
+    task: Task, config: Config, bundle: DataBundle, preprocess: Preprocessor | None, device: torch.device
 ) -> Distillation:
-    """`task` with the teacher of a `distill:` section beside it.
-
-    Args:
-        settings: their `teacher` is a folder (see `find_teacher`).
+    """`task` with the teacher of the `distill:` section beside it, which `find_teacher` made a folder.
 
     Raises:
         ConfigError: a task without classes, or a teacher of other classes or inputs.
         CheckpointError: the folder holds no whole model.
     """
+    settings = config.distill
+    assert settings is not None
     if not isinstance(task, Classification) or preprocess is None:
         template = "distill is for tasks that tell classes apart, and the task is {task}; leave it out"
-        raise ConfigError(template, path="distill", task=task.name)
+        raise ConfigError(template, path="distill", task=config.named("task")[0])
     predictor = load(settings.teacher)
     _warn_of_other_split(Path(settings.teacher), bundle)
     teacher = _teacher(predictor, bundle.schema, preprocess, settings.teacher, device)

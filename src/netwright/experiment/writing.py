@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from netwright.core.errors import ConfigError
 from netwright.data.textual import TextPreprocessor
 from netwright.data.tokenizing import Tokenizer
 
@@ -107,6 +108,8 @@ def write_text(
     how["generator"] = torch.Generator().manual_seed(seed) if seed is not None else None
     place = next(network.parameters()).device
     if preprocess.schema.target.kind == "text":
+        if not prompt or prompt.isspace():
+            raise ConfigError("this model answers a text, and the prompt is empty; give the text to answer (--prompt)")
         inputs = tuple(part.to(place) for part in preprocess.batch([prompt]))
         how["bos"], before = tokenizer.start, [tokenizer.start]
     else:

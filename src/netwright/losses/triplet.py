@@ -86,6 +86,7 @@ class Triplet(Loss):
 
 def distances(embedding_BD: Tensor) -> Tensor:
     """Euclidean distances of all pairs, with a finite gradient where two embeddings agree. Shapes: (B, D) -> (B, B)."""
-    square_B = embedding_BD.square().sum(1)
-    square_BB = square_B[:, None] + square_B[None, :] - 2 * products(embedding_BD, embedding_BD)
+    centred_BD = embedding_BD - embedding_BD.detach().mean(0)  # far from the origin the sum below would lose digits
+    square_B = centred_BD.square().sum(1)
+    square_BB = square_B[:, None] + square_B[None, :] - 2 * products(centred_BD, centred_BD)
     return square_BB.clamp_min(1e-12).sqrt()

@@ -22,7 +22,7 @@ class Layout:
         segmentation of one mask: (B, 1, …); 0 or 1 (B, …) or (B, 1, …).
         binary: (B,), (B, 1) or (B, 2); 0 or 1 (B,) or (B, 1).
         multilabel: (B, K); 0 or 1 (B, K).
-        regression: (B,) or (B, K) both.
+        regression: (B,) or (B, K) both; of (B, K, …) both, all numbers count alike.
     """
 
     kind: Kind
@@ -47,7 +47,8 @@ class Layout:
         if name == "raw":
             return predictions, targets
         if self.kind == "regression":
-            return _exact(predictions), _exact(targets).view_as(predictions)
+            said, true = _exact(predictions), _exact(targets).view_as(predictions)
+            return (said, true) if said.dim() <= 2 else (said.flatten(), true.flatten())
         scores, truth = self._scores(predictions), self._codes(predictions, targets)
         if name == "probabilities":
             return (scores.softmax(1) if self.task == "multiclass" else scores.sigmoid()), truth

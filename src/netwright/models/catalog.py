@@ -30,17 +30,18 @@ def catalog() -> Catalog:
 
 
 def list_models(family: str | None = None) -> list[str]:
-    """Names in the catalog, sorted; only those of one family if it is given.
+    """Names in the catalog, sorted; only those of one family if it is given, large (`vision`) or small (`resnet`).
 
     Raises:
         ConfigError: no network is of that family.
     """
     if family is None:
         return catalog().names()
-    names = sorted(name for name, entry in MODELS.items() if entry.family == family)
+    names = sorted(name for name, entry in MODELS.items() if family in (entry.family, entry.kin or name))
     if not names:
         families = ", ".join(sorted({entry.family for entry in MODELS.values()}))
-        raise ConfigError("unknown family {family!r}; known: {families}", family=family, families=families)
+        template = "unknown family {family!r}; known: {families}, or a small one such as resnet"
+        raise ConfigError(template, family=family, families=families)
     return names
 
 

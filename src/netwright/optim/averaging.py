@@ -75,6 +75,7 @@ class Average:
         self._buffers = dict(_floating_buffers(module))  # and makes new buffers, so their owners are asked
         self._names = [*self._parameters, *self._buffers]
         self._mean: list[Tensor] = []
+        self._current_names = getattr(module, "current_names", dict)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -123,7 +124,7 @@ class Average:
         Raises:
             CheckpointError: the state is of another network.
         """
-        mean: Mapping[str, Tensor] = state["mean"]
+        mean: Mapping[str, Tensor] = self._current_names(state["mean"])  # those of an earlier version may differ
         lives = dict(zip(self._names, self._live(), strict=True))
         shapes = {name: live.shape for name, live in lives.items()}
         if mean and {name: tensor.shape for name, tensor in mean.items()} != shapes:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Literal
 
+from netwright.core.architecture import Architecture
 from netwright.core.messages import cells, say
-from netwright.metrics.architecture import Architecture
 from netwright.reports.diagram_plan import ARC, EDGE, LINE, Arc, Box, Flag, Plan, Row, make_plan
 from netwright.reports.numbers import count, shape
 

@@ -11,8 +11,8 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from netwright.core.architecture import Architecture, Stage
 from netwright.core.messages import cells, say
-from netwright.metrics.architecture import Architecture, Stage
 from netwright.reports.numbers import big, shape
 
 __all__ = ["ARC", "EDGE", "INPUT", "LINE", "Arc", "Box", "Flag", "Plan", "Row", "make_plan"]

@@ -70,7 +70,7 @@ def read_run(folder: Path) -> RunRecord:
     run.config_text = _read(run, "config.yaml", str) or ""
     run.config = mapping(_read(run, "config.yaml", _yaml))
     run.findings = list(_lines(run, "findings.jsonl"))
-    for line in _lines(run, "metrics.jsonl"):
+    for line in _log(run):
         (run.validation if line.get("kind") == "validation" else run.train).append(line)
     return run
 
@@ -116,6 +116,21 @@ def _yaml(text: str) -> Any:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _log(run: RunRecord) -> list[MetricLine]:
+    """The log of what was kept: of a repaired run that of its attempt, behind the steps from which it went on."""
+    lines = list(_lines(run, "metrics.jsonl"))
+    kept = run.repairs.get("kept")
+    tried = list(_lines(run, f"repairs/{kept}/metrics.jsonl")) if isinstance(kept, int) else []
+    steps = [line["step"] for line in tried if isinstance(line.get("step"), int)]
+    if not steps:
+        return lines
+    before = [line for line in lines if isinstance(line.get("step"), int) and line["step"] < min(steps)]
+    attempts = run.repairs.get("attempts")
+    told = [mapping(one) for one in attempts] if isinstance(attempts, list) else []
+    goes_on = any(one.get("from_step") for one in told if one.get("number") == kept)
+    return (before if goes_on else []) + tried
 
 
 def _lines(run: RunRecord, name: str) -> Iterator[dict[str, Any]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from netwright.core.architecture import Architecture, Stage
 from netwright.core.messages import say
-from netwright.metrics.architecture import Architecture, Stage
 from netwright.reports.diagram import draw
 from netwright.reports.folder import RunRecord
 from netwright.reports.numbers import as_float, big, bytes_, count, finite, plain, shape, whole

@@ -6,7 +6,7 @@ from typing import Any
 
 from netwright.core.messages import say
 from netwright.doctor.about import about
-from netwright.doctor.probe.changes import CHANGES
+from netwright.doctor.words import CHANGED
 from netwright.reports.folder import RunRecord, mapping
 from netwright.reports.numbers import as_float, count, duration, metric, plain, whole
 from netwright.reports.words import LOWER_IS_BETTER, metric_name, value_name
@@ -61,8 +61,8 @@ def _attempt(row: dict[str, Any], at: int, kept: Any) -> dict[str, Any]:
 
 def _change(told: Any) -> str:
     """In words where it is one of the probes' changes."""
-    known = CHANGES.get(told) if isinstance(told, str) else None
-    return say(known.words) if known else "" if told is None else plain(told)
+    known = CHANGED.get(told) if isinstance(told, str) else None
+    return say(known) if known else "" if told is None else plain(told)
 
 
 def _flat(figures: Any) -> dict[tuple[str, str], float]:

@@ -5,7 +5,7 @@ what there is to look at afterwards. The loop knows nothing of it but these verb
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -13,8 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 from torch import Tensor, nn
 
 from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching.skipgram import PairSettings
+from netwright.losses import LossFunction, build_loss
 
-__all__ = ["Measure", "Phase", "StepOutput", "Task", "TaskFactory", "with_monitor"]
+__all__ = ["Measure", "Phase", "StepOutput", "Task", "with_monitor"]
 
 
 class StepOutput(NamedTuple):
@@ -51,19 +53,43 @@ class Task(ABC):
 
     `monitor` is the metric that says which weights are best and `sense` its direction; a constructor may set both,
     where they depend on its arguments. `input_range` is the range that pictures must have for this task, None for
-    standardised.
+    standardised. What stands in the class is known before there are data to build a task for.
     """
 
-    name: str
     phases: tuple[Phase, ...] = (Phase(),)
     monitor: str = "loss"
     sense: Literal["min", "max"] = "min"
     default_loss: str | None = None  # None: the task makes its own
     default_metrics: tuple[str, ...] = ()
+    usual_model: str | dict[str, Any] | None = None  # where the config names none; None: what suits the kind of data
+    like_tasks: tuple[str, ...] = ()  # tasks whose networks it trains; none: networks whose cards name the task itself
+    head: str | None = None  # which one a network that has several heads is to have
     input_range: tuple[float, float] | None = None
     data_kinds: tuple[str, ...] = ()  # of `Schema.kind` that it can learn from; none: any
     target_kinds: tuple[str, ...] = ()  # of `Target.kind`; none: any, or no target
     own_targets: bool = False  # what its batches ask for is not the data's target, but tokens of the texts themselves
+    answers_targets: bool = False  # what its network says can be held against the targets themselves
+    least_batch: int = 1  # examples that a batch must hold
+
+    @staticmethod
+    def outputs(values: Mapping[str, Any]) -> int | None:
+        """How many numbers the network's head must give, by the settings of `task:`; None where the data decide."""
+        return None
+
+    @staticmethod
+    def views(values: Mapping[str, Any]) -> int:
+        """How many augmented forms of a picture a batch must hold, by the settings of `task:`."""
+        return 1
+
+    @staticmethod
+    def pairs(values: Mapping[str, Any]) -> PairSettings | None:
+        """How batches of words and their neighbours are made, by the settings of `task:`; None for other batches."""
+        return None
+
+    @classmethod
+    def chosen_loss(cls, loss: LossFunction | None, **bound: Any) -> LossFunction:
+        """The loss that is given, or the usual one of the catalog with what the data decide (`bound`)."""
+        return loss if loss is not None else build_loss(cls.default_loss, bound=bound)
 
     @abstractmethod
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
@@ -114,9 +140,6 @@ class Task(ABC):
         None where `answers` to its outputs will do.
         """
         return None
-
-
-TaskFactory = Callable[..., Task]
 
 
 def with_monitor(metrics: Sequence[str] | None, monitor: str, usual: Sequence[str]) -> list[str]:

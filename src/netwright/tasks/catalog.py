@@ -1,8 +1,9 @@
 """The tasks by name. Each factory's signature is the config of `task:`; what the data and the loss decide is bound."""
 
 from netwright.core.catalogs import Catalog
+from netwright.tasks.base import Task
 
-__all__ = ["TASKS"]
+__all__ = ["TASKS", "task_class"]
 
 _TABLE = {
     "forecasting": "netwright.tasks.forecasting:Forecasting",
@@ -25,3 +26,13 @@ _TABLE = {
 _ALIASES = {"segmentation": "image-segmentation", "semantic-segmentation": "image-segmentation"}
 
 TASKS = Catalog("task", _TABLE, "netwright.tasks", _ALIASES)
+
+
+def task_class(name: str) -> type[Task]:
+    """The class of a task, which says what is known of it before it is built; `Task` itself for a user's function.
+
+    Raises:
+        ConfigError: see `Catalog.load`.
+    """
+    factory = TASKS.load(name)
+    return factory if isinstance(factory, type) and issubclass(factory, Task) else Task

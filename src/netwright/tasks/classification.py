@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from netwright.blocks.heads import AuxiliaryLogits
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import Loss, LossFunction
@@ -24,7 +24,7 @@ from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.looking import looking
 from netwright.tasks.pictures import pixels_of, write_png
-from netwright.tasks.texts import forward, readable
+from netwright.tasks.texts import readable
 
 __all__ = ["Classification"]
 
@@ -44,11 +44,11 @@ class Classification(Task):
         ConfigError: an unknown metric, or a loss of embeddings.
     """
 
-    name = "classification"
     monitor = "accuracy"
     sense = "max"
     default_loss = "cross-entropy"
     target_kinds = ("class",)
+    answers_targets = True
     default_metrics = ("accuracy", "f1", "auroc", "ece")
 
     def __init__(
@@ -60,7 +60,7 @@ class Classification(Task):
     ) -> None:
         self._schema, self._preprocess = schema, preprocess
         self._classes = schema.target.classes
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._loss = self.chosen_loss(loss)
         if isinstance(self._loss, Loss) and self._loss.target_kind in ("identity", "pair"):
             template = (
                 "loss {name} says which examples are alike, not of which class they are; use task: metric-learning"
@@ -175,9 +175,10 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
             share_BK = F.softmax(forward(model, batch.inputs).float(), 1)
             sure_B, said_B = share_BK.max(1)
             wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
+            rows_B = batch.rows(first)
             for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
-                number = first + row if batch.index is None else int(batch.index[row])
-                kept.append((sure_B[row].item(), number, int(truth_B[row]), int(said_B[row]), _input(batch, row)))
+                mistake = (sure_B[row].item(), int(rows_B[row]), int(truth_B[row]), int(said_B[row]))
+                kept.append((*mistake, _input(batch, row)))
             kept = sorted(kept, key=lambda mistake: (-mistake[0], mistake[1]))[:_WORST]
             shares.append(share_BK.cpu())
             truths.append(truth_B.cpu())

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from netwright.core.errors import CheckpointError
 from netwright.core.messages import say
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.losses.kl import KLDivergence
 from netwright.tasks.base import Measure, Phase, StepOutput, Task
 from netwright.tasks.looking import looking
-from netwright.tasks.texts import forward
 
 __all__ = ["Distillation", "Teacher"]
 
@@ -64,8 +63,7 @@ class Distillation(Task):
     def __init__(self, student: Task, teacher: Teacher, temperature: float = 4.0, alpha: float = 0.7) -> None:
         self._student, self._teacher, self._alpha = student, teacher, alpha
         self._soft = KLDivergence(targets="logits", temperature=temperature)
-        self.name, self.phases = student.name, student.phases
-        self.monitor, self.sense = student.monitor, student.sense
+        self.phases, self.monitor, self.sense = student.phases, student.monitor, student.sense
 
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one batch; its two parts are logged as `hard_loss` and `soft_loss`."""

@@ -45,13 +45,14 @@ class Forecasting(Task):
         ConfigError: an unknown metric; in a step, a network that gives another number of values.
     """
 
-    name = "forecasting"
     monitor = "mase"
     sense = "min"
     default_loss = "mae"
     default_metrics = FIGURES
     data_kinds = ("series",)
     target_kinds = ("forecast",)
+    usual_model = "lstm_forecaster"
+    answers_targets = True
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Forecasting(Task):
         target = schema.target
         self._names, self._horizon, self._season = target.names, target.horizon, target.season
         self._preprocess, self._scaling = preprocess, scaling
-        self._loss = loss if loss is not None else nn.L1Loss()
+        self._loss = self.chosen_loss(loss)
         for name in metrics or ():
             if name not in FIGURES:
                 near = suggest(name, FIGURES)
@@ -84,10 +85,10 @@ class Forecasting(Task):
         forecast = Forecast(self._back(said.float()), self._back(seasonal), self._back(last))
         return StepOutput(self._loss(said.float(), wanted), predictions=forecast)
 
-    def measure(self) -> "_InOwnUnit":
+    def measure(self) -> "_Figures":
         """The errors, fresh."""
         scale = self._preprocess.naive if isinstance(self._preprocess, SeriesPreprocessor) else [1.0] * len(self._names)
-        return _InOwnUnit(ForecastErrors(scale), self._back, self._metrics)
+        return _Figures(ForecastErrors(scale), self._back, self._metrics)
 
     def predict(self, model: nn.Module, inputs: Tensor) -> Tensor:
         """Standardised forecasts. Shapes: (B, T, C) -> (B, H*K)."""
@@ -170,7 +171,7 @@ class Forecasting(Task):
         return (flat if self._preprocess is None else self._preprocess.targets_back(flat)).cpu()
 
 
-class _InOwnUnit:
+class _Figures:
     """Errors of forecasts that come in the series' own unit, with targets that come standardised."""
 
     def __init__(self, inner: ForecastErrors, back: Callable[[Tensor], Tensor], names: tuple[str, ...]) -> None:

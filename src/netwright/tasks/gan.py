@@ -53,10 +53,10 @@ class AdversarialGeneration(Task):
         ConfigError: a judge's path without its network; in a step, a network without the two parts.
     """
 
-    name = "gan"
     phases: tuple[Phase, ...] = (_DISCRIMINATOR, _GENERATOR)
     input_range = (-1.0, 1.0)
     data_kinds = ("image",)
+    usual_model = "gan"
 
     def __init__(
         self,
@@ -107,8 +107,7 @@ class AdversarialGeneration(Task):
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """As many pictures as there are real ones, from noise that belongs to the row; the loss is the generator's."""
         real = _real(batch)
-        index = batch.index if batch.index is not None else torch.arange(len(real), device=real.device)
-        made = _make(model, normal(self._seed, 0, index, _NOISE, _noise_size(model)))
+        made = _make(model, normal(self._seed, 0, batch.rows(), _NOISE, _noise_size(model)))
         scores = _scores(model, made)
         losses = {
             "generator_loss": self._game.generator(scores),

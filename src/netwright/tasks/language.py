@@ -15,13 +15,13 @@ from netwright.core.errors import DataError
 from netwright.core.messages import say
 from netwright.core.schemas import Count, Size
 from netwright.core.seeds import generator
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.data.preprocess import Preprocessor
 from netwright.data.tokenizing import CharTokenizer
 from netwright.losses import LossFunction
 from netwright.metrics.running import Surprise
 from netwright.tasks.base import Phase, StepOutput, Task
-from netwright.tasks.texts import IGNORED, counted_loss, forward, token_bytes
+from netwright.tasks.texts import IGNORED, counted_loss, token_bytes
 
 __all__ = ["LanguageModeling", "token_nats"]
 
@@ -47,11 +47,12 @@ class LanguageModeling(Task):
     Shapes: batch inputs and targets (B, T) int64; the network gives (B, T, V).
     """
 
-    name = "language-modeling"
     monitor = "loss"
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     target_kinds = ("next-token",)
+    usual_model = "gpt"
+    answers_targets = True
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class LanguageModeling(Task):
         sample_tokens: Size = 200,
     ) -> None:
         self._tokenizer = preprocess.tokenizer
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._loss = self.chosen_loss(loss)
         self._seed, self._prompt, self._samples, self._sample_tokens = seed, prompt, samples, sample_tokens
         self._bytes_V = token_bytes(self._tokenizer)
 

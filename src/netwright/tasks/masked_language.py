@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from netwright.core.errors import DataError
 from netwright.core.messages import say
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.data.preprocess import Preprocessor
 from netwright.data.textual import TextPreprocessor
 from netwright.data.tokenizing import CharTokenizer
@@ -27,7 +27,7 @@ from netwright.models.language.bert import MaskedHead
 from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.language import token_nats
 from netwright.tasks.masking import MaskedSource, Masking
-from netwright.tasks.texts import IGNORED, counted_loss, forward, readable
+from netwright.tasks.texts import IGNORED, counted_loss, readable
 
 __all__ = ["MaskedLanguageModeling"]
 
@@ -52,12 +52,13 @@ class MaskedLanguageModeling(Task):
     Differs from the paper: no second task of whether two sentences follow each other (later work found no use in it).
     """
 
-    name = "masked-language-modeling"
     monitor = "loss"
     default_loss = "cross-entropy"
     data_kinds = ("text",)
+    usual_model = "bert_mini"
+    answers_targets = True
     own_targets = True
-    head: ClassVar[str] = "masked-language-modeling"  # what a network that has several heads is to have
+    head = "masked-language-modeling"
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class MaskedLanguageModeling(Task):
     ) -> None:
         assert isinstance(preprocess, TextPreprocessor)
         self._preprocess, self._tokenizer, self._seed = preprocess, preprocess.tokenizer, seed
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._loss = self.chosen_loss(loss)
         self._masking = Masking(self._tokenizer, share, whole_words)
 
     def batches(self, source: BatchSource, training: bool) -> BatchSource:

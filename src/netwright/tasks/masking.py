@@ -13,11 +13,10 @@ from torch import Tensor
 
 from netwright.core.errors import ConfigError
 from netwright.core.seeds import uniform
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, SourceAround
 from netwright.data.textual import IGNORED
 from netwright.data.tokenizing import Tokenizer, WordTokenizer
 from netwright.data.tokenizing.words import WORD
-from netwright.tasks.texts import SourceAround
 
 __all__ = ["MaskedSource", "Masking", "word_borders"]
 
@@ -117,8 +116,7 @@ class MaskedSource(SourceAround):
         for batch in self.source.epoch(epoch, start):
             both = batch.inputs if isinstance(batch.inputs, tuple) else (batch.inputs, None)
             tokens_BT, mask_BT = both[0], both[1]
-            index_B = torch.arange(len(tokens_BT), device=tokens_BT.device) if batch.index is None else batch.index
-            hidden_BT, targets_BT = self._masking(tokens_BT, mask_BT, index_B, seed, turn)
+            hidden_BT, targets_BT = self._masking(tokens_BT, mask_BT, batch.rows(), seed, turn)
             seen_BT = torch.ones_like(tokens_BT, dtype=torch.bool) if mask_BT is None else mask_BT
             yield Batch((hidden_BT, seen_BT), targets_BT, batch.index)
 

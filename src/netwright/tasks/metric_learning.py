@@ -21,7 +21,7 @@ from netwright.core.schemas import Size
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
-from netwright.losses import Loss, LossFunction, build_loss
+from netwright.losses import Loss, LossFunction
 from netwright.metrics.neighbours import Neighbours
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.retrieval import Embeddings, maps, worst_queries
@@ -49,11 +49,11 @@ class MetricLearning(Task):
     Differs from SimCLR: no projection head that is thrown away afterwards; what is trained is what is used.
     """
 
-    name = "metric-learning"
     monitor = "recall_at_1"
     sense = "max"
     default_loss = "triplet"
     target_kinds = ("class",)
+    like_tasks = ("image-classification", "tabular-classification")
     default_metrics = ("recall_at_1", "recall_at_5")
     least_batch = 2  # a lone example has nothing to be compared with
 
@@ -68,7 +68,7 @@ class MetricLearning(Task):
         alike: Literal["labels", "views"] = "labels",
     ) -> None:
         self._schema, self._preprocess, self._seed = schema, preprocess, seed
-        self._loss = loss if loss is not None else build_loss(self.default_loss)
+        self._loss = self.chosen_loss(loss)
         if isinstance(self._loss, Loss) and self._loss.target_kind not in ("identity", "pair"):
             template = (
                 "loss {name} compares no examples with each other, as metric learning does; use triplet or contrastive"

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.messages import say
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
 from netwright.metrics.sets import MetricSet
 from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
 from netwright.tasks.looking import looking
-from netwright.tasks.texts import forward
 
 __all__ = ["MultilabelClassification"]
 
@@ -34,11 +33,12 @@ class MultilabelClassification(Task):
     Shapes: the network gives (B, K); targets (B, K), 0 or 1 or in between.
     """
 
-    name = "multilabel-classification"
     monitor = "f1"
     sense = "max"
     default_loss = "bce"
     target_kinds = ("multilabel",)
+    like_tasks = ("image-classification", "tabular-classification", "text-classification")
+    answers_targets = True
     default_metrics = ("f1", "auroc", "accuracy")
 
     def __init__(
@@ -49,7 +49,7 @@ class MultilabelClassification(Task):
         metrics: list[str] | None = None,
     ) -> None:
         self._labels = schema.target.names
-        self._loss = loss if loss is not None else nn.BCEWithLogitsLoss()
+        self._loss = self.chosen_loss(loss)
         self._metrics = with_monitor(metrics, self.monitor, self.default_metrics)
         self.measure()  # an unknown metric is refused now, not after the first epoch
 

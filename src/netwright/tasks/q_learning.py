@@ -42,11 +42,11 @@ class QLearning(Task):
     Shapes: batches as `ReplaySource` (training) and `EpisodeSource` (evaluation) give them.
     """
 
-    name = "q-learning"
     monitor = "return_mean"
     sense = "max"
     default_loss = "huber"
     target_kinds = ("action",)
+    usual_model = "dqn"
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class QLearning(Task):
         tau: Share | None = None,
     ) -> None:
         self._actions = schema.target.classes
-        self._loss = loss if loss is not None else nn.HuberLoss()
+        self._loss = self.chosen_loss(loss)
         self._gamma, self._double, self._target_update, self._tau = gamma, double, target_update, tau
         self._target: nn.Module | None = None
         self._waiting: dict[str, Tensor] | None = None  # weights loaded before there was a network for them

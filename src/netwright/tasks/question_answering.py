@@ -10,20 +10,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from netwright.core.messages import say
 from netwright.core.schemas import Size
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward
 from netwright.data.preprocess import Preprocessor
 from netwright.data.textual import TextPreprocessor
 from netwright.losses import LossFunction
 from netwright.metrics.text import answer_f1, answer_match
 from netwright.tasks.base import Phase, StepOutput, Task
-from netwright.tasks.texts import Announced, counted_loss, forward, one_line, readable, references
+from netwright.tasks.texts import Announced, counted_loss, one_line, readable, references
 
 __all__ = ["QuestionAnswering", "best_spans"]
 
@@ -48,13 +48,13 @@ class QuestionAnswering(Task):
         was cut off; the network gives (B, 2, T).
     """
 
-    name = "question-answering"
     monitor = "f1"
     sense = "max"
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     target_kinds = ("span",)
-    head: ClassVar[str] = "question-answering"  # what a network that has several heads is to have
+    usual_model = "bert_mini"
+    head = "question-answering"
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class QuestionAnswering(Task):
     ) -> None:
         assert isinstance(preprocess, TextPreprocessor)
         self._preprocess, self._tokenizer = preprocess, preprocess.tokenizer
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._loss = self.chosen_loss(loss)
         self._max_answer, self._stride = max_answer, stride
         self._may_lack = preprocess.schema.target.may_lack
         self._references: Sequence[Sequence[str]] | None = None

@@ -50,7 +50,7 @@ class Embeddings:
                 units.append(embed(batch.inputs).cpu())
                 assert batch.targets is not None
                 classes.append(batch.targets.cpu())
-                rows.append(torch.arange(first, first + len(units[-1])) if batch.index is None else batch.index.cpu())
+                rows.append(batch.rows(first).cpu())
                 first += len(units[-1])
         return cls(torch.cat(units), torch.cat(classes), torch.cat(rows)) if units else None
 

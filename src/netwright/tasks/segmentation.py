@@ -47,13 +47,14 @@ class Segmentation(Task):
         against the middle of its mask.
     """
 
-    name = "segmentation"
     monitor = "dice"
     sense = "max"
     default_loss = "cross-entropy"
     default_metrics = _OVERLAP
     data_kinds = ("image", "array")
     target_kinds = ("mask",)
+    usual_model = {"name": "unet", "width": 16, "norm": "batch"}
+    answers_targets = True
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Segmentation(Task):
     ) -> None:
         self._schema, self._preprocess, self._background = schema, preprocess, background
         self._classes = schema.target.classes
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss(ignore_index=IGNORED)
+        self._loss = self.chosen_loss(loss, ignore_index=IGNORED)
         self._ignored_by_loss = getattr(self._loss, "ignore_index", None)
         self._metrics = list(self.default_metrics if metrics is None else metrics)
         MetricSet(self._metrics, "segmentation")  # an unknown metric is refused now, not after the first epoch
@@ -156,11 +157,11 @@ class Segmentation(Task):
                 logits = model(batch.inputs).float()
                 masks = _middle(batch.targets, logits)
                 overlap.update(logits, masks)
+                rows_B = batch.rows(first)
                 for row, codes in enumerate(predicted_codes(logits)):
                     own = Overlap(self._classes, self._background, IGNORED)
                     own.update(F.one_hot(codes[None], len(self._classes)).movedim(3, 1), masks[row][None])
-                    number = first + row if batch.index is None else int(batch.index[row])
-                    kept.append(_Seen(own.compute()["dice"], number, batch.inputs[row], masks[row], codes))
+                    kept.append(_Seen(own.compute()["dice"], int(rows_B[row]), batch.inputs[row], masks[row], codes))
                 kept = sorted(kept, key=lambda seen: (seen.dice != seen.dice, seen.dice, seen.row))[:_WORST]
                 first += len(masks)
         return overlap, [seen for seen in kept if seen.dice < 1]

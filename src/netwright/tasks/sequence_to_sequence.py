@@ -19,7 +19,7 @@ from netwright.core.errors import need
 from netwright.core.messages import say
 from netwright.core.schemas import Count, Fraction, NonNegative, Size
 from netwright.core.seeds import generator
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch, BatchSource, forward, part_of
 from netwright.data.preprocess import Preprocessor
 from netwright.data.textual import TextPreprocessor
 from netwright.losses import LossFunction
@@ -27,16 +27,7 @@ from netwright.metrics.running import Surprise
 from netwright.metrics.text import overlaps, text_figures
 from netwright.tasks.base import Phase, StepOutput, Task
 from netwright.tasks.language import token_nats
-from netwright.tasks.texts import (
-    IGNORED,
-    Announced,
-    counted_loss,
-    forward,
-    one_line,
-    part_of,
-    references,
-    until_end,
-)
+from netwright.tasks.texts import IGNORED, Announced, counted_loss, one_line, references, until_end
 
 __all__ = ["SequenceToSequence"]
 
@@ -70,11 +61,11 @@ class SequenceToSequence(Task):
         places at once, so that a network which reads all places at once needs two passes and not T.
     """
 
-    name = "sequence-to-sequence"
     monitor = "loss"
     default_loss = "cross-entropy"
     data_kinds = ("text",)
     target_kinds = ("text",)
+    usual_model = {"name": "transformer", "num_layers": 3, "hidden_size": 256, "inner_size": 1024, "norm": "pre"}
 
     def __init__(
         self,
@@ -90,7 +81,7 @@ class SequenceToSequence(Task):
     ) -> None:
         assert isinstance(preprocess, TextPreprocessor)
         self._preprocess, self._tokenizer = preprocess, preprocess.tokenizer
-        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self._loss = self.chosen_loss(loss)
         self._total_steps, self._own_share = max(1, total_steps), own_share
         self._search = {"num_beams": beams, "length_penalty": length_penalty}
         self._measure, self._longest = measure, max_new_tokens

@@ -1,4 +1,4 @@
-"""What the tasks on texts share: calling a network with several inputs, places that do not count, tokens as text.
+"""What the tasks on texts share: places that do not count, tokens as text, references.
 
 Letters: B batch, T tokens, V vocabulary, K scores of a place.
 """
@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from netwright.data.batching import Batch, BatchSource, Bucketed
+from netwright.data.batching import Batch, BatchSource, Bucketed, SourceAround
 from netwright.data.textual import IGNORED
 from netwright.data.tokenizing import CharTokenizer, LibraryTokenizer, Tokenizer
 
 __all__ = [
     "IGNORED",
     "Announced",
-    "SourceAround",
     "counted_loss",
-    "forward",
     "one_line",
-    "part_of",
     "readable",
     "references",
     "token_bytes",
@@ -28,43 +25,6 @@ __all__ = [
 ]
 
 _LONGEST = 400  # characters of a text in a table
-
-
-class SourceAround:
-    """A source with another's batches, as they are; a subclass changes them."""
-
-    def __init__(self, source: BatchSource) -> None:
-        self.source = source
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Those of the source."""
-        return self.source.steps_per_epoch
-
-    @property
-    def examples(self) -> int:
-        """Those of the source."""
-        return self.source.examples
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on."""
-        return self.source.epoch(epoch, start)
-
-    def bind(self, model: Any) -> None:
-        """As the source does."""
-        self.source.bind(model)
-
-    def logs(self) -> dict[str, float]:
-        """The source's figures."""
-        return self.source.logs()
-
-    def state(self) -> dict[str, Any]:
-        """The source's."""
-        return self.source.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Undo of `state`."""
-        self.source.load_state(state)
 
 
 class Announced(SourceAround):
@@ -83,16 +43,6 @@ class Announced(SourceAround):
 def references(source: BatchSource) -> Sequence[Sequence[str]] | None:
     """What may be written or answered, as it stands in the data, in the order of `Batch.index`; None: unknown."""
     return source.references if isinstance(source, Bucketed) else None
-
-
-def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:
-    """The network's outputs for the inputs of a batch, which may be several."""
-    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
-
-
-def part_of(inputs: Tensor | tuple[Tensor, ...], rows: Tensor | slice) -> Tensor | tuple[Tensor, ...]:
-    """Some rows of a batch's inputs."""
-    return tuple(part[rows] for part in inputs) if isinstance(inputs, tuple) else inputs[rows]
 
 
 def counted_loss(loss: Callable[..., Any], scores: Tensor, targets: Tensor, *, may_be_none: bool = False) -> Tensor:

@@ -49,9 +49,9 @@ class Word2VecTask(Task):
     that happens to be true is not drawn again.
     """
 
-    name = "word2vec"
     monitor = "loss"
     data_kinds = ("text",)
+    usual_model = "word2vec"
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from netwright.core.errors import CheckpointError, because
 from netwright.core.messages import say
-from netwright.core.records import read_json, sync_folder, writing
+from netwright.core.records import read_json, sync_folder, write_through, writing
 
 __all__ = ["best", "commit", "newest", "read", "steps"]
 
@@ -166,7 +166,7 @@ def _fill(folder: Path, state: dict[str, Any]) -> None:
     manifest = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     contents["manifest.json"] = json.dumps(manifest, indent=2).encode()
     for name, content in contents.items():
-        _write_through(folder / name, content)
+        write_through(folder / name, content)
     sync_folder(folder)
 
 
@@ -176,13 +176,6 @@ def _is_whole(path: Path) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _point(link: Path, name: str) -> None:

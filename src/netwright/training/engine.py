@@ -22,14 +22,14 @@ from netwright.optim import Schedule, add_l1, gradient_norm
 from netwright.optim.averaging import Average
 from netwright.tasks.base import Phase
 
-__all__ = ["Engine", "Signals", "Updater"]
+__all__ = ["Engine", "UpdateNorms", "Updater"]
 
 
 Watched = Literal["loss", "gradient norm", "loss or gradient norm"]  # put into words only when it has gone wrong
 
 
 @dataclass
-class Signals:
+class UpdateNorms:
     """What a sampled update looked like: norms over all weights of the phase."""
 
     grad_norm: float
@@ -71,7 +71,7 @@ class Engine:
         self.precision = precision
         self.accumulate = accumulate
         self.averaging = averaging
-        self.signals: dict[str, Signals] = {}
+        self.signals: dict[str, UpdateNorms] = {}
         self.updates = 0
         self._pending = dict.fromkeys(updaters, 0)
         self._held_back: dict[str, Tensor] = {}  # on an accelerator: whether a phase's update was skipped, 1 for yes
@@ -165,7 +165,7 @@ class Engine:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Undo of `state`."""
         self.updates, self._measuring = state["updates"], state["measuring"]
-        self.signals = {name: Signals(**values) for name, values in state["signals"].items()}
+        self.signals = {name: UpdateNorms(**values) for name, values in state["signals"].items()}
         if self.averaging is not None:
             self.averaging.load_state(state["averaging"])
         for name, updater in self.updaters.items():
@@ -210,7 +210,7 @@ class Engine:
         updater.optimizer.step()
         moved = _norm(torch._foreach_sub(weights, before))
         size = _norm(before)
-        self.signals[phase.name] = Signals(norm.item(), (moved / size.clamp_min(1e-12)).item())
+        self.signals[phase.name] = UpdateNorms(norm.item(), (moved / size.clamp_min(1e-12)).item())
         if len(self.signals) == len(self.updaters):
             self._measuring = False
 

@@ -16,6 +16,7 @@ from torch import nn
 from netwright.core import seeds
 from netwright.core.errors import CheckpointError, NetwrightError, because
 from netwright.core.messages import say
+from netwright.core.schemas import Size
 from netwright.data.batching import Batch, BatchSource
 from netwright.tasks.base import StepOutput, Task
 from netwright.training import checkpoints
@@ -23,11 +24,11 @@ from netwright.training.engine import Engine
 from netwright.training.evaluation import evaluate
 from netwright.training.hooks.base import Hook
 
-__all__ = ["Plan", "Progress", "Session"]
+__all__ = ["Every", "Plan", "Progress", "Session"]
 
 _LEAST_SECONDS = 1.0  # between two checkpoints at ends of epochs: flushing to the disk takes longer than a short epoch
 Due = Literal["validate", "checkpoint"]
-Every = Literal["epoch"] | int
+Every = Literal["epoch"] | Size
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Plan:
     validate_every: Every = "epoch"
     checkpoint_every: Every = "epoch"
     steps: int | None = None
+
+    def last_step(self, steps_per_epoch: int) -> int:
+        """The step that the run ends with."""
+        total = self.epochs * steps_per_epoch
+        return total if self.steps is None else min(total, self.steps)
 
 
 @dataclass
@@ -77,7 +83,7 @@ class Session:
         self.leave: Callable[[], NetwrightError] | None = None  # set by signal handlers: save, then raise what it gives
         self.over = False  # the last step is done and saved
         self._steps_per_epoch = train.steps_per_epoch
-        self._last_step = min(plan.epochs * self._steps_per_epoch, plan.steps or 1 << 62)
+        self._last_step = plan.last_step(self._steps_per_epoch)
         self._steppers = [hook for hook in hooks if hook.stride]
         self._clock = self._saved = time.monotonic()
 
@@ -198,12 +204,10 @@ class Session:
         try:
             self.load_state(state)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            network = isinstance(error, RuntimeError) and "state_dict" in str(error)
-            reason = say("its weights are those of another network") if network else because(error)
             raise CheckpointError(
                 "the checkpoint of {folder} does not fit its config ({reason}); resume with the config it began with",
                 folder=self.folder,
-                reason=reason,
+                reason=because(error),
             ) from error
         if self.progress.step > self._last_step:
             raise CheckpointError(
@@ -230,7 +234,10 @@ class Session:
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo of `state`."""
         torch.set_num_threads(state["threads"])
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise ValueError(say("its weights are those of another network")) from error
         self.progress = Progress(**state["progress"])
         self.engine.load_state(state["engine"])
         self.task.load_state(state["task"])

@@ -4,8 +4,21 @@ from netwright.data.batching.balanced import Balanced
 from netwright.data.batching.bucketed import Bucketed
 from netwright.data.batching.resident import Resident
 from netwright.data.batching.series_windows import SeriesWindows
-from netwright.data.batching.source import Batch, BatchSource, Order
+from netwright.data.batching.source import Batch, BatchSource, Order, SourceAround, forward, part_of
 from netwright.data.batching.streaming import Streaming
 from netwright.data.batching.windows import Windows
 
-__all__ = ["Balanced", "Batch", "BatchSource", "Bucketed", "Order", "Resident", "SeriesWindows", "Streaming", "Windows"]
+__all__ = [
+    "Balanced",
+    "Batch",
+    "BatchSource",
+    "Bucketed",
+    "Order",
+    "Resident",
+    "SeriesWindows",
+    "SourceAround",
+    "Streaming",
+    "Windows",
+    "forward",
+    "part_of",
+]

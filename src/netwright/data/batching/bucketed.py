@@ -10,10 +10,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from netwright.core.errors import DataError
 from netwright.data.augment import Augment
 from netwright.data.batching.lengths import LengthPlan
-from netwright.data.batching.source import Batch, OrderedSource
+from netwright.data.batching.source import Batch, OrderedSource, refuse_empty
 from netwright.data.texts import TextDataset
 from netwright.data.textual import IGNORED, Encoded, TextPreprocessor, segments
 
@@ -51,8 +50,7 @@ class Bucketed(OrderedSource):
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        if len(dataset) == 0:
-            raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
+        refuse_empty(dataset)
         self._dataset, self._preprocess, self._longest = dataset, preprocess, longest
         self._augment, self._seed, self._device = augment or Augment(), seed, torch.device(device)
         encoded = preprocess.encode(dataset, longest)

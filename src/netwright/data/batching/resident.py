@@ -14,7 +14,7 @@ from torch import Tensor
 from netwright.core.errors import DataError
 from netwright.data.augment import Augment
 from netwright.data.batching.balanced import make_order
-from netwright.data.batching.source import Batch, OrderedSource
+from netwright.data.batching.source import Batch, OrderedSource, refuse_empty
 from netwright.data.dataset import Dataset
 from netwright.data.preprocess import Preprocessor
 
@@ -55,8 +55,7 @@ class Resident(OrderedSource):
         raw = dataset.tensors()
         if raw is None:
             raise DataError("{name} does not fit as tensors; stream it (train.workers)", name=dataset.name)
-        if len(dataset) == 0:
-            raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
+        refuse_empty(dataset)
         self._order = make_order(dataset, batch_size, shuffle, seed, drop_last, weights, per_class)
         self._sequential = not shuffle and weights is None
         self._preprocess, self._seed, self._device = preprocess, seed, torch.device(device)

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from netwright.core.errors import DataError
-from netwright.data.batching.source import Batch, Order, OrderedSource
+from netwright.data.batching.source import Batch, Order, OrderedSource, refuse_empty
 from netwright.data.preprocess import Preprocessor
 from netwright.data.series import SeriesDataset
 
@@ -44,8 +43,7 @@ class SeriesWindows(OrderedSource):
         device: torch.device | str = "cpu",
         drop_last: bool = False,
     ) -> None:
-        if not len(dataset):
-            raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
+        refuse_empty(dataset)
         self._rows_RC = _scaled(dataset, preprocess).to(torch.device(device))
         self._starts = dataset.starts.to(self._rows_RC.device)
         self._steps = torch.arange(dataset.length, device=self._rows_RC.device)

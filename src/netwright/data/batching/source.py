@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from netwright.core.errors import ConfigError
+from netwright.core.errors import ConfigError, DataError
 from netwright.core.seeds import generator
+from netwright.data.dataset import Dataset
 
-__all__ = ["Batch", "BatchSource", "Order", "OrderedSource"]
+__all__ = ["Batch", "BatchSource", "Order", "OrderedSource", "SourceAround", "forward", "part_of", "refuse_empty"]
 
 _ORDER = 0x0DE5  # keeps the order's random numbers apart from everybody else's
 
@@ -29,6 +30,23 @@ class Batch(NamedTuple):
     inputs: Tensor | tuple[Tensor, ...]
     targets: Tensor | None
     index: Tensor | None  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+
+    def rows(self, first: int = 0) -> Tensor:
+        """The rows of the data set; where no index tells, they are counted from `first` on. Shapes: -> (B,) int64."""
+        if self.index is not None:
+            return self.index
+        one = self.inputs[0] if isinstance(self.inputs, tuple) else self.inputs
+        return torch.arange(first, first + len(one), device=one.device)
+
+
+def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:
+    """The network's outputs for the inputs of a batch, which may be several."""
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def part_of(inputs: Tensor | tuple[Tensor, ...], rows: Tensor | slice) -> Tensor | tuple[Tensor, ...]:
+    """Some rows of a batch's inputs."""
+    return tuple(part[rows] for part in inputs) if isinstance(inputs, tuple) else inputs[rows]
 
 
 @runtime_checkable
@@ -159,6 +177,53 @@ class OrderedSource:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Nothing to restore."""
+
+
+class SourceAround:
+    """A source with another's batches, as they are; a subclass changes them."""
+
+    def __init__(self, source: BatchSource) -> None:
+        self.source = source
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Those of the source."""
+        return self.source.steps_per_epoch
+
+    @property
+    def examples(self) -> int:
+        """Those of the source."""
+        return self.source.examples
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on."""
+        return self.source.epoch(epoch, start)
+
+    def bind(self, model: Any) -> None:
+        """As the source does."""
+        self.source.bind(model)
+
+    def logs(self) -> dict[str, float]:
+        """The source's figures."""
+        return self.source.logs()
+
+    def state(self) -> dict[str, Any]:
+        """The source's."""
+        return self.source.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Undo of `state`."""
+        self.source.load_state(state)
+
+
+def refuse_empty(dataset: Dataset) -> None:
+    """What no batch can be made of.
+
+    Raises:
+        DataError: no example.
+    """
+    if len(dataset) == 0:
+        raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
 
 
 def _check_weights(weights: Tensor, examples: int) -> None:

@@ -18,7 +18,7 @@ from netwright.core.messages import say
 from netwright.core.seeds import generator
 from netwright.data.augment import Augment
 from netwright.data.batching.balanced import make_order
-from netwright.data.batching.source import Batch, OrderedSource
+from netwright.data.batching.source import Batch, OrderedSource, refuse_empty
 from netwright.data.dataset import Dataset
 from netwright.data.preprocess import Preprocessor
 
@@ -98,8 +98,7 @@ class Streaming(OrderedSource):
         per_class: int | None = None,
         workers: int = 0,
     ) -> None:
-        if len(dataset) == 0:
-            raise DataError("{name} holds no example; check the path and the split", name=dataset.name)
+        refuse_empty(dataset)
         if workers < 0:
             template = "train.workers={workers} does not fit; expected 0 or more"
             raise ConfigError(template, path="train.workers", workers=workers)

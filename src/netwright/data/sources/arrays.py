@@ -209,7 +209,7 @@ def _target(targets: Any, wanted: Wanted | None, as_given: bool, rows: int) -> M
     words = np.asarray(targets) if not isinstance(targets, Tensor) else None
     if words is not None and words.dtype.kind in "OUSb" and words.ndim == 1:
         _same_length(rows, len(words))
-        return make_target(["target"], [words.astype(object) if words.dtype.kind != "b" else words], wanted)
+        return make_target(["target"], [words.astype(object) if words.dtype.kind != "b" else words], wanted, ".")
     y = _tensor(targets, "targets")
     _same_length(rows, len(y) if y.ndim else 0)
     flat = y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
@@ -228,7 +228,7 @@ def _target(targets: Any, wanted: Wanted | None, as_given: bool, rows: int) -> M
         for row in torch.nonzero(~torch.isfinite(y.float()).reshape(rows, -1).all(dim=1)).flatten().tolist()
     }
     values = y.float() if as_given or y.ndim > 1 else y.float()[:, None]
-    count = values.shape[1] if values.ndim == 2 else 1
+    count = values.shape[1] if values.ndim in (2, 4) else 1  # of pictures, the channels
     return MadeTarget(
         Target("number", names=tuple(f"target {k}" for k in range(count)) if count > 1 else ("target",)), values, bad
     )

@@ -7,6 +7,7 @@ import codecs
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from netwright.core.errors import ConfigError, DataError, need
 from netwright.core.messages import say
 from netwright.data.alike import table_like
 from netwright.data.dataset import BadRow
+from netwright.data.decimals import Decimal, some_comma
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Schema
 from netwright.data.sources.loaded import Loaded, Origin
@@ -26,6 +28,7 @@ from netwright.data.targets import Wanted
 __all__ = ["TABLE_SUFFIXES", "load", "read_lines", "read_parts", "read_table"]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_DELIMITERS = ",;\t|"
 
 
 def load(
@@ -36,6 +39,7 @@ def load(
     ignore: list[str] | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    decimal: Decimal | None = None,
     validation_path: str | None = None,
     test_path: str | None = None,
     bad: Bad | None = None,
@@ -47,6 +51,8 @@ def load(
     Args:
         target: the column to predict, or several.
         ignore: columns that are no features.
+        decimal: what stands before a fraction; with a comma, points part thousands. By default it is a point, and
+            columns of numbers with commas are refused.
         validation_path, test_path: files of an official split; `path` is then the training part.
         like: a settled schema to read by, for new data (`load_like`).
 
@@ -57,8 +63,9 @@ def load(
     if like is not None:
         return table_like(table, Path(path).name, Origin(path), like, bad)
     return load_table(
-        table, Path(path).name, Origin(path), target=target, target_kind=target_kind, ignore=ignore or (), bad=bad
-    )
+        table, Path(path).name, Origin(path), target=target, target_kind=target_kind, ignore=ignore or (),
+        decimal=decimal, bad=bad,
+    )  # fmt: skip
 
 
 def read_parts(
@@ -202,8 +209,10 @@ def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
 
 
 def _delimiter(path: Path, lines: list[str]) -> str:
-    head = next((line for line in lines if line.strip()), "")
-    return "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=head.count)
+    head, first, *_ = [*islice(filter(str.strip, lines), 2), "", ""]
+    if some_comma([first.strip()]) and not any(sign in head for sign in _DELIMITERS):
+        return ";"  # a single column, of numbers with a comma
+    return "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=head.count)
 
 
 def _header(path: Path, reader: Any) -> list[str]:

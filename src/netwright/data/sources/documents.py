@@ -17,6 +17,7 @@ from netwright.core.errors import ConfigError, DataError
 from netwright.core.messages import say
 from netwright.data.alike import target_values
 from netwright.data.dataset import BadRow
+from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad, settle
 from netwright.data.schema import Column, Schema, Target
 from netwright.data.sources.delimited import read_parts
@@ -41,6 +42,7 @@ def load(
     tokens: dict[str, Any] | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    decimal: Decimal | None = None,
     validation_path: str | None = None,
     test_path: str | None = None,
     bad: Bad | None = None,
@@ -57,6 +59,7 @@ def load(
             place of its first character in the context, or lists of them as SQuAD has: the first is to be learnt, any
             is right. An empty text, or list, says that the context does not answer the question.
         tokens: see `TokenSettings`.
+        decimal: what stands before a fraction of a target; by default a point.
         validation_path, test_path: files of an official split; `path` is then the training part.
         like: a settled schema to read by, for new data (`load_like`).
 
@@ -82,7 +85,7 @@ def load(
     elif target_text is not None:
         return of_pairs(table, Origin(path), (text, target_text), settings, bad)
     else:
-        made = _target(table, targets, target_kind, like, reasons)
+        made = _target(table, targets, target_kind, like, reasons, decimal)
     columns = tuple(_column(table, name) for name in (text, context) if name is not None)
     schema = Schema("text", (), "int64", made[0], columns, tokens=settings)
     loaded = _loaded(table, Path(path).name, Origin(path), schema, made[1], (text, context), reasons, bad)
@@ -126,7 +129,7 @@ def of_texts(texts: Sequence[str], targets: Any, target_kind: Wanted | None = No
     if target_kind is None and all(isinstance(row, str) for row in rows) and too_many(len(set(rows)), len(rows)):
         return of_pairs(table, Origin("given in Python"), ("text", "target"), token_settings(None), None)
     reasons = _blank(table, ["text"])
-    made = _target(table, ["target"], target_kind, None, reasons)
+    made = _target(table, ["target"], target_kind, None, reasons, ".")
     schema = Schema("text", (), "int64", made[0], (_column(table, "text"),), tokens=token_settings(None))
     return _loaded(table, "texts", Origin("given in Python"), schema, made[1], ("text", None), reasons, None)
 
@@ -162,13 +165,14 @@ def _blank(table: RawTable, names: Sequence[str]) -> dict[int, str]:
 
 
 def _target(
-    table: RawTable, names: Sequence[str], kind: Wanted | None, like: Schema | None, reasons: dict[int, str]
-) -> tuple[Target, Tensor]:
+    table: RawTable, names: Sequence[str], kind: Wanted | None, like: Schema | None, reasons: dict[int, str],
+    decimal: Decimal | None,
+) -> tuple[Target, Tensor]:  # fmt: skip
     if not names:
         return Target("next-token"), torch.empty(0, dtype=torch.int64)
     if like is not None:
-        return like.target, target_values(table, like.target, reasons)
-    made = make_target(names, [table.columns[name] for name in names], kind)
+        return like.target, target_values(table, like.target, reasons, decimal or "")
+    made = make_target(names, [table.columns[name] for name in names], kind, decimal)
     for row, reason in made.bad.items():
         reasons.setdefault(row, reason)
     return made.target, made.values
@@ -249,7 +253,7 @@ def _loaded(
         for column, values in table.columns.items()
         if column not in texts
     }
-    return Loaded(dataset, origin, total, problems, official_parts(parts), keys)
+    return Loaded(dataset, origin, total, problems, official_parts(parts), keys, lambda row: table.place(kept[row]))
 
 
 def _codes(cells: Sequence[Any], kept: Sequence[int]) -> Any:

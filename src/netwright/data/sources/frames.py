@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from netwright.core.messages import say
 from netwright.data.alike import table_like
+from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad
 from netwright.data.schema import Schema
 from netwright.data.sources.delimited import arrow_column
@@ -26,13 +27,15 @@ def load_frame(
     target: str | Sequence[str] | None = None,
     target_kind: Wanted | None = None,
     ignore: Sequence[str] = (),
+    decimal: Decimal | None = None,
     bad: Bad | None = None,
     like: Schema | None = None,
 ) -> Loaded:
     """A pandas or polars frame, or an Arrow table. Errors: see `table.load_table`."""
     return load_columns(
-        frame_columns(frame) or {}, target=target, target_kind=target_kind, ignore=ignore, bad=bad, like=like
-    )
+        frame_columns(frame) or {}, target=target, target_kind=target_kind, ignore=ignore, decimal=decimal, bad=bad,
+        like=like,
+    )  # fmt: skip
 
 
 def load_columns(
@@ -41,6 +44,7 @@ def load_columns(
     target: str | Sequence[str] | None = None,
     target_kind: Wanted | None = None,
     ignore: Sequence[str] = (),
+    decimal: Decimal | None = None,
     bad: Bad | None = None,
     like: Schema | None = None,
 ) -> Loaded:
@@ -52,7 +56,9 @@ def load_columns(
     table = RawTable("table", columns, lines, unit=say(" row "))
     if like is not None:
         return table_like(table, "table", _GIVEN, like, bad)
-    return load_table(table, "table", _GIVEN, target=target, target_kind=target_kind, ignore=ignore, bad=bad)
+    return load_table(
+        table, "table", _GIVEN, target=target, target_kind=target_kind, ignore=ignore, decimal=decimal, bad=bad
+    )
 
 
 def frame_columns(value: Any) -> dict[str, NDArray[Any]] | None:

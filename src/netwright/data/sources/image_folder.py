@@ -5,7 +5,6 @@ stays there; more than that is read from the files as needed.
 """
 
 import functools
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from netwright.core.errors import DataError, because
 from netwright.core.schemas import NonNegative, Size
 from netwright.data.alike import class_codes
 from netwright.data.dataset import BadRow, Dataset, FileDataset, TensorDataset
-from netwright.data.pictures import SUFFIXES, in_parallel, picture_head, read_picture
+from netwright.data.pictures import SUFFIXES, in_parallel, picture_head, pictures_below, read_picture
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Schema, Target
 from netwright.data.sources.loaded import PARTS, Loaded, Origin, official_parts
@@ -98,7 +97,9 @@ def load(
             [entries[place].path for place in good], labels, read, schema, folder.name, problems=problems
         )
     parts = torch.tensor([entries[place].part for place in good])
-    return Loaded(dataset, Origin(path), len(entries), problems, official_parts(parts))
+    return Loaded(
+        dataset, Origin(path), len(entries), problems, official_parts(parts), place=lambda row: entries[good[row]].path
+    )
 
 
 def part_folders(folder: Path) -> dict[str, Path]:
@@ -132,15 +133,9 @@ def _no_empty_class(folders: Sequence[Path], classes: set[str | None]) -> None:
 def _of_part(folder: Path, part: int) -> list[_Entry]:
     """Every picture below a folder; the first level of folders names the class, where there is one."""
     entries = []
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders.sort()
-        inside = Path(place).relative_to(folder).parts
-        label = inside[0] if inside else None
-        entries += [
-            _Entry(os.path.join(place, file), label, part)
-            for file in sorted(files)
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-        ]
+    for path in pictures_below(folder):
+        inside = Path(path).relative_to(folder).parts[:-1]
+        entries.append(_Entry(path, inside[0] if inside else None, part))
     return entries
 
 

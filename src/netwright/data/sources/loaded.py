@@ -1,6 +1,6 @@
 """What every source gives: one data set of all usable examples, and what is known about where they came from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -31,6 +31,7 @@ class Loaded:
 
     `official` holds the index lists of a split that came with the data. `keys` holds every column of a table as numbers
     (codes for words), used or not as a feature: what to group, order and audit by. `total` counts bad examples too.
+    `place` tells where an example stands, for messages.
     """
 
     dataset: Dataset
@@ -39,6 +40,7 @@ class Loaded:
     problems: list[BadRow] = field(default_factory=list)
     official: Mapping[str, Tensor] = field(default_factory=dict)
     keys: Mapping[str, Tensor] = field(default_factory=dict)
+    place: Callable[[int], str] | None = None
 
 
 def official_parts(parts: Tensor) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ A mask has one channel whose values are class codes, 255 for pixels that do not 
 Letters: N examples, H height, W width.
 """
 
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from netwright.core.messages import say
 from netwright.core.schemas import NonNegative, Size
 from netwright.data.dataset import BadRow, Dataset, PairedFiles, TensorDataset
 from netwright.data.masks import IGNORED, binary_codes, code_counts, mask_classes, read_mask
-from netwright.data.pictures import SUFFIXES, in_parallel, picture_head, read_picture
+from netwright.data.pictures import SUFFIXES, in_parallel, picture_head, pictures_below, read_picture
 from netwright.data.policy import Bad, missing_file, settle
 from netwright.data.schema import Schema, Target
 from netwright.data.sources.image_folder import part_folders
@@ -120,16 +119,12 @@ def _files(folder: Path, setting: str, without: Path) -> tuple[dict[str, str], d
         raise missing_file(folder)
     found: dict[str, str] = {}
     twice: dict[str, str] = {}
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if Path(place, name) != without)
-        for file in sorted(files):
-            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
-                path = Path(place, file)
-                name = str(path.relative_to(folder).with_suffix(""))
-                if name in found:
-                    twice[str(path)] = say("{other} has the same name", other=Path(found[name]).name)
-                else:
-                    found[name] = str(path)
+    for path in pictures_below(folder, without):
+        name = str(Path(path).relative_to(folder).with_suffix(""))
+        if name in found:
+            twice[path] = say("{other} has the same name", other=Path(found[name]).name)
+        else:
+            found[name] = path
     if not found:
         suffixes = ", ".join(SUFFIXES[:4])
         template = "{path} holds no pictures ({suffixes}); check {setting}"

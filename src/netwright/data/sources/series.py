@@ -21,8 +21,9 @@ from torch import Tensor
 from netwright.core.errors import ConfigError, DataError, MissingExtra
 from netwright.core.messages import say
 from netwright.core.schemas import Size
-from netwright.data.columns import Parsed, parse_column
+from netwright.data.columns import Parsed, parse_column, refuse_commas
 from netwright.data.dataset import BadRow
+from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad, settle
 from netwright.data.schema import Column, Schema, Target
 from netwright.data.series import SeriesDataset, window_starts
@@ -49,6 +50,7 @@ def load(
     season: Size | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    decimal: Decimal | None = None,
     validation_path: str | None = None,
     test_path: str | None = None,
     bad: Bad | None = None,
@@ -64,6 +66,7 @@ def load(
         time: the column that orders the rows, dates or numbers; without it they stand in order.
         covariates: further columns that the network sees in the window, not beyond it.
         series: the column that tells several series apart.
+        decimal: what stands before a fraction; with a comma, points part thousands. By default a point.
         season: rows after which a series is like itself again; found from dates where it is not given (hours of a day,
             days of a week, months of a year), else 1.
         validation_path, test_path: files of an official split; otherwise the latest rows are cut off.
@@ -73,7 +76,7 @@ def load(
         ConfigError: no target, window or horizon; a season longer than the window.
         DataError: no such column, words for numbers, a moment that stands twice, no stretch as long as a window.
     """
-    plan = _Plan.of_schema(like) if like is not None else _plan(target, window, horizon, time, covariates, series)
+    plan = _plan(target, window, horizon, time, covariates, series, decimal) if like is None else _Plan.of_schema(like)
     table = read_parts((path, validation_path, test_path), delimiter=delimiter, encoding=encoding, bad=bad)
     loaded = _loaded(table, Path(path).name, Origin(path), plan, like.target.season if like else season, bad)
     if like is not None:
@@ -124,6 +127,7 @@ class _Plan:
     horizon: int
     time: str | None
     series: str | None
+    decimal: Decimal | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,7 +140,8 @@ class _Plan:
         targets = schema.target.names
         others = tuple(column.name for column in schema.features if column.name not in targets)
         return cls(
-            targets, others, schema.input_shape[0], schema.target.horizon, noted.get("time"), noted.get("id")
+            targets, others, schema.input_shape[0], schema.target.horizon, noted.get("time"), noted.get("id"),
+            "," if any(column.form == "," for column in schema.features) else None,
         )  # fmt: skip
 
 
@@ -160,6 +165,7 @@ def _plan(
     time: str | None,
     covariates: list[str] | None,
     series: str | None,
+    decimal: Decimal | None,
 ) -> _Plan:
     for name, value in (("target", target), ("window", window), ("horizon", horizon)):
         if not value:
@@ -168,7 +174,7 @@ def _plan(
             raise ConfigError(template, path=f"data.{name}", name=name, do=do)
     targets = (target,) if isinstance(target, str) else tuple(target or ())
     others = tuple(name for name in covariates or () if name not in targets)
-    return _Plan(targets, others, window or 1, horizon or 1, time, series)
+    return _Plan(targets, others, window or 1, horizon or 1, time, series, decimal)
 
 
 def _loaded(table: RawTable, name: str, origin: Origin, plan: _Plan, season: int | None, bad: Bad | None) -> Loaded:
@@ -199,7 +205,8 @@ def _rows(table: RawTable, plan: _Plan, bad: Bad | None, source: str) -> _Rows:
     check_columns(table, wanted)
     if not len(table):
         raise DataError("{source} has no rows; there is nothing to learn from", source=source)
-    parsed = {name: parse_column(name, table.columns[name]) for name in dict.fromkeys(wanted)}
+    parsed = {name: parse_column(name, table.columns[name], plan.decimal) for name in dict.fromkeys(wanted)}
+    refuse_commas({name: column for name, column in parsed.items() if name != plan.series})
     values = np.stack([_numbers(parsed[name], name, source) for name in plan.names], axis=1)
     times = _times(parsed.get(plan.time or ""), plan.time, len(table), source)
     codes = _codes(parsed.get(plan.series or ""), len(table))
@@ -317,7 +324,10 @@ def _season(given: int | None, rows: _Rows, window: int) -> int:
 
 
 def _schema(plan: _Plan, rows: _Rows, table: RawTable, season: int) -> Schema:
-    columns = [Column(name, "numeric", unique=len(np.unique(rows.values[:, k]))) for k, name in enumerate(plan.names)]
+    columns = [
+        Column(name, "numeric", unique=len(np.unique(rows.values[:, k])), form="," if plan.decimal == "," else "")
+        for k, name in enumerate(plan.names)
+    ]
     if plan.time is not None:
         kind, form = ("numeric", "") if rows.dates == "none" else ("datetime", rows.dates)
         columns.append(Column(plan.time, kind, note=say("orders the rows"), form=form))  # type: ignore[arg-type]

@@ -48,25 +48,25 @@ def load(
     if not folder.is_dir():
         raise missing_file(folder)
     files = _files(folder)
-    texts, kept, problems = list[str](), list[tuple[str, int]](), list[BadRow]()
+    texts, kept, problems = list[str](), list[tuple[Path, str, int]](), list[BadRow]()
     for file, label, part in files:
         content = _text(file, encoding)
         if isinstance(content, BadRow):
             problems.append(content)
         else:
             texts.append(content)
-            kept.append((label, part))
+            kept.append((file, label, part))
     settle(problems, len(files), bad, path)
-    labels = [label for label, _ in kept]
+    labels = [label for _, label, _ in kept]
     classes = like.target.classes if like is not None else tuple(sorted(set(labels)))
     codes = class_codes(labels, classes, path)
     settings = like.tokens if like is not None else token_settings(tokens)
-    schema = Schema(
-        "text", (), "int64", Target("class", classes, ("folder",)), (Column("text", "text"),), tokens=settings
-    )
+    column = Column("text", "text", unique=len(set(texts)))
+    schema = Schema("text", (), "int64", Target("class", classes, ("folder",)), (column,), tokens=settings)
     dataset = TextDataset(texts, codes, schema, folder.name, problems=problems)
-    parts = torch.tensor([part for _, part in kept])
-    return Loaded(dataset, Origin(path), len(files), problems, official_parts(parts))
+    parts = torch.tensor([part for *_, part in kept])
+    places = [str(file) for file, *_ in kept]
+    return Loaded(dataset, Origin(path), len(files), problems, official_parts(parts), place=lambda row: places[row])
 
 
 def has_classes(folder: Path) -> bool:

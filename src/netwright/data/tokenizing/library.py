@@ -62,6 +62,8 @@ class LibraryTokenizer(Tokenizer):
             setattr(self, role, next((code for code in map(self._inner.token_to_id, names) if code is not None), None))
         if self.cls is None and self.mask is not None:  # RoBERTa calls them by the names of begin and end
             self.cls, self.sep = self.bos, self.eos
+        # Codes need not be without gaps: what counts is the largest.
+        self._size = 1 + max(self._inner.get_vocab().values(), default=-1)
         self.before, self.after = self._around()
 
     @classmethod
@@ -98,7 +100,7 @@ class LibraryTokenizer(Tokenizer):
         return cls(made.to_str())
 
     def __len__(self) -> int:
-        return int(self._inner.get_vocab_size())
+        return self._size
 
     def ragged(self, texts: Sequence[str]) -> Ragged:
         """Many texts at once, by all processors of the machine."""

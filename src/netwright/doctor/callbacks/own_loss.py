@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netwright.doctor.check.run import undisturbed
+from netwright.core.seeds import undisturbed
 from netwright.metrics.architecture import private_copy
 
 __all__ = ["Answers", "known_loss", "named", "unpatched"]

@@ -12,13 +12,14 @@ from torch import nn
 
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
+from netwright.core.seeds import undisturbed
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.given import callable_loss, held_out, materialised, positional, to_tensors
 from netwright.doctor.check.losses import view_loss
 from netwright.doctor.check.order import causes_first
 from netwright.doctor.check.reading import is_source, read
 from netwright.doctor.check.rules import RULES
-from netwright.doctor.check.run import examine, undisturbed
+from netwright.doctor.check.run import examine
 from netwright.doctor.findings import Finding
 from netwright.metrics.architecture import tensors_in
 

@@ -28,6 +28,7 @@ def apply_fixes(text: str, findings: Iterable[Finding], name: str = "config.yaml
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
+    yaml.brace_single_entry_mapping_in_flow_sequence = True  # [{linear: 10}] stays as it was written
     _keep_indent(yaml, text)
     tree = yaml.load(text)
     if not isinstance(tree, dict):

@@ -7,15 +7,13 @@ closure.
 """
 
 import contextlib
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from netwright.core.seeds import rng_state, seed_everything, set_rng_state
+from netwright.core.seeds import seed_everything, undisturbed
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Watcher, loose_tensors
 from netwright.doctor.check.losses import view_loss
@@ -25,7 +23,7 @@ from netwright.doctor.check.targets import view_targets
 from netwright.doctor.check.trouble import Trouble
 from netwright.metrics.architecture import Recorder, main_tensor, private_copy, tensors_in, trace
 
-__all__ = ["examine", "undisturbed"]
+__all__ = ["examine"]
 
 # Examples that are run: by work and not by the clock, so that findings are the same on any machine.
 _LEAST, _MOST = 3, 256
@@ -46,18 +44,6 @@ def examine(case: Case) -> None:
     case.rerun = lambda inputs, seed=0: _quiet_output(twin, inputs, seed)
     _run_in_training(case, private_copy(case.net))
     case.resteps = lambda steps: _sign_steps(case, private_copy(case.net), steps)
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """All random states and the warnings of the user's process as they were."""
-    states = rng_state()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        set_rng_state(states)
 
 
 def _choose_examples(case: Case, twin: nn.Module) -> None:

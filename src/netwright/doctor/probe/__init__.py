@@ -1,7 +1,7 @@
 """Counterfactual forks: the same program, with exactly one thing changed, beside its unchanged twin."""
 
 from netwright.doctor.probe.batches import Batches, collect
-from netwright.doctor.probe.changes import CHANGES, Change
+from netwright.doctor.probe.changes import CHANGES
 from netwright.doctor.probe.compare import Effect, compare, in_words
 from netwright.doctor.probe.fork import Fork, Program
 from netwright.doctor.probe.passage import Passage, passage
@@ -12,7 +12,6 @@ from netwright.doctor.probe.scene import Scene, set_scene
 __all__ = [
     "CHANGES",
     "Batches",
-    "Change",
     "Effect",
     "Examples",
     "Fork",

@@ -1,10 +1,9 @@
-"""The probes: what is changed, in words and in deed. Each makes a fork on which exactly one thing differs.
+"""The probes: what is changed. Each makes a fork on which exactly one thing differs; `words.CHANGED` says it.
 
 A change returns the fork with the batches that it is to be run on, or None where it means nothing for this program.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch.nn.functional as F
@@ -19,18 +18,10 @@ from netwright.doctor.probe.penalties import plain_loss
 from netwright.doctor.probe.scene import Scene
 from netwright.doctor.probe.well import adam
 
-__all__ = ["CHANGES", "Change"]
+__all__ = ["CHANGES"]
 
 Made = tuple[Fork, Batches] | None
 _USUAL = 1e-3  # Adam's own default rate
-
-
-@dataclass(frozen=True)
-class Change:
-    """`words` complete the sentence "With …"."""
-
-    words: str
-    make: Callable[[Scene], Made]
 
 
 def _rate(factor: float) -> Callable[[Scene], Made]:
@@ -200,37 +191,37 @@ def _less_momentum(scene: Scene) -> Made:
     return fork, scene.batches
 
 
-CHANGES: dict[str, Change] = {
-    "cleared": Change("gradients cleared before each step", _cleared),
-    "awake": Change("the network in training mode", _awake),
-    "unfrozen": Change("all parameters trained", _unfrozen),
-    "lr/10": Change("the learning rate divided by 10", _rate(0.1)),
-    "lr/100": Change("the learning rate divided by 100", _rate(0.01)),
-    "lr/1000": Change("the learning rate divided by 1000", _rate(0.001)),
-    "lr*10": Change("the learning rate multiplied by 10", _rate(10)),
-    "lr*100": Change("the learning rate multiplied by 100", _rate(100)),
-    "lr*1000": Change("the learning rate multiplied by 1000", _rate(1000)),
-    "lr*10000": Change("the learning rate multiplied by 10000", _rate(10_000)),
-    "lr*100000": Change("the learning rate multiplied by 100000", _rate(100_000)),
-    "constant-rate": Change("the learning rate held at its first value", _constant_rate),
-    "inputs": Change("the inputs standardised", _inputs_standardised),
-    "targets": Change("the targets standardised", _targets_standardised),
-    "raw-scores": Change("the last softmax left out", _raw_scores),
-    "loss": Change("the loss that fits these targets", _fitting_loss),
-    "fresh": Change("fresh default weights", _reinitialised),
-    "normalised": Change("each hidden layer normalised", _normalised),
-    "relu": Change("ReLU in place of the squashing activations", _relu),
-    "leaky": Change("LeakyReLU in place of ReLU", _leaky),
-    "clipped": Change("the gradient's norm clipped at 1", _clipped),
-    "unclipped": Change("no clipping", _unclipped),
-    "unpushed": Change("the weights left as the optimizer made them", _unpushed),
-    "no-decay": Change("no weight decay", _no_decay),
-    "no-dropout": Change("no dropout", _no_dropout),
-    "plain-loss": Change("the gradient of the given loss alone, unclipped", plain_loss),
-    "adam": Change("Adam at its default settings", _adam),
-    "smaller-batches": Change("batches an eighth of the size", _smaller_batches),
-    "larger-batches": Change("batches eight times as large", _larger_batches),
-    "shuffled": Change("the examples shuffled", _shuffled),
-    "longer": Change("more steps of the same kind", _longer),
-    "less-momentum": Change("a momentum of 0.9", _less_momentum),
+CHANGES: dict[str, Callable[[Scene], Made]] = {
+    "cleared": _cleared,
+    "awake": _awake,
+    "unfrozen": _unfrozen,
+    "lr/10": _rate(0.1),
+    "lr/100": _rate(0.01),
+    "lr/1000": _rate(0.001),
+    "lr*10": _rate(10),
+    "lr*100": _rate(100),
+    "lr*1000": _rate(1000),
+    "lr*10000": _rate(10_000),
+    "lr*100000": _rate(100_000),
+    "constant-rate": _constant_rate,
+    "inputs": _inputs_standardised,
+    "targets": _targets_standardised,
+    "raw-scores": _raw_scores,
+    "loss": _fitting_loss,
+    "fresh": _reinitialised,
+    "normalised": _normalised,
+    "relu": _relu,
+    "leaky": _leaky,
+    "clipped": _clipped,
+    "unclipped": _unclipped,
+    "unpushed": _unpushed,
+    "no-decay": _no_decay,
+    "no-dropout": _no_dropout,
+    "plain-loss": plain_loss,
+    "adam": _adam,
+    "smaller-batches": _smaller_batches,
+    "larger-batches": _larger_batches,
+    "shuffled": _shuffled,
+    "longer": _longer,
+    "less-momentum": _less_momentum,
 }

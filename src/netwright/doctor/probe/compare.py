@@ -79,4 +79,4 @@ def _fall(outcomes: Sequence[Outcome], start: float) -> float:
 def _said(outcomes: Sequence[Outcome], fall: float) -> str:
     if any(outcome.bad for outcome in outcomes):
         return say("it ends in NaN")
-    return f"{fall:.1%}" if fall >= 0 else say("it rises {rise:.0%}", rise=-fall)
+    return f"{fall:z.1%}" if fall > -0.005 else say("it rises {rise:.0%}", rise=-fall)

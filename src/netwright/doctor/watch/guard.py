@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netwright.doctor.check.run import undisturbed
+from netwright.core.seeds import undisturbed
 from netwright.metrics.architecture import private_copy, tensors_in
 
 __all__ = ["Guard"]

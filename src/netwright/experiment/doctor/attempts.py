@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from netwright.core.errors import ConfigError, DivergedError, NetwrightError
 from netwright.core.messages import say
-from netwright.core.records import read_json, read_jsonl
+from netwright.core.records import is_number, read_json, read_jsonl
 from netwright.experiment.assemble import Given, assemble
 from netwright.experiment.config import load_config
 from netwright.experiment.doctor.patches import Patch
@@ -122,7 +122,7 @@ def figures_of(folder: Path) -> dict[str, float]:
         lines = [line for line in read_jsonl(folder / "metrics.jsonl") if line.get("kind") == "validation"]
         best: dict[str, Any] = next((line for line in reversed(lines) if line.get("best")), {})
         figures = {name: best[name] for name in best if name not in ("step", "epoch", "seconds", "best", "kind")}
-    return {name: float(value) for name, value in figures.items() if _is_number(value)}
+    return {name: float(value) for name, value in figures.items() if is_number(value)}
 
 
 def is_better(folder: Path, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
@@ -171,7 +171,7 @@ def _healthy(patient: Patient, base: int) -> tuple[Path, int] | None:
     except (NetwrightError, OSError, KeyError, StopIteration, TypeError, ValueError):
         return None
     finite = all(bool(tensor.isfinite().all()) for tensor in state["model"].values() if tensor.is_floating_point())
-    return (best.resolve(), step) if finite and _is_number(loss) and loss < _LEARNT * first else None
+    return (best.resolve(), step) if finite and is_number(loss) and loss < _LEARNT * first else None
 
 
 def _held_out(folder: Path) -> int:
@@ -187,10 +187,6 @@ def _changed(diff: str) -> str:
     """The lines that a diff changes, in one line."""
     lines = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     return "  ".join(" ".join(line.split()) for line in lines)[:300]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def original_given(given: Given | None) -> Callable[[], Given] | None:

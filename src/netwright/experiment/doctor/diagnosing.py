@@ -20,8 +20,8 @@ from torch.optim import Optimizer
 from netwright.core.errors import ConfigError, DataError, DivergedError
 from netwright.core.messages import say
 from netwright.data.batching import Batch, BatchSource
-from netwright.doctor import Diagnosis, Finding, diagnose, ranked
-from netwright.doctor.findings import RANK
+from netwright.doctor.diagnose import Diagnosis, diagnose
+from netwright.doctor.findings import RANK, Finding, ranked
 from netwright.doctor.probe import Program
 from netwright.doctor.probe.yardstick import yardstick_for
 from netwright.doctor.verdict import verdict
@@ -31,16 +31,12 @@ from netwright.experiment.config import load_config
 from netwright.experiment.doctor.attempts import figures_of
 from netwright.experiment.doctor.recorded import is_run, learnt_nothing, recorded_findings
 from netwright.optim import split_spec
+from netwright.tasks import task_class
 from netwright.training.engine import Engine, Updater
 
 __all__ = ["Told", "diagnose_assembly", "diagnose_config", "diagnose_run", "subject_of"]
 
-_PROBED = {  # tasks whose network answers the targets themselves, so that its answers can be measured
-    "forecasting", "image-classification", "image-segmentation", "language-modeling", "masked-language-modeling",
-    "multilabel-classification", "regression", "tabular-classification", "text-classification",
-}  # fmt: skip
 _HELD_OUT = 2048  # examples of the validation part that probes look at
-_FIRST_OF_RUN = "NW2"  # codes of findings that come from steps; those of the static rules are lower
 
 
 @dataclass
@@ -206,7 +202,7 @@ def _why_not(made: Assembly) -> str:
         return say(template, task=task)
     if made.bundle.schema.kind == "environment" or made.preprocess is None:
         return say("Task {task} learns from its own acts, which differ from probe to probe; no probes.", task=task)
-    if task not in _PROBED or not _is_measurable(made):
+    if not task_class(task).answers_targets or not _is_measurable(made):
         template = "Task {task} has no pairs of inputs and targets that answers could be held against; no probes."
         return say(template, task=task)
     return ""
@@ -252,7 +248,7 @@ def _with_fixes(found: Sequence[Finding], static: Sequence[Finding]) -> list[Fin
     fixes = {finding.fault: finding.fix for finding in reversed(static) if finding.fix}
     kept = []
     for finding in found:
-        if finding.code >= _FIRST_OF_RUN:
+        if finding.of_run:
             kept.append(replace(finding, fix=finding.fix or fixes.get(finding.fault)))
         elif (mine := ours.pop((finding.code, finding.fault), None)) is not None:
             kept.append(replace(mine, severity=finding.severity, proven=finding.proven))

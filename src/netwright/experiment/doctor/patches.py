@@ -12,7 +12,7 @@ from netwright.core import schemas
 from netwright.core.errors import NetwrightError
 from netwright.experiment.doctor import layer_patches
 from netwright.optim import split_spec
-from netwright.tasks import TASKS
+from netwright.tasks import task_class
 
 __all__ = ["Patch", "Values", "longer", "patch_for"]
 
@@ -88,7 +88,7 @@ def _momentum(values: Values) -> Patch | None:
 def _loss(values: Values) -> Patch | None:
     """The task's usual loss, where another one is named."""
     task = _section(values, "task").get("name")
-    usual = getattr(TASKS.load(task), "default_loss", None) if isinstance(task, str) else None
+    usual = task_class(task).default_loss if isinstance(task, str) else None
     given = _section(values, "loss").get("name")
     return {"loss": usual} if usual is not None and given is not None and given != usual else None
 
@@ -107,7 +107,7 @@ def _usual(values: Values) -> Patch:
     if values.get("optimizer") == _PLAIN_OPTIMIZER:
         patch = {}
     task = _section(values, "task").get("name")
-    usual = getattr(TASKS.load(task), "default_loss", None) if isinstance(task, str) else None
+    usual = task_class(task).default_loss if isinstance(task, str) else None
     if usual is not None and _section(values, "loss") not in ({}, {"name": usual}):
         patch["loss"] = usual
     train = _section(values, "train")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -11,17 +12,15 @@ from torch import Tensor
 
 from netwright.core.errors import CheckpointError
 from netwright.core.messages import say
-from netwright.core.records import read_json, read_jsonl
+from netwright.core.records import is_number, read_json, read_jsonl
 from netwright.data.batching import BatchSource
 from netwright.doctor.findings import Finding
+from netwright.doctor.words import finding_of
 
-__all__ = ["is_run", "learnt_nothing", "recorded_findings"]
+__all__ = ["is_run", "learnt_nothing", "non_finite", "recorded_findings"]
 
 _TURNED, _FELL, _LATE = 1.3, 0.8, 0.7  # validation loss up to, training loss down to; share of the run by which
 _STILL = 0.1  # of its height that the validation loss falls in the last quarter of the run
-_AGAINST_HEART = (
-    "Stop early, keep the best weights, use more data or augmentation, decay or dropout, or a smaller network."
-)
 _CHANCE, _EXPLAINED = 1.5, 0.03  # standard errors above the commonest class's share; of the targets' variance
 _DEAD_RATE, _SHARE = 1e-3, 0.4  # of the highest learning rate; of the lines
 
@@ -42,9 +41,17 @@ def recorded_findings(folder: Path) -> list[Finding]:
     path = folder / "summary.json"
     summary = read_json(path) if path.is_file() else {}
     lines = read_jsonl(folder / "metrics.jsonl")
-    train = [line for line in lines if line.get("kind") == "train" and _is_number(line.get("loss"))]
-    held = [line for line in lines if line.get("kind") == "validation" and _is_number(line.get("loss"))]
-    return [*_diverged(summary), *_learnt_by_heart(train, held), *_too_short(summary, held), *_scheduled(train)]
+    train = [line for line in lines if line.get("kind") == "train" and is_number(line.get("loss"))]
+    held = [line for line in lines if line.get("kind") == "validation" and is_number(line.get("loss"))]
+    diverged = [non_finite(str(summary.get("note") or ""))] if summary.get("status") == "diverged" else []
+    return [*diverged, *_learnt_by_heart(train, held), *_too_short(summary, held), *_scheduled(train)]
+
+
+def non_finite(reason: str, proven: bool = True) -> Finding:
+    """A run that diverged; `reason` is what it said of it."""
+    why = say("The loss stopped being a finite number, so no update could follow from it.")
+    remedy = say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data.")
+    return Finding("NW301", "non-finite", "error", "loss", reason, why, remedy, proven=proven)
 
 
 def learnt_nothing(figures: Mapping[str, float], held: BatchSource | None) -> list[Finding]:
@@ -79,17 +86,6 @@ def _classes(held: BatchSource | None) -> Tensor | None:
     return torch.cat(found).bincount() if found else None
 
 
-def _diverged(summary: dict[str, Any]) -> Iterator[Finding]:
-    if summary.get("status") != "diverged":
-        return
-    yield Finding(
-        "NW301", "non-finite", "error", "loss", str(summary.get("note") or ""),
-        say("The loss stopped being a finite number, so no update could follow from it."),
-        say("Lower the learning rate, clip gradients (optimizer.clip: 1.0), or look for bad values in the data."),
-        proven=True,
-    )  # fmt: skip
-
-
 def _learnt_by_heart(train: Sequence[dict[str, Any]], held: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     """The validation loss turned long before the end, while the training loss went on falling."""
     if len(held) < 5 or len(train) < 5:
@@ -107,12 +103,8 @@ def _learnt_by_heart(train: Sequence[dict[str, Any]], held: Sequence[dict[str, A
         "from {before:.3g} to {after:.3g}.",
         best=best["loss"], at=best["step"], last=tail, steps=last["step"], before=before, after=after,
     )  # fmt: skip
-    yield Finding(
-        "NW302", "overfitting", "warning", "run", evidence,
-        say("From here on the network learns the training examples by heart."),
-        say(_AGAINST_HEART),
-        round(1 - best["loss"] / tail, 4), True,
-    )  # fmt: skip
+    effect = round(1 - best["loss"] / tail, 4)
+    yield replace(finding_of("overfitting", "warning", "run", evidence, effect, True), code="NW302")
 
 
 def _too_short(summary: dict[str, Any], held: Sequence[dict[str, Any]]) -> Iterator[Finding]:
@@ -127,15 +119,12 @@ def _too_short(summary: dict[str, Any], held: Sequence[dict[str, Any]]) -> Itera
         "In the last quarter of the run the validation loss fell from {first:.3g} to {last:.3g}, its lowest.",
         first=first, last=last,
     )  # fmt: skip
-    yield Finding(
-        "NW303", "undertrained", "note", "train.epochs", evidence,
-        say("The run ends while the loss still falls fast."), say("Train longer, or with a larger learning rate."),
-    )  # fmt: skip
+    yield replace(finding_of("undertrained", "note", "train.epochs", evidence), code="NW303")
 
 
 def _scheduled(train: Sequence[dict[str, Any]]) -> Iterator[Finding]:
     """For much of the run the learning rate was next to nothing."""
-    rates = [line["lr"] for line in train if _is_number(line.get("lr"))]
+    rates = [line["lr"] for line in train if is_number(line.get("lr"))]
     if len(rates) < 10 or max(rates) <= 0:
         return
     share = sum(rate < _DEAD_RATE * max(rates) for rate in rates) / len(rates)
@@ -143,12 +132,5 @@ def _scheduled(train: Sequence[dict[str, Any]]) -> Iterator[Finding]:
         evidence = say(
             "For {share:.0%} of the steps the learning rate was under a thousandth of its best.", share=share
         )
-        yield Finding(
-            "NW304", "schedule-collapsed", "warning", "optimizer.schedule", evidence,
-            say("The schedule brings the learning rate to nothing while there is still much to learn."),
-            say("Stretch the schedule over the whole run, or let it end at a tenth of the first rate."),
-        )  # fmt: skip
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        found = finding_of("schedule-collapsed", "warning", "optimizer.schedule", evidence)
+        yield replace(found, code="NW304")

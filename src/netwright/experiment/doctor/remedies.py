@@ -24,7 +24,6 @@ _ELSEWHERE = {  # faults whose remedy is in the data, or that the best checkpoin
     "preprocessing-mismatch",
 }  # fmt: skip
 _STYLE = {"bias-before-norm", "dense-parameter-explosion", "redundant-activation"}  # as warnings: waste, or a risk
-_OF_STEPS = "NW2"  # codes of the static rules are lower
 _OF_SETTINGS = {"invalid-setting", "over-regularized"}  # static rules that read one setting each
 
 # What to try for a fault that no probe has shown a remedy of.
@@ -118,7 +117,7 @@ def _is_grave(finding: Finding) -> bool:
 
 def _settings(grave: Sequence[Finding], values: Values) -> list[Remedy]:
     """One remedy of all that can be read off the config: each of these settings is wrong by itself."""
-    plain = [finding for finding in grave if finding.fix and finding.code < _OF_STEPS and _is_plain(finding)]
+    plain = [finding for finding in grave if finding.fix and not finding.of_run and _is_plain(finding)]
     made = [remedy for finding in plain for remedy in _first_of(finding, values)]
     together: Patch = {}
     for remedy in made:

@@ -4,7 +4,6 @@ Nothing is made worse: the run keeps its weights unless an attempt is clearly be
 done stands in `repairs.json` at every moment, so that a repair that was killed goes on where it was.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -235,7 +234,7 @@ def _written(doctor: Any) -> str:
 
 
 def _say(done: Attempt) -> None:
-    shown = json.dumps(done.after or {}, ensure_ascii=False)
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in (done.after or {}).items() if value is not None)
     if done.held:
         log.info(say("repair {number} holds: {figures}", number=done.number, figures=shown))
     else:

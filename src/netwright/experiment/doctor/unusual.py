@@ -64,15 +64,19 @@ def unusual_settings(made: Assembly) -> list[Finding]:
     values = made.config.to_dict()
     plan = split_spec(values["optimizer"]) if values.get("optimizer") is not None else None
     setup = _Setup(made, values, plan)
-    return [_told(*odd) for rule in _RULES for odd in rule(setup)]
+    return [_told(setup, *odd) for rule in _RULES for odd in rule(setup)]
 
 
-def _told(fault: str, path: str, value: Any, patch: dict[str, Any]) -> Finding:
-    return Finding(
-        UNUSUAL, fault, "warning", path,
-        say("{path}={value} is far from what trains networks.", path=path, value=_shown(value)),
-        _WHY[fault](), say("Take it back to its usual value, or leave it out."), fix=patch,
-    )  # fmt: skip
+def _told(setup: _Setup, fault: str, path: str, value: Any, patch: dict[str, Any]) -> Finding:
+    evidence = say("{path}={value} is far from what trains networks.", path=path, value=_shown(value))
+    remedy = say("Take it back to its usual value, or leave it out.")
+    if path == "train.batch_size":  # it may be the usual one, and nobody's choice
+        evidence = say(
+            "Batches of {size} from {examples} examples make {updates} updates in the whole run.",
+            size=value, examples=setup.made.session.train_source.examples, updates=setup.updates,
+        )  # fmt: skip
+        remedy = say("Use batches of {size} or so, or more epochs.", size=patch[path])
+    return Finding(UNUSUAL, fault, "warning", path, evidence, _WHY[fault](), remedy, fix=patch)
 
 
 def _shown(value: Any) -> str:

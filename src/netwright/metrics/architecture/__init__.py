@@ -6,10 +6,10 @@ the few stages that a paper's table would list. `Recorder` is the part that watc
 doctor uses it on real tensors.
 """
 
+from netwright.core.architecture import Architecture, LayerRow, Stage
 from netwright.metrics.architecture.ghost import private_copy
 from netwright.metrics.architecture.node import Call, Node, main_tensor, tensors_in
 from netwright.metrics.architecture.record import Recorder
-from netwright.metrics.architecture.table import Architecture, LayerRow, Stage
 from netwright.metrics.architecture.trace import trace
 
 __all__ = [

@@ -3,15 +3,18 @@
 For a window of kernel k, dilation d and stride s over a map whose cells are `step` input cells apart, the reach grows
 by (k - 1) d step and the step by s (Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural
 Networks", Distill 2019). Where paths meet (residuals, Inception) the larger reach counts. Reach ends where positions
-end: global pooling, flattening, attention. Gates computed from a globally pooled map (squeeze-excite) do not count.
+end: global pooling, flattening, attention, and a sum with what attention gave. Gates computed from a globally pooled
+map (squeeze-excite) do not count. A network with attention or recurrence looks farther than its windows, so as a whole
+it has no reach.
 """
 
 import math
 from dataclasses import dataclass
 
+from netwright.metrics.architecture.flow import kind_of
 from netwright.metrics.architecture.node import Node
 
-__all__ = ["Field", "depths", "fields"]
+__all__ = ["Field", "depths", "fields", "widest"]
 
 _GLOBAL = {"matmul", "bmm", "einsum", "scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru"}
 _GLOBAL |= {"rnn_tanh", "rnn_relu", "embedding", "bilinear"}
@@ -67,11 +70,22 @@ class Field:
 def fields(nodes: list[Node]) -> dict[Node, Field]:
     """The receptive field after every call that still has positions."""
     found: dict[Node, Field] = {}
+    ended: set[Node] = set()  # calls that follow the input, and no longer have a reach
     for node in nodes:
         field = _input(node) if node.op == "input" else _after(node, [found[p] for p in node.parents if p in found])
-        if field is not None:
+        if field is None or (node.op == "add" and any(p in ended and p.shape == node.shape for p in node.parents)):
+            if node.op == "input" or any(parent in found or parent in ended for parent in node.parents):
+                ended.add(node)
+        else:
             found[node] = field
     return found
+
+
+def widest(nodes: list[Node], found: dict[Node, Field]) -> int | None:
+    """The reach of a whole network; None where it has none."""
+    if kind_of(nodes) in ("attention", "recurrence"):
+        return None
+    return max((int(max(field.reach)) for field in found.values() if field.seen), default=None)
 
 
 def depths(nodes: list[Node]) -> dict[Node, int]:

@@ -29,7 +29,7 @@ _KINDS = (
 
 @dataclass
 class Links:
-    """Of one stage: the stages it reads, how it joins several, and what meets inside; see `table.Stage`."""
+    """Of one stage: the stages it reads, how it joins several, and what meets inside; see `core.architecture.Stage`."""
 
     sources: tuple[int, ...] = ()
     joined: str = ""

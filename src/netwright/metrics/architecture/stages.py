@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from netwright.core.architecture import LayerRow, Stage
 from netwright.metrics.architecture.flow import Links, kind_of, links, measures
 from netwright.metrics.architecture.node import Node
 from netwright.metrics.architecture.record import Recorder
-from netwright.metrics.architecture.table import LayerRow, Stage
 from netwright.metrics.architecture.tree import (
     Part,
     chained,

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from netwright.core.architecture import Architecture, LayerRow
 from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.core.seeds import rng_state, set_rng_state
-from netwright.metrics.architecture.field import depths, fields
+from netwright.metrics.architecture.field import depths, fields, widest
 from netwright.metrics.architecture.ghost import private_copy
 from netwright.metrics.architecture.meter import Meter
 from netwright.metrics.architecture.node import Call, Shape, main_tensor, tensors_in
 from netwright.metrics.architecture.record import Recorder
 from netwright.metrics.architecture.stages import find_stages
-from netwright.metrics.architecture.table import Architecture, LayerRow
 
 __all__ = ["trace"]
 
@@ -125,7 +125,6 @@ def _architecture(
     made = main_tensor(output)
     size = _batch_size(batch, made)
     reach, deep = fields(seen.nodes), depths(seen.nodes)
-    widest = [max(field.reach) for field in reach.values() if field.seen]
     shapes = tuple(_one(tuple(tensor.shape), size) for tensor in tensors_in(batch))
     rows, flops, made_bytes = _rows(net, seen, reach, size), meter.flops // size, meter.bytes // size
     return Architecture(
@@ -137,7 +136,7 @@ def _architecture(
         trainable_parameters=sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad),
         flops=flops,
         activation_bytes=made_bytes,
-        receptive_field=int(max(widest)) if widest else None,
+        receptive_field=widest(seen.nodes, reach),
         weighted_depth=max(deep.values(), default=0),
         method="real" if remark else "meta",
         remark=remark,

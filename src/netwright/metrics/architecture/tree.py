@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from netwright.core.architecture import LayerRow
 from netwright.metrics.architecture.node import Call, Node
-from netwright.metrics.architecture.table import LayerRow
 
 __all__ = [
     "Part",

@@ -5,12 +5,13 @@ it serves images, tables and regression alike. ``B`` batch, ``K`` classes (or nu
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from netwright.blocks.activations import ActivationName
-from netwright.blocks.feedforward import dense_stack
+from netwright.blocks.feedforward import dense_stack, recounted
 from netwright.blocks.heads import new_head, output_layer
 from netwright.blocks.norms import NormName
 from netwright.core.errors import ConfigError
@@ -47,6 +48,7 @@ class MLP(nn.Module):
         self.in_features = in_features
         self.trunk = dense_stack(in_features, hidden, activation, norm, dropout)
         self.head = output_layer(hidden[-1] if hidden else in_features, num_classes)
+        self.register_load_state_dict_pre_hook(_rename)
 
     def features(self, x: Tensor) -> Tensor:
         """The last hidden layer's output, [B, hidden[-1]]."""
@@ -65,6 +67,18 @@ class MLP(nn.Module):
         scores: Tensor = self.head(self.features(x))
         return scores
 
+    def current_names(self, tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+        """Weights that were saved when layers had other numbers in a network with dropout, under the names of today."""
+        return recounted(self.trunk, tensors, f"{prefix}trunk.")
+
     def reset_head(self, num_classes: int) -> None:
         """Put a fresh last layer for `num_classes` outputs; the trunk stays as it is."""
         self.head = new_head(self.head, num_classes)
+
+
+def _rename(net: nn.Module, tensors: dict[str, Any], prefix: str, *_: object) -> None:
+    """See `MLP.current_names`; a hook before loading changes what it is given."""
+    assert isinstance(net, MLP)
+    renamed = net.current_names(tensors, prefix)
+    tensors.clear()
+    tensors.update(renamed)

@@ -61,6 +61,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels, self.depth, self.padding = in_channels, depth, padding
+        self.needs_two = norm == "instance"  # pixels of the coarsest map: a norm of one alone leaves nothing of it
         widths = [width * 2**level for level in range(depth + 1)]
         rising = widths[-2::-1]
         self.down = nn.ModuleList(_pair(one, two, padding, norm) for one, two in pairwise([in_channels, *widths]))
@@ -100,6 +101,8 @@ class UNet(nn.Module):
     def _require_fit(self, image_BCHW: Tensor) -> None:
         same = self.padding == "same"
         least = 1 if same else next(size for size in range(5, 1 << 16) if _kept(size, self.depth))
+        if same and self.needs_two and max(image_BCHW.shape[2:]) <= 2**self.depth:
+            least = 2**self.depth + 1
         require_size(image_BCHW, least=least, layer=f"down.{self.depth}", network="U-Net", in_channels=self.in_channels)
         for size in () if same else image_BCHW.shape[-2:]:
             if not _kept(size, self.depth):

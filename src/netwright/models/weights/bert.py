@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from netwright.core.errors import CheckpointError
-from netwright.models.weights.layout import ACTIVATIONS, Layout, Tensors, renamed, warn_of_heads
+from netwright.models.weights.layout import ACTIVATIONS, Layout, Tensors, joined, renamed, warn_of_heads
 
 __all__ = ["LAYOUTS"]
 
-_PARTS = ("query", "key", "value")
 _PUBLISHED = {  # (width, layers, heads) -> name
     (128, 2, 2): "bert_tiny",
     (256, 4, 4): "bert_mini",
@@ -93,19 +92,7 @@ def _rename(tensors: Tensors) -> dict[str, Tensor]:
         named.setdefault("head.output_bias", bias)
     if "pooler.weight" not in named:  # a head for each token rather than for the text: none that we have
         named = {name: tensor for name, tensor in named.items() if name not in ("head.weight", "head.bias")}
-    return _joined(named)
-
-
-def _joined(named: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Queries, keys and values in one matrix; what has lost a part stays as it is, and will be told as unexpected."""
-    for query in [name for name in named if ".attention.query." in name]:
-        names = [query.replace(".query.", f".{part}.") for part in _PARTS]
-        parts = [named[name] for name in names if name in named]
-        if len(parts) == len(names) and len({part.shape[1:] for part in parts}) == 1:
-            named[query.replace(".query.", ".query_key_value.")] = torch.cat(parts)
-            for name in names:
-                del named[name]
-    return named
+    return joined(named)
 
 
 def _measured(named: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netwright.models.weights.layout import Layout, Tensors, renamed
+from netwright.models.weights.layout import Layout, Tensors, end_sizes, renamed
 
 __all__ = ["LAYOUTS"]
 
@@ -38,15 +38,8 @@ def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
 
 
 def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
-    stem = tensors["features.conv0.weight"]
-    found: dict[str, Any] = _read(tensors) if _identify(tensors, config) == "densenet" else {}
-    if stem.shape[1] != 3:
-        found["in_channels"] = stem.shape[1]
-    if stem.shape[2] == 3:
-        found["stem"] = "small"
-    if "classifier.weight" in tensors and tensors["classifier.weight"].shape[0] != 1000:
-        found["num_classes"] = tensors["classifier.weight"].shape[0]
-    return found
+    own = _read(tensors) if _identify(tensors, config) == "densenet" else {}
+    return {**own, **end_sizes(tensors, "features.conv0.weight", "classifier.weight")}
 
 
 def _rename(tensors: Tensors) -> dict[str, Tensor]:

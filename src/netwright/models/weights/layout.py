@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from netwright.core.messages import say
 
-__all__ = ["ACTIVATIONS", "Layout", "Tensors", "renamed", "warn_of_heads"]
+__all__ = ["ACTIVATIONS", "Layout", "Tensors", "end_sizes", "joined", "renamed", "warn_of_heads"]
 
 log = logging.getLogger("netwright")
+_PARTS = ("query", "key", "value")
 
 Tensors = Mapping[str, Tensor]
 
@@ -50,6 +52,23 @@ def warn_of_heads(heads: int, width: int) -> None:
     log.warning(say(template, heads=heads, width=width // heads))
 
 
+def end_sizes(tensors: Tensors, stem: str, head: str) -> dict[str, Any]:
+    """What the two ends of a network tell where they are not those for ImageNet: `in_channels`, `stem`, `num_classes`.
+
+    Args:
+        stem, head: names of the first filters and of the last layer's weight, which may lack.
+    """
+    filters = tensors[stem]
+    found: dict[str, Any] = {}
+    if filters.shape[1] != 3:
+        found["in_channels"] = filters.shape[1]
+    if filters.shape[2] == 3:
+        found["stem"] = "small"
+    if head in tensors and tensors[head].shape[0] != 1000:
+        found["num_classes"] = tensors[head].shape[0]
+    return found
+
+
 def renamed(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
     """Each name rewritten by every rule (regular expression, replacement), in order."""
     found: dict[str, Tensor] = {}
@@ -59,3 +78,15 @@ def renamed(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Ten
             ours = re.sub(pattern, replacement, ours)
         found[ours] = tensor
     return found
+
+
+def joined(named: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Queries, keys and values in one matrix; what has lost a part stays as it is, and will be told as unexpected."""
+    for query in [name for name in named if ".attention.query." in name]:
+        names = [query.replace(".query.", f".{part}.") for part in _PARTS]
+        parts = [named[name] for name in names if name in named]
+        if len(parts) == len(names) and len({part.shape[1:] for part in parts}) == 1:
+            named[query.replace(".query.", ".query_key_value.")] = torch.cat(parts)
+            for name in names:
+                del named[name]
+    return named

@@ -5,7 +5,7 @@ layouts of the catalog are asked, so that the message can say what it looks like
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from netwright.core import schemas
 from netwright.core.catalogs import load_target
 from netwright.core.errors import CheckpointError, NetwrightError, because
-from netwright.core.messages import say
+from netwright.core.messages import few, say
 from netwright.models.card import ModelCard
 from netwright.models.catalog import MODELS, card, catalog
 from netwright.models.weights.layout import Layout, Tensors
-from netwright.models.weights.names import their_names
+from netwright.models.weights.names import current_names, their_names
 from netwright.models.weights.reading import Checkpoint
 
 __all__ = ["OURS", "Found", "load_exactly", "recognise"]
@@ -54,8 +54,8 @@ def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
     if isinstance(file.config.get("model"), Mapping) and "format" in file.config:
         return _of_a_run(name, file, file.config["model"])
     wanted = card(name)
-    native = Found(name, OURS, {**given, **_told(name, file.tensors)}, file.tensors)
-    if _own_names(native) == file.tensors.keys():
+    native = _renamed(Found(name, OURS, {**given, **_told(name, file.tensors)}, file.tensors))
+    if _own_names(native) == native.tensors.keys():
         return native
     for layout in _layouts(wanted):
         found = _asked(layout, file)
@@ -75,7 +75,7 @@ def recognise(name: str, file: Checkpoint, given: Mapping[str, Any]) -> Found:
     )
     kind = file.config.get("model_type")
     kind = say("; config.json says model_type={kind}", kind=kind) if isinstance(kind, str) else ""
-    names = _few(list(file.tensors)[:4])
+    names = few(list(file.tensors)[:4], _SHOWN)
     raise CheckpointError(template, file=file.path, count=len(file.tensors), names=names, kind=kind)
 
 
@@ -88,7 +88,7 @@ def load_exactly(network: nn.Module, found: Found, file: Checkpoint, spare_head:
     Raises:
         CheckpointError: with all that is missing, unexpected or of another shape.
     """
-    wanted, tensors = network.state_dict(), dict(found.tensors)
+    wanted, tensors = network.state_dict(), current_names(network, found.tensors)
     for name, first in _tied(wanted).items():
         if name not in tensors and first in tensors:
             tensors[name] = tensors[first]
@@ -119,9 +119,11 @@ def _misfit(
         (" {count} unexpected ({names});", [theirs.get(name, name) for name in unexpected]),
         (" {count} of another shape ({names});", shapes),
     )
-    told = "".join(say(template, count=len(names), names=_few(names)) for template, names in lists if names)
-    template = "{file} does not fit {name}:{told} check the file and the arguments"
-    return CheckpointError(template, file=file.path, name=found.name, told=told)
+    told = "".join(say(template, count=len(names), names=few(names, _SHOWN)) for template, names in lists if names)
+    classes = "num_classes" in schemas.parameters(catalog().load(found.name))
+    headless = classes and all(name.startswith("head.") for name in (*missing, *unexpected, *misshapen))
+    do = say("set num_classes for a fresh head") if headless else say("check the file and the arguments")
+    return CheckpointError("{file} does not fit {name}:{told} {do}", file=file.path, name=found.name, told=told, do=do)
 
 
 def _is_optional(name: str, lacking: tuple[str, ...]) -> bool:
@@ -205,13 +207,26 @@ def _of_a_run(name: str, file: Checkpoint, recipe: Mapping[str, Any]) -> Found:
     return Found(holds, OURS, dict(arguments), file.tensors)
 
 
+def _renamed(found: Found) -> Found:
+    """With the names of today, where an earlier version of ours wrote the file."""
+    own = _own(found)
+    return found if own is None else replace(found, tensors=current_names(own, found.tensors))
+
+
 def _own_names(found: Found) -> set[str]:
-    """Names of our own network's weights, without making any; none where that cannot be had."""
+    """Names of our own network's weights; none where they cannot be had."""
+    own = _own(found)
+    return set() if own is None else set(own.state_dict())
+
+
+def _own(found: Found) -> nn.Module | None:
+    """Our own network without memory; None for a constructor that looks at its weights, or lacks sizes."""
     try:
         with torch.device("meta"):
-            return set(schemas.build(catalog().load(found.name), found.arguments, "model").state_dict())
-    except (NetwrightError, *_STRANGE):  # a constructor that looks at its weights, or needs sizes that nobody gave
-        return set()
+            network: nn.Module = schemas.build(catalog().load(found.name), found.arguments, "model")
+            return network
+    except (NetwrightError, *_STRANGE):
+        return None
 
 
 def _told(name: str, tensors: Tensors) -> dict[str, Any]:
@@ -234,12 +249,3 @@ def _tied(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         if tensor.data_ptr() and first.setdefault(place, name) != name:  # 0: empty, or without memory
             tied[name] = first[place]
     return tied
-
-
-def _few(names: list[str]) -> str:
-    """As many names as a line bears, and how many more there are."""
-    shown = len(names)
-    while shown > 1 and len(", ".join(names[:shown])) > _SHOWN:
-        shown -= 1
-    more = say(", … {count} more", count=len(names) - shown) if shown < len(names) else ""
-    return ", ".join(names[:shown]) + more

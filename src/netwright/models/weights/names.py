@@ -1,21 +1,30 @@
-"""What the weights of a network of ours are called in somebody else's file, for messages that its owner understands.
+"""What the weights of a network of ours are called elsewhere: in files of earlier versions, and in those of others.
 
-The file itself tells the names of what it holds. For what it lacks a name beside it is varied, a word at a time, and
-the variant stands if the layout reads it as the missing one.
+A file of others is told of in its own names, so that its owner understands. For what it lacks a name beside it is
+varied, a word at a time, and the variant stands if the layout reads it as the missing one.
 """
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from string import ascii_letters, digits
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from netwright.models.weights.layout import Layout, Tensors
 
-__all__ = ["their_names"]
+__all__ = ["current_names", "their_names"]
 
 _GUESSED = 6  # missing names: about as many as a line bears
 _NEAR = 3  # names beside a missing one that are varied
+
+
+def current_names(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under the names that the network has for them today, where it once had others."""
+    rename: Any = getattr(network, "current_names", dict)
+    named: dict[str, Tensor] = rename(tensors)
+    return named
 
 
 def their_names(layout: Layout, file: Tensors, ours: Tensors, missing: Tensors) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from netwright.core.errors import CheckpointError, because, ran_out_of_memory
 from netwright.core.messages import say
@@ -27,10 +28,28 @@ __all__ = ["Checkpoint", "Normalisation", "read_checkpoint"]
 Normalisation = tuple[list[float], list[float]]  # mean and deviation of each channel, on the scale 0 to 1
 
 _NESTS = (
-    "state_dict", "model_state_dict", "model", "network", "net", "weights", "params", "state_dict_ema", "model_ema",
+    "state_dict", "model_state_dict", "model", "network", "net", "module", "weights", "params", "state_dict_ema",
+    "model_ema",
 )  # fmt: skip
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, of torch.compile, and of Lightning's modules
 _FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+class _Beside:
+    """In place of what training scripts keep beside the weights (their arguments, a best figure): nothing is kept."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
+
+
+_BESIDE: list[Any] = [
+    (_Beside, name)
+    for name in (
+        "argparse.Namespace", "pathlib.PosixPath", "pathlib.WindowsPath", "numpy.dtype", "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray.scalar",
+    )
+]  # fmt: skip
 _CODE = re.compile(r"GLOBAL (\S+)|allowlisted via `add_safe_globals`,? but got (.+)|unrecognized function (\S+ \S+)")
 
 
@@ -100,7 +119,7 @@ def _file(path: Path) -> Any:
             start = file.read(9)
         if path.suffix == ".safetensors" or start[8:] == b"{":
             return load_file(path)
-        with warnings.catch_warnings():  # torch announces what it is about to refuse
+        with warnings.catch_warnings(), safe_globals(_BESIDE):  # torch announces what it is about to refuse
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except MemoryError:
@@ -150,12 +169,13 @@ def _code(path: Path, complaint: str) -> str | None:
 def _tensors(value: Any, path: Path) -> dict[str, Tensor]:
     """The tensors in what was read, also where training scripts put them beside other things."""
     found = _unnested(value)
+    found.pop("n_averaged", None)  # the count that torch's AveragedModel keeps beside what it wraps
     if not found:
         template = "{file} holds no weights; expected names with tensors, as net.state_dict() gives them"
         raise CheckpointError(template, file=path)
     while wrapper := next((word for word in _WRAPPERS if all(name.startswith(word) for name in found)), None):
         found = {name.removeprefix(wrapper): tensor for name, tensor in found.items()}
-    return found
+    return {name.replace(".module.", "."): tensor for name, tensor in found.items()}  # DataParallel around a part
 
 
 def _unnested(value: Any) -> dict[str, Tensor]:

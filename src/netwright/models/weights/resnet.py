@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from netwright.models.weights.layout import Layout, Tensors, renamed
+from netwright.models.weights.layout import Layout, Tensors, end_sizes, renamed
 
 __all__ = ["LAYOUTS"]
 
@@ -48,17 +48,10 @@ def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
 
 
 def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
-    stem = tensors["conv1.weight"]
-    found: dict[str, Any] = {}
+    own: dict[str, Any] = {}
     if _identify(tensors, config) == "resnet":
-        found = {"block": _block(tensors), "depths": _depths(tensors), "width": _width(tensors)}
-    if stem.shape[1] != 3:
-        found["in_channels"] = stem.shape[1]
-    if stem.shape[2] == 3:
-        found["stem"] = "small"
-    if "fc.weight" in tensors and tensors["fc.weight"].shape[0] != 1000:
-        found["num_classes"] = tensors["fc.weight"].shape[0]
-    return found
+        own = {"block": _block(tensors), "depths": _depths(tensors), "width": _width(tensors)}
+    return {**own, **end_sizes(tensors, "conv1.weight", "fc.weight")}
 
 
 def _rename(tensors: Tensors) -> dict[str, Tensor]:

@@ -36,15 +36,16 @@ def _identify(tensors: Tensors, config: Mapping[str, Any]) -> str | None:
 
 
 def _sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
-    blocks, dense = _blocks(tensors), _places(tensors, "classifier", 2)
+    blocks, (dense, head) = _blocks(tensors), _dense(tensors)
     widths = _widths(tensors, blocks)
-    first = tensors[f"classifier.{dense[0]}.weight"]
-    found = {
+    first = tensors[f"classifier.{(dense or head)[0]}.weight"]
+    found: dict[str, Any] = {
         "in_channels": tensors["features.0.weight"].shape[1],
-        "num_classes": len(tensors[f"classifier.{dense[-1]}.weight"]),
-        "hidden": tuple(len(tensors[f"classifier.{place}.weight"]) for place in dense[:-1]),
+        "hidden": tuple(len(tensors[f"classifier.{place}.weight"]) for place in dense),
         "pool_size": math.isqrt(first.shape[1] // widths[-1]),
     }
+    if head:
+        found["num_classes"] = len(tensors[f"classifier.{head[0]}.weight"])
     sizes = {name: size for name, size in found.items() if size != _USUAL[name]}
     if _identify(tensors, config) == "vgg":
         norm = "batch" if _has_norm(tensors) else "none"
@@ -58,9 +59,17 @@ def _rename(tensors: Tensors) -> dict[str, Tensor]:
         for number, place in enumerate(places, start=1):
             rules.append((rf"^features\.{place}\.", f"blocks.{block}.conv{number}."))
             rules.append((rf"^features\.{place + 1}\.", f"blocks.{block}.norm{number}."))
-    *dense, head = _places(tensors, "classifier", 2)
+    dense, head = _dense(tensors)
     rules += [(rf"^classifier\.{place}\.", f"dense.linear{number}.") for number, place in enumerate(dense, start=1)]
-    return renamed(tensors, [*rules, (rf"^classifier\.{head}\.", "head.")])
+    return renamed(tensors, [*rules, *((rf"^classifier\.{place}\.", "head.") for place in head)])
+
+
+def _dense(tensors: Tensors) -> tuple[list[int], list[int]]:
+    """N of the dense layers and of the head after them, which is cut off where only two are left, the last square."""
+    places = _places(tensors, "classifier", 2)
+    last = tensors.get(f"classifier.{places[-1]}.weight") if len(places) == 2 else None
+    cut = last is not None and last.dim() == 2 and last.shape[0] == last.shape[1]
+    return (places, []) if cut else (places[:-1], places[-1:])
 
 
 def _blocks(tensors: Tensors) -> list[list[int]]:

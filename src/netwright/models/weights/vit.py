@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from netwright.core.errors import CheckpointError
-from netwright.models.weights.layout import Layout, Tensors, renamed
+from netwright.models.weights.layout import Layout, Tensors, joined, renamed, warn_of_heads
 
 __all__ = ["LAYOUTS"]
 
-_PARTS = ("query", "key", "value")
 _PUBLISHED = {(192, 12): "ti", (384, 12): "s", (768, 12): "b", (1024, 24): "l"}  # (width, layers)
 _PATCHES = (8, 16, 32)
 _HUGE_HEADS = {1280: 16}  # ViT-H, whose heads are 80 wide
@@ -72,7 +71,7 @@ _NEIGHBOURS = ("distillation_token", "dist_token", "lambda_1", ".gamma", "norm_p
 
 def _rename_transformers(tensors: Tensors) -> dict[str, torch.Tensor]:
     named = renamed(tensors, _TRANSFORMERS)
-    return _joined(_reshaped({name: named[name] for name in named if not name.startswith(_LEFT_OUT)}))
+    return joined(_reshaped({name: named[name] for name in named if not name.startswith(_LEFT_OUT)}))
 
 
 def _reshaped(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -81,18 +80,6 @@ def _reshaped(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         named["class_token"] = named["class_token"].flatten()
     if "positions.weight" in named:
         named["positions.weight"] = named["positions.weight"].flatten(0, -2)
-    return named
-
-
-def _joined(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Queries, keys and values in one matrix; what has lost a part stays as it is, and will be told as unexpected."""
-    for query in [name for name in named if ".attention.query." in name]:
-        names = [query.replace(".query.", f".{part}.") for part in _PARTS]
-        parts = [named[name] for name in names if name in named]
-        if len(parts) == len(names) and len({part.shape[1:] for part in parts}) == 1:
-            named[query.replace(".query.", ".query_key_value.")] = torch.cat(parts)
-            for name in names:
-                del named[name]
     return named
 
 
@@ -108,7 +95,8 @@ def _transformers_sizes(tensors: Tensors, config: Mapping[str, Any]) -> dict[str
             "config.json: hidden_act={got!r}, but this ViT computes gelu; load weights that were trained with it",
             got=config["hidden_act"],
         )
-    return _differing(_configured(renamed(tensors, _TRANSFORMERS), config))
+    sizes = _configured(renamed(tensors, _TRANSFORMERS), config)
+    return _differing(sizes if "num_attention_heads" in config else _guessed(sizes))
 
 
 def _is_ours(named: Tensors) -> bool:
@@ -151,6 +139,13 @@ def _name(sizes: Mapping[str, Any]) -> str:
     return f"vit_{size}_{patch_size}" if size and usual and patch_size in _PATCHES else "vit"
 
 
+def _guessed(sizes: dict[str, Any]) -> dict[str, Any]:
+    """The same, and a word about the heads of a size that nobody has published."""
+    if _name(sizes) == "vit" and sizes["hidden_size"] not in _HUGE_HEADS:
+        warn_of_heads(sizes["num_heads"], sizes["hidden_size"])
+    return sizes
+
+
 def _differing(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """Without what the name says already."""
     free = sizes if _name(sizes) == "vit" else {name: sizes[name] for name in sizes if name in _FREE}
@@ -162,7 +157,7 @@ def _of_files(source: str, rules: Sequence[tuple[str, str]]) -> Layout:
     return Layout(
         source,
         lambda tensors, _: _name(_measured(named)) if _is_ours(named := renamed(tensors, rules)) else None,
-        lambda tensors, _: _differing(_measured(renamed(tensors, rules))),
+        lambda tensors, _: _differing(_guessed(_measured(renamed(tensors, rules)))),
         lambda tensors: _reshaped(renamed(tensors, rules)),
     )
 

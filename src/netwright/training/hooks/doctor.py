@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netwright.core.messages import say
-from netwright.doctor import Finding, Watch, ranked
+from netwright.doctor.findings import Finding, ranked
+from netwright.doctor.watch import Watch
 from netwright.tasks.base import StepOutput
 from netwright.training.hooks.base import Hook
 

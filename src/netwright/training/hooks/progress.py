@@ -63,6 +63,7 @@ class ProgressBar(Hook):
         template = "epoch {epoch:>3}  step {step:>6}  {figures}"
         line = say(template, epoch=progress.epoch + 1, step=progress.step, figures=figures)
         self._console.print(f"{line}  {self._speed(run):,.0f}/s{star}", highlight=False, soft_wrap=True)
+        self._began, self._first_step = time.monotonic(), progress.step
 
     def end(self, run: "Session") -> None:
         """Take the bar away and say why the run ended, where it was not the plan's end."""
@@ -77,7 +78,7 @@ class ProgressBar(Hook):
             self._bar = None
 
     def _speed(self, run: "Session") -> float:
-        """Examples a second since the start, validations included."""
+        """Examples a second since the last validation, or the start; what the next one takes counts."""
         done = run.progress.step - self._first_step
         share = run.train_source.examples / max(run.train_source.steps_per_epoch, 1)
         return done * share / max(time.monotonic() - self._began, 1e-9)

@@ -57,7 +57,7 @@ def _uneven(node: Node, sizes: Tensor, least: float, most: float) -> Finding:
     low, high = int((sizes - least).abs().argmin()), int((sizes - most).abs().argmin())
     evidence = say(
         "Feature {high} has a standard deviation of {most:.3g}, feature {low} of {least:.3g}: "
-        "{ratio:.0f} times less, where they reach {where}.",
+        "{ratio:,.0f} times less, where they reach {where}.",
         high=high,
         most=most,
         low=low,

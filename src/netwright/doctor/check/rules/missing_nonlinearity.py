@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from netwright.core.errors import few
-from netwright.core.messages import say
+from netwright.core.messages import few, say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.graph import Graph, Node
 from netwright.doctor.check.ops import CONVOLUTIONS, DROPOUTS, NORMS, RESHAPES, WEIGHTED

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from netwright.core.errors import few
-from netwright.core.messages import say
+from netwright.core.messages import few, say
 from netwright.doctor.check.case import Case
 from netwright.doctor.check.targets import view_targets
 from netwright.doctor.findings import Finding

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from netwright.core.architecture import Architecture, LayerRow, Stage
 from netwright.core.messages import cells, filled, say
-from netwright.metrics.architecture.table import Architecture, LayerRow, Stage
 
-__all__ = ["human", "shown", "text"]
+__all__ = ["text"]
 
 _LEFT = 3  # columns of words, set flush left; numbers follow
 _WIDEST = 44  # cells of what a stage holds
@@ -23,15 +23,15 @@ def text(known: Architecture, rows: str) -> str:
 def _head(known: Architecture) -> list[str]:
     facts = [
         say("{count:,} parameters", count=known.parameters),
-        say("{count} FLOPs", count=human(known.flops)),
-        say("{size} activations", size=human(known.activation_bytes, "B")),
+        say("{count} FLOPs", count=_human(known.flops)),
+        say("{size} activations", size=_human(known.activation_bytes, "B")),
         say("{depth} layers with weights deep", depth=known.weighted_depth),
     ]
     if known.trainable_parameters != known.parameters:
         facts.insert(1, say("{count:,} trainable", count=known.trainable_parameters))
     if known.receptive_field is not None:
         facts.append(say("receptive field {cells}", cells=known.receptive_field))
-    way = say("input {before}, output {after}", before=shown(known.input_shape), after=shown(known.output_shape))
+    way = say("input {before}, output {after}", before=_shown(known.input_shape), after=_shown(known.output_shape))
     return [f"{known.name}: " + ", ".join(facts), way]
 
 
@@ -54,8 +54,8 @@ def _stage_table(known: Architecture) -> list[str]:
     titles = [say("stage"), say("made of"), say("output"), say("parameters"), "FLOPs", say("activations"), say("field")]
     lines = [_stage_line(stage) for stage in known.stages]
     total = [
-        say("total"), "", shown(known.output_shape), f"{known.parameters:,}", human(known.flops),
-        human(known.activation_bytes, "B"), "" if known.receptive_field is None else str(known.receptive_field),
+        say("total"), "", _shown(known.output_shape), f"{known.parameters:,}", _human(known.flops),
+        _human(known.activation_bytes, "B"), "" if known.receptive_field is None else str(known.receptive_field),
     ]  # fmt: skip
     head, rule, *rows = _ruled([titles, *lines, total])
     return [head, rule, *rows[:-1], rule, rows[-1]]
@@ -64,10 +64,10 @@ def _stage_table(known: Architecture) -> list[str]:
 def _stage_line(stage: Stage) -> list[str]:
     field = "" if stage.receptive_field is None else str(stage.receptive_field)
     holds = stage.holds if len(stage.holds) <= _WIDEST else stage.holds[: _WIDEST - 1].rstrip(" ,") + "…"
-    numbers = [f"{stage.parameters:,}" if stage.parameters else "", human(stage.flops)]
-    output = shown(stage.output_shape) if stage.kind != "rest" else ""
+    numbers = [f"{stage.parameters:,}" if stage.parameters else "", _human(stage.flops)]
+    output = _shown(stage.output_shape) if stage.kind != "rest" else ""
     name = stage.name or say("(between)")
-    return [name, holds, output, *numbers, human(stage.activation_bytes, "B"), field]
+    return [name, holds, output, *numbers, _human(stage.activation_bytes, "B"), field]
 
 
 def _layer_table(rows: list[LayerRow]) -> list[str]:
@@ -78,10 +78,10 @@ def _layer_table(rows: list[LayerRow]) -> list[str]:
         kind = row.type if row.calls == 1 else f"{row.type} ×{row.calls}"
         numbers = [
             f"{row.parameters:,}" if row.parameters else "",
-            human(row.flops),
-            human(row.activation_bytes, "B"),
+            _human(row.flops),
+            _human(row.activation_bytes, "B"),
         ]
-        lines.append([label, kind, shown(row.output_shape), *numbers, field])
+        lines.append([label, kind, _shown(row.output_shape), *numbers, field])
     return _ruled([titles, *lines])
 
 
@@ -136,7 +136,7 @@ def _leaf(row: LayerRow) -> str:
     return row.path.rsplit(".", 1)[-1] if row.depth > 1 else row.path
 
 
-def human(number: float, unit: str = "") -> str:
+def _human(number: float, unit: str = "") -> str:
     """1.81 G, 44.7 MB: three or four digits and a letter; nothing for zero."""
     if not number:
         return ""
@@ -146,8 +146,8 @@ def human(number: float, unit: str = "") -> str:
     return f"{number:.0f} {unit}".rstrip()
 
 
-def shown(shape: Any) -> str:
+def _shown(shape: Any) -> str:
     """3×224×224; several shapes are joined by a plus."""
     if shape and isinstance(shape[0], tuple | list):
-        return " + ".join(shown(part) for part in shape)
+        return " + ".join(_shown(part) for part in shape)
     return "×".join(str(size) for size in shape) or "1"

@@ -1,4 +1,7 @@
-"""The result of a trace: plain data. One row a module, one a stage, and the whole."""
+"""What a network is made of, as plain data: a row a module, one a stage, and the whole.
+
+`metrics.architecture` measures it; reports read it again without torch.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -32,7 +35,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Stage:
-    """A step of the network as a paper's table would list it; `stages.py` says how they are found.
+    """A step of the network as a paper's table would list it; `metrics.architecture.stages` says how they are found.
 
     `holds`: what it is made of ("3 x Bottleneck"), of which `repeats` blocks are alike. `kind`: what does its work.
     `channels` and `size` read the output shape: features a position, and the positions on each axis (none for a
@@ -105,7 +108,7 @@ class Architecture:
 
     def text(self, rows: str = "stages") -> str:
         """For a terminal: the totals, a table of the "stages" or of all "layers", and the catalog's words."""
-        from netwright.metrics.architecture.text import text  # which is about this class
+        from netwright.core.architecture_text import text  # which is about this class
 
         return text(self, rows)
 
