@@ -3,7 +3,7 @@
 In evaluation a batch norm (Ioffe and Szegedy, 2015, algorithm 2) is a line a channel, w (x - mean) / sqrt(var + eps)
 + b, and a line after a convolution makes a convolution of other weights. In bf16 on a CPU oneDNN also keeps the weights
 in its own layout, where it would find that anew for every batch, and applies the activation as it writes the output.
-Together they save a third of a MobileNet's pass. ``C`` channels.
+What it saves of a pass stands in docs/bench-zoo.md (`make bench`). ``C`` channels.
 """
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
