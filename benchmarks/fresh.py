@@ -3,17 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 
 from netwright.core.devices import describe_machine
 
-__all__ = ["machine", "measured", "turns"]
+__all__ = ["Contender", "answer", "counted", "machine", "measured", "timed", "turns"]
 
 HERE = Path(__file__).resolve().parent
+T = TypeVar("T")
 
 
 def measured(script: str, *words: str) -> dict[str, Any]:
@@ -25,12 +27,72 @@ def measured(script: str, *words: str) -> dict[str, Any]:
     return found
 
 
-def turns(names: Sequence[str], turn: int) -> list[str]:
+class Contender:
+    """A process that takes steps when it is told to, so that two with memory settings of their own can take turns.
+
+    It says something of itself in one line when it is ready, and then serves `answer`.
+    """
+
+    def __init__(self, script: str, *words: str) -> None:
+        self.line = " ".join((script, *words))
+        command = [sys.executable, str(HERE / script), *words]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.about: dict[str, Any] = self._said()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def steps(self, count: int) -> list[float]:
+        """The seconds of each of so many steps, after one that warms up."""
+        self._tell(str(count))
+        found: list[float] = self._said()
+        return found
+
+    def go_on(self) -> None:
+        """To the next kind of step."""
+        self._tell("next")
+
+    def _tell(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def _said(self) -> Any:
+        assert self.process.stdout is not None
+        if line := self.process.stdout.readline():
+            return json.loads(line)
+        raise SystemExit(f"{self.line} failed")  # it wrote why to stderr, which is ours
+
+
+def answer(step: Callable[[], object]) -> None:
+    """In a contender: for each line with a number, that many timed steps after one that warms up; until "next"."""
+    for line in iter(sys.stdin.readline, "next\n"):
+        step()
+        print(json.dumps([timed(step) for _ in range(int(line))]), flush=True)
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Seconds of one step."""
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def turns(names: Sequence[T], turn: int) -> list[T]:
     """All names, another one first each turn, so that a machine that slows down does so for all."""
     return [names[(turn + place) % len(names)] for place in range(len(names))]
+
+
+def counted(count: int, what: str) -> str:
+    """ "1 round", "2 rounds"."""
+    return f"{count} {what}" + "s" * (count != 1)
 
 
 def machine() -> str:
     """The machine in one line."""
     known = describe_machine(torch.device("cpu"))
-    return f"{known['cpu']}, {known['threads']} threads, Python {known['python']}, PyTorch {known['torch']}"
+    return f"{known['cpu']}, {counted(known['threads'], 'thread')}, Python {known['python']}, PyTorch {known['torch']}"

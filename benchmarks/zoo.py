@@ -1,8 +1,8 @@
 """Our networks against torchvision's and timm's own modules; prints the table and writes docs/bench-zoo.md.
 
-Each measurement is a fresh process, rounds go over all networks in turn, and figures are ratios of medians within one
-run (`zoo_contenders.py` says what is run). Two questions: is our module slower than theirs with all else equal, and
-what does our engine gain on it? Run it on a machine that does nothing else.
+Rounds go over all networks in turn, in fresh processes, and figures are ratios of what was measured side by side, for
+a machine has moods (`zoo_contenders.py` says what is run). Two questions: is our module slower than theirs with all
+else equal, and what does our engine gain on it? Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))
 import fresh  # noqa: E402
 import zoo_contenders  # noqa: E402
 
+TURNS, BURST = 11, 0.2  # turns of our engine and of theirs, about so many seconds each
 MOST, LEAST = 1.02, 2.0  # our time / theirs with all else equal; their time / our engine's on convolutions with bf16
 Found = dict[str, dict[str, list[dict[str, Any]]]]
 
@@ -32,8 +33,8 @@ def main() -> int:
     found: Found = {name: {"equal": [], "engine": []} for name in chosen.only}
     for turn in range(chosen.rounds):
         for name in fresh.turns(chosen.only, turn):
-            for way in fresh.turns(("equal", "engine"), turn):
-                found[name][way].append(fresh.measured("zoo_contenders.py", way, name))
+            found[name]["equal"].append(fresh.measured("zoo_contenders.py", "equal", name))
+            found[name]["engine"].append(_against_usual(name, turn))
             print(f"round {turn + 1} of {chosen.rounds}: {name}", file=sys.stderr)
     rows = [_row(name, found[name]) for name in chosen.only]
     page = _page(rows, found, chosen.rounds)
@@ -44,14 +45,34 @@ def main() -> int:
     return int(any(row["missed"] for row in rows))
 
 
+def _against_usual(name: str, turn: int) -> dict[str, Any]:
+    """Our engine's steps and their usual ones, some of each in turns; processes apart, for ours keeps its memory."""
+    with (
+        fresh.Contender("zoo_contenders.py", "usual", name) as theirs,
+        fresh.Contender("zoo_contenders.py", "engine", name) as ours,
+    ):
+        found: dict[str, Any] = {"precision": ours.about["precision"]}
+        for what in ("train", "infer"):
+            both = fresh.turns((theirs, ours), turn)
+            counts = {who: max(1, round(BURST / who.steps(1)[0])) for who in both}
+            times = [{who: statistics.median(who.steps(counts[who])) for who in both} for _ in range(TURNS)]
+            found[what] = {
+                "theirs": statistics.median(one[theirs] for one in times),
+                "gain": statistics.median(one[theirs] / one[ours] for one in times),
+            }
+            for who in both:
+                who.go_on()
+        return found
+
+
 def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Their median, our module's part of it, and how often our engine goes into it; for a step and for a pass."""
+    """Their time, our module's part of it, and how often our engine's goes into it; for a step and for a pass."""
     row: dict[str, Any] = {"name": name, "missed": []}
     bf16 = found["engine"][0]["precision"] == "bf16"
     for what in ("train", "infer"):
-        theirs = statistics.median(one[what]["theirs"] for one in found["equal"])
+        theirs = statistics.median(one[what]["theirs"] for one in found["engine"])
         ratio = statistics.median(one[what]["ratio"] for one in found["equal"])
-        gain = theirs / statistics.median(one[what]["ours"] for one in found["engine"])
+        gain = statistics.median(one[what]["gain"] for one in found["engine"])
         row[what] = (theirs, ratio, gain)
         if ratio > MOST:
             row["missed"].append(f"{name}, {what}: {ratio:.3f} of their time with all else equal (at most {MOST})")
@@ -63,13 +84,13 @@ def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def _page(rows: list[dict[str, Any]], found: Found, rounds: int) -> str:
     about = (
-        f"Written by `make bench`: {rounds} rounds, a fresh process for each measurement, medians over steps of a "
+        f"Written by `make bench`: {fresh.counted(rounds, 'round')} in fresh processes, medians over steps of a "
         "fixed batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module "
         "and theirs take turns step by step in one process, from the same weights, under the usual loop (float32, "
         f"contiguous, `Adam()`); our time as a part of theirs, pair by pair, at most {MOST}. *Engine*: ours as "
         "`netwright train` runs it (bf16 and channels-last where the CPU has bf16, fused Adam, kept memory), and for "
-        "inference as its validation does; how many times as fast as theirs under the usual loop, at least "
-        f"{LEAST:g} on convolution networks."
+        f"inference as its validation does, in turns of {BURST} s with theirs under the usual loop in a process of its "
+        f"own; how many times as fast, at least {LEAST:g} on convolution networks."
     )
     lines = [
         "| network | against | batch, pixels | step: theirs | equal | engine | inference: theirs | equal | engine |",

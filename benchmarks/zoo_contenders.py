@@ -1,11 +1,13 @@
 """The networks that are compared, ours and the reference's own module, and the two ways in which they are run.
 
-    python benchmarks/zoo_contenders.py equal|engine NAME       prints {"train": …, "infer": …, …} as one JSON line
+    python benchmarks/zoo_contenders.py equal NAME              prints {"train": …, "infer": …, …} as one JSON line
+    python benchmarks/zoo_contenders.py usual|engine NAME       takes steps when told to (`fresh.Contender`)
 
 *equal*: both modules with the same weights in one process, step by step in turns (ours, theirs, theirs, ours), under
-the usual loop: float32, contiguous memory, `Adam()`, `.item()` on each step. *engine*: ours alone, as `netwright train`
-runs it: the precision and memory format that pay on this machine, a fused optimizer, freed memory kept, and for
-inference what a validation does. Seconds are medians over steps.
+the usual loop: float32, contiguous memory, `Adam()`, `.item()` on each step. *usual*: theirs alone, in that loop.
+*engine*: ours alone, as `netwright train` runs it: the precision and memory format that pay on this machine, a fused
+optimizer, freed memory kept, and for inference what a validation does. Steps of training come first, passes for
+inference "next".
 """
 
 import json
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fresh
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -136,7 +139,18 @@ def _usual_step(net: nn.Module, x: Tensor, y: Tensor) -> Callable[[], object]:
     return step
 
 
-def engine(name: str) -> dict[str, Any]:
+def usual(name: str) -> None:
+    """Theirs alone, as most people train it."""
+    (x, y), net = batch(name), theirs(name)
+    step = _usual_step(net, x, y)
+    print(json.dumps({"precision": "fp32"}), flush=True)
+    fresh.answer(step)
+    net.eval()
+    with torch.inference_mode():
+        fresh.answer(lambda: net(x))
+
+
+def engine(name: str) -> None:
     """Ours by the parts of a run: the choices of `core.devices`, our optimizer, `training.engine`."""
     from netwright import optim
     from netwright.core.devices import choose_precision, keep_freed_memory, wants_channels_last
@@ -162,15 +176,15 @@ def engine(name: str) -> dict[str, Any]:
         run.backward(loss, phase)
         run.update_if_due(phase)
 
-    train = _in_turns({"ours": step}, SECONDS["train"])
+    print(json.dumps({"precision": precision.name}), flush=True)
+    fresh.answer(step)
     net.eval()
     with torch.inference_mode(), run.autocast(), folded(net):
-        infer = _in_turns({"ours": lambda: net(x)}, SECONDS["infer"])
-    return {"train": train, "infer": infer, "precision": precision.name}
+        fresh.answer(lambda: net(x))
 
 
 def _in_turns(steps: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """The median seconds of each contender's step, and of two the median ratio of steps one after the other."""
+    """The median seconds of each one's step, and the median ratio of steps one after the other."""
     times: dict[str, list[float]] = {who: [] for who in steps}
     order = list(steps)
     for _ in range(WARM):
@@ -180,15 +194,15 @@ def _in_turns(steps: dict[str, Callable[[], object]], seconds: float) -> dict[st
     turn = 0
     while turn < LEAST or time.perf_counter() - began < seconds * len(steps):
         for who in order if turn % 2 else reversed(order):
-            started = time.perf_counter()
-            steps[who]()
-            times[who].append(time.perf_counter() - started)
+            times[who].append(fresh.timed(steps[who]))
         turn += 1
-    medians = {who: statistics.median(found) for who, found in times.items()}
-    if set(times) == {"ours", "theirs"}:  # neighbours share the machine's mood
-        medians["ratio"] = statistics.median(a / b for a, b in zip(times["ours"], times["theirs"], strict=True))
-    return medians
+    ratio = statistics.median(a / b for a, b in zip(times["ours"], times["theirs"], strict=True))  # alike in mood
+    return {who: statistics.median(found) for who, found in times.items()} | {"ratio": ratio}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"equal": equal, "engine": engine}[sys.argv[1]](sys.argv[2])))
+    way, name = sys.argv[1:]
+    if way == "equal":
+        print(json.dumps(equal(name)))
+    else:
+        {"usual": usual, "engine": engine}[way](name)
