@@ -88,7 +88,7 @@ def turns(names: Sequence[T], turn: int) -> list[T]:
 
 
 def counted(count: int, what: str) -> str:
-    """ "1 round", "2 rounds"."""
+    """The number with its word: 1 round, 2 rounds."""
     return f"{count} {what}" + "s" * (count != 1)
 
 
