@@ -155,9 +155,9 @@ def engine(name: str) -> None:
     from netwright import optim
     from netwright.core.devices import choose_precision, keep_freed_memory, wants_channels_last
     from netwright.tasks.base import Phase
-    from netwright.training.convolutions import place
     from netwright.training.engine import Engine, Updater
     from netwright.training.folding import folded
+    from netwright.training.placing import place
 
     keep_freed_memory()
     (x, y), net, device = batch(name), ours(name), torch.device("cpu")

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from netwright.doctor.watch import watch
     from netwright.experiment.explaining import explain
     from netwright.experiment.fit import fit
+    from netwright.experiment.folders import Run
     from netwright.experiment.predictor import Predictor, load
-    from netwright.experiment.run import Run, train
+    from netwright.experiment.run import train
     from netwright.models import build, list_models
     from netwright.models.weights import load_pretrained
 
@@ -53,7 +54,7 @@ _WHERE = {
     "Finding": "netwright.doctor.findings",
     "NetwrightError": "netwright.core.errors",
     "Predictor": "netwright.experiment.predictor",
-    "Run": "netwright.experiment.run",
+    "Run": "netwright.experiment.folders",
     "build": "netwright.models",
     "check": "netwright.doctor.check",
     "diagnose": "netwright.doctor.diagnose",

@@ -68,6 +68,22 @@ def test_names_folders_and_official_parts(tmp_path: Path) -> None:
     assert data.keys["folder"].unique().numel() == 4
 
 
+def test_parts_with_images_and_masks_in_each(tmp_path: Path) -> None:
+    for part, count in {"train": 6, "val": 3, "test": 2}.items():
+        folders(tmp_path / part, count)
+    data = load_data(str(tmp_path))
+    assert data.split["sizes"] == {"train": 6, "validation": 3, "test": 2} and data.split["method"] == "official"
+    assert in_step(*data.train.tensors()) and data.schema.target.classes == ("0", "1", "2")
+
+
+def test_a_part_without_masks_is_told_by_its_own_path(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        folders(tmp_path / part, 3)
+        (tmp_path / part / "masks").rename(tmp_path / part / "labels")
+    with pytest.raises(DataError, match=r"train holds the folder images and no classes; set data.path=.*train/images"):
+        load_data(str(tmp_path))
+
+
 def test_pictures_that_stream_read_their_masks_too(tmp_path: Path) -> None:
     spec = folders(tmp_path)
     whole, streamed = load_data(spec), load_data(spec | {"memory_gb": 0})

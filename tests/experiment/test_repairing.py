@@ -19,7 +19,8 @@ from netwright.experiment.doctor.remedies import Remedy
 from netwright.experiment.doctor.repairing import repair, told_of
 from netwright.experiment.evaluating import evaluate_run
 from netwright.experiment.fit import fit
-from netwright.experiment.run import open_run, train
+from netwright.experiment.folders import open_run
+from netwright.experiment.run import train
 
 DIGITS: dict[str, Any] = {
     "data": "digits", "model": {"name": "mlp", "hidden": [32]}, "optimizer": {"name": "adam", "lr": 3e-3},

@@ -20,8 +20,9 @@ from netwright.core.records import RunLock
 from netwright.experiment.evaluating import evaluate_run
 from netwright.experiment.explaining import explain
 from netwright.experiment.fit import fit
+from netwright.experiment.folders import open_run
 from netwright.experiment.predictor import load
-from netwright.experiment.run import open_run, train
+from netwright.experiment.run import train
 
 __all__ = ["CASES"]
 

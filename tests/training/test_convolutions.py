@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netwright.core.devices import choose_precision
-from netwright.training.convolutions import place, release
+from netwright.training.placing import place, release
 
 CPU = torch.device("cpu")
 
@@ -61,22 +61,6 @@ def test_small_maps_of_1x1_are_a_product(size: int, bias: bool, channels_last: b
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(mended(x), plain(x), atol=2e-2, rtol=2e-2)
         assert not channels_last or mended(x).is_contiguous(memory_format=torch.channels_last)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "size", "is_put"), [(2, (8, 6), True), ((1, 4), (5, 8), True), (2, (7, 6), True), (3, (9, 9), False)]
-)
-def test_means_side_by_side_are_those_of_torch(kernel, size, is_put) -> None:
-    plain = nn.AvgPool2d(kernel)
-    mended = place(nn.Sequential(nn.AvgPool2d(kernel)), CPU, True)
-    assert ("forward" in vars(mended[0])) == is_put
-    x = torch.randn(3, 5, *size).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
-    ours, theirs = mended(x), plain(x)
-    back = torch.randn(theirs.shape).bfloat16()
-    assert torch.equal(ours, theirs)
-    assert torch.equal(*(torch.autograd.grad(out, x, back)[0] for out in (ours, theirs)))
-    release(mended)
-    assert "forward" not in vars(mended[0])
 
 
 def test_second_derivatives() -> None:

@@ -85,7 +85,7 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
     suffix = path.suffix.lower()
     if "target_path" in spec:
         return parallel.load
-    if "masks" in spec or all((path / name).is_dir() for name in ("images", "masks")):
+    if "masks" in spec or mask_folder.lies_as_pairs(path):
         return mask_folder.load
     if path.is_dir() or (not suffix and not path.exists()):
         return _folder_source(path)

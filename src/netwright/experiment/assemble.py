@@ -35,8 +35,8 @@ from netwright.experiment.teacher import find_teacher, taught
 from netwright.experiment.vocabulary import readable_data, with_vocabulary
 from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task, task_class
-from netwright.training.convolutions import place
 from netwright.training.engine import Engine, Updater
+from netwright.training.placing import place
 from netwright.training.session import Plan, Session
 
 __all__ = ["Assembly", "Given", "assemble"]

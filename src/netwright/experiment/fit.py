@@ -11,7 +11,8 @@ from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.data import load_data
 from netwright.experiment.assemble import Given
-from netwright.experiment.run import Run, train
+from netwright.experiment.folders import Run
+from netwright.experiment.run import train
 from netwright.tasks import TASKS, task_class
 
 __all__ = ["fit"]

@@ -3,18 +3,16 @@
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from netwright.core.catalogs import set_trust
 from netwright.core.devices import keep_freed_memory
-from netwright.core.errors import CheckpointError, ConfigError, ResourceError, because
+from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.messages import say
-from netwright.core.records import RunLock, read_json, read_jsonl, write_json
+from netwright.core.records import RunLock, write_json
 from netwright.data.batching import part_of
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
@@ -23,51 +21,19 @@ from netwright.experiment.config import Config, load_config
 from netwright.experiment.ending import merged, recorded_ending, report, resources
 from netwright.experiment.explaining import titled
 from netwright.experiment.fitting import check_fit
+from netwright.experiment.folders import Run, finished_run, held, next_folder, refuse_used
 from netwright.experiment.model_folder import save_model
 from netwright.experiment.record import check_data, write_findings, write_start, write_summary
 from netwright.metrics.architecture import Architecture, trace
 from netwright.training import checkpoints, loop
-from netwright.training.convolutions import release
 from netwright.training.hooks.doctor import live_findings
 from netwright.training.hooks.signals import graceful_exit
+from netwright.training.placing import release
 
-__all__ = ["Run", "carry_out", "open_run", "train"]
+__all__ = ["carry_out", "train"]
 
 log = logging.getLogger("netwright")
 _TRAIN_SHARE = 10_000  # examples of the training set that its final figures are measured on
-
-
-@dataclass
-class Run:
-    """A finished run. `metrics` holds the figures of the best weights on train, validation and test."""
-
-    folder: Path
-    metrics: dict[str, dict[str, float]]
-    findings: list[Finding]
-    seconds: float
-    name: str
-    model: nn.Module | None = field(repr=False, default=None)
-    expectations: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        part = next((part for part in ("test", "validation", "train") if self.metrics.get(part)), "")
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.get(part, {}).items())
-        return f"Run({self.folder}: {part} {figures}; {len(self.findings)} findings)"
-
-    @property
-    def expectations_met(self) -> bool:
-        """Whether every figure of the config's `expect:` was reached."""
-        return all(item["ok"] for item in self.expectations.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document of `train --json`."""
-        path = self.folder / "repairs.json"
-        told: dict[str, Any] = {
-            "run": str(self.folder), "model": self.name, "metrics": self.metrics,
-            "findings": [finding.to_dict() for finding in self.findings], "seconds": self.seconds,
-            "expect": self.expectations,
-        }  # fmt: skip
-        return told | ({"repairs": read_json(path)} if path.is_file() else {})
 
 
 def train(
@@ -104,16 +70,14 @@ def train(
         raise ConfigError("there is no config; give a YAML file or the name of an example")
     config = load_config(source, overrides, **sections)
     if resume is None:
-        if out is not None and not str(out).strip():
-            raise ConfigError("--out is empty; give the folder that the run is to be written to")
-        folder, lock = _held(Path(out)) if out is not None else _next_folder(config.file)
+        folder, lock = held(out) if out is not None else next_folder(config.file)
     else:
         lock = RunLock(folder)
     try:
         with resources(folder):
             if resume is None:
-                _refuse_used(folder)  # another run may have been quicker
-            elif not overrides and not sections and (finished := _finished(config, folder)) is not None:
+                refuse_used(folder)  # another run may have been quicker
+            elif not overrides and not sections and (finished := finished_run(config, folder)) is not None:
                 log.info(say("{folder} is finished already; nothing is left to do", folder=folder))
                 return finished
             by_name = f"netwright train --resume {shlex.quote(str(folder))}"
@@ -126,23 +90,6 @@ def train(
             return carry_out(config, folder, given, **how)
     finally:
         lock.release()
-
-
-def open_run(folder: str | Path) -> Run:
-    """What a run folder tells of a finished run; the weights are loaded by `netwright.load`.
-
-    Raises:
-        CheckpointError: not a run folder.
-    """
-    folder = Path(folder)
-    summary = read_json(folder / "summary.json")
-    try:
-        findings = [Finding.from_dict(line) for line in read_jsonl(folder / "findings.jsonl")]
-        expected = summary["expect"]
-        return Run(folder, summary["metrics"], findings, summary["seconds"], summary["model"], expectations=expected)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        template = "{folder} holds a damaged summary.json or findings.jsonl ({reason}); train again"
-        raise CheckpointError(template, folder=folder, reason=because(error)) from error
 
 
 def carry_out(
@@ -232,20 +179,6 @@ def _finish(made: Assembly, findings: list[Finding]) -> Run:
     )
 
 
-def _finished(config: Config, folder: Path) -> Run | None:
-    """The run, where nothing is left to be done."""
-    path = folder / "summary.json"
-    summary = read_json(path) if path.is_file() else None
-    finished = isinstance(summary, dict) and summary.get("status") == "finished"
-    return open_run(folder) if finished and not _to_mend(config, folder) else None
-
-
-def _to_mend(config: Config, folder: Path) -> bool:
-    """Whether the doctor is to repair the finished run, and has not done so yet."""
-    path = folder / "repairs.json"
-    return config.sections.doctor == "repair" and not (path.is_file() and "plan" not in read_json(path))
-
-
 def _architecture(made: Assembly) -> Architecture | None:
     """The network as it is run; None where it cannot be traced, which does not stop a run."""
     path = made.session.folder / "architecture.json"
@@ -278,42 +211,3 @@ def _announce(made: Assembly, findings: list[Finding]) -> None:
     for finding in findings:
         if finding.severity != "note":
             log.warning("%s", finding)
-
-
-def _refuse_used(folder: Path) -> None:
-    if (folder / "config.yaml").exists():
-        template = "{out} holds a run already; go on with --resume {out}, or choose another folder with --out"
-        raise ConfigError(template, out=folder)
-
-
-def _held(out: Path) -> tuple[Path, RunLock]:
-    """The folder that was asked for, held, where a run can be written to it."""
-    try:
-        if "\0" in str(out):
-            raise ValueError(say("it holds a NUL character"))
-        taken = (out / "config.yaml").exists()
-    except (OSError, ValueError) as error:  # a name that no file system takes
-        shown, reason = repr(str(out)[:80]), because(error)
-        template = "{out} cannot be written ({reason}); choose another folder with --out"
-        raise ResourceError(template, out=shown, reason=reason) from error
-    if taken and (out / ".lock").exists():
-        RunLock(out).release()  # where the run in it is at work, that is the better reason
-    _refuse_used(out)
-    if out.exists() and not out.is_dir():
-        raise ResourceError("{out} is a file; choose another folder with --out", out=out)
-    return out, RunLock(out)
-
-
-def _next_folder(file: str | None) -> tuple[Path, RunLock]:
-    """The next free folder below `runs/`, held. Another run may take one at the same moment."""
-    stem, number = Path(file).stem if file else "run", 0
-    while True:
-        number += 1
-        folder = Path("runs") / f"{stem}-{number}"
-        if folder.exists():
-            continue
-        try:
-            return folder, RunLock(folder)
-        except ResourceError:
-            if not folder.exists():
-                raise

@@ -21,7 +21,7 @@ from netwright.experiment.reading import example_names
 from netwright.tasks import Task
 from netwright.tasks.classification import Classification
 from netwright.tasks.distillation import Distillation, Teacher
-from netwright.training.convolutions import place
+from netwright.training.placing import place
 
 __all__ = ["find_teacher", "taught"]
 

@@ -1,15 +1,13 @@
-"""Convolutions and mean pooling on a CPU that torch 2.13 computes slowly in bf16, or not whole.
+"""Convolutions on a CPU that torch 2.13 computes slowly in bf16, or not whole.
 
 Depthwise ones: the gradient for the inputs takes far longer than all else where the stride is not 1, and so does that
 for the weights where the kernel is larger than 3 x 3, which alone makes MobileNets slower than in float32.
 Those of 1 x 1 on small maps: most of their time goes into laying out the weights, which a matrix product does without.
-The mean over windows side by side: a depthwise convolution of equal weights is quicker.
 And on a map narrower than the stride the gradient for the weights is not written everywhere: noise at best, NaN at
-worst. All are mended from outside, for the time of a run: networks stay plain. ``B`` batch, ``C`` channels, ``H`` and
-``W`` height and width, ``k`` kernel, ``s`` stride, ``p`` padding.
+worst. All are mended from outside, for the time of a run (`placing`): networks stay plain. ``B`` batch, ``C`` channels,
+``H`` and ``W`` height and width, ``k`` kernel, ``s`` stride, ``p`` padding.
 """
 
-import math
 from functools import partial
 from itertools import product
 from typing import Any
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["place", "release"]
+__all__ = ["quicken"]
 
 Pair = tuple[int, ...]
 
@@ -26,80 +24,14 @@ _QUICK = 3  # the longest side of a depthwise kernel whose gradient has a kernel
 _FEW = 1024  # up to so many places (B H W) a 1 x 1 convolution was never quicker than the product of two matrices
 
 
-def place(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:
-    """The network on its device, laid out as it runs fastest there; `release` takes off what was put on for that."""
-    model = model.to(device)
-    if channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for conv in model.modules() if device.type == "cpu" else ():
+def quicken(model: nn.Module) -> None:
+    """Give the convolutions of a network, which is on a CPU, a `_conv_forward` that is quick and whole in bf16."""
+    for conv in model.modules():
         if type(conv) is nn.Conv2d and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
             told = conv.stride, conv.padding, conv.dilation, conv.groups
             large = conv.groups > 1 and max(conv.kernel_size) > _QUICK
             if max(conv.stride) > 1 or large or _is_product(conv.weight, *told):
                 conv._conv_forward = partial(_convolved, *told)  # type: ignore[method-assign]
-    for pool in model.modules() if device.type == "cpu" and channels_last else ():
-        if type(pool) is nn.AvgPool2d and (kernel := _side_by_side(pool)):
-            pool.forward = partial(_averaged, kernel)  # type: ignore[method-assign]
-    return model
-
-
-def release(model: nn.Module) -> None:
-    """Undo of what `place` put on convolutions and pools."""
-    for module in model.modules():
-        for name in ("_conv_forward", "forward"):
-            put = vars(module).get(name)
-            if isinstance(put, partial) and put.func in (_convolved, _averaged):
-                delattr(module, name)
-
-
-def _side_by_side(pool: nn.AvgPool2d) -> Pair | None:
-    """The window, where windows neither overlap nor reach beyond the map, and bf16 holds a part of 1 exactly."""
-    kernel, stride, padding = (_pair(value) for value in (pool.kernel_size, pool.stride, pool.padding))
-    plain = kernel == stride and not any(padding) and not pool.ceil_mode and pool.divisor_override is None
-    return kernel if plain and math.prod(kernel).bit_count() == 1 else None
-
-
-def _pair(value: int | Pair) -> Pair:
-    return (value, value) if isinstance(value, int) else value
-
-
-def _averaged(kernel: Pair, x: Tensor) -> Tensor:
-    plain = x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim != 4 or torch.compiler.is_compiling()
-    if plain or any(n % k or n < k for n, k in zip(x.shape[2:], kernel, strict=True)):
-        return F.avg_pool2d(x, kernel)
-    out: Tensor = _Mean.apply(x, kernel)  # type: ignore[no-untyped-call]
-    return out
-
-
-class _Mean(torch.autograd.Function):
-    """The mean over windows side by side.
-
-    Shapes:
-        [B, C, H, W] -> [B, C, H // k, W // k]
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, kernel: Pair) -> Tensor:
-        channels = x.shape[1]
-        return F.conv2d(x, x.new_full((channels, 1, *kernel), 1 / math.prod(kernel)), None, kernel, groups=channels)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Pair], output: Tensor) -> None:
-        ctx.kernel = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        down, across = ctx.kernel
-        of_window_BHWC = gradients[0].movedim(1, -1) / (down * across)
-        batch, height, width, channels = of_window_BHWC.shape
-        found = of_window_BHWC.new_empty(batch, height, down, width, across, channels)
-        for place in range(across):
-            found[:, :, 0, :, place] = of_window_BHWC
-        for place in range(1, down):
-            found[:, :, place] = found[:, :, 0]
-        return found.reshape(batch, height * down, width * across, channels).movedim(-1, 1), None
 
 
 def _convolved(

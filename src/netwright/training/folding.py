@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from netwright.blocks.activations import Hardswish, ReLU6
 from netwright.doctor.watch.copies import Quiet
+from netwright.training.placing import was_put
 
 __all__ = ["folded"]
 
@@ -46,19 +47,23 @@ def folded(model: nn.Module) -> Iterator[None]:
     gradients on, or in training, nothing is folded.
     """
     rows = {} if torch.is_grad_enabled() else {row: steps for row in _rows(model) if (steps := _steps(list(row)))}
+    before = {row: vars(row).get("forward") for row in rows}
     for row, steps in rows.items():
         row.forward = partial(_through, steps)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        for row in rows:
+        for row, put in before.items():
             del row.forward
+            if put is not None:
+                row.forward = put  # type: ignore[method-assign]
 
 
 def _rows(model: nn.Module) -> Iterator[nn.Sequential]:
     """The sequences that run their parts one after another and do nothing else."""
     for row in model.modules():
-        if isinstance(row, nn.Sequential) and type(row).forward is nn.Sequential.forward and "forward" not in vars(row):
+        plain = "forward" not in vars(row) or was_put(vars(row)["forward"])
+        if plain and isinstance(row, nn.Sequential) and type(row).forward is nn.Sequential.forward:
             yield row
 
 

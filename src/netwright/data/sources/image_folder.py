@@ -151,7 +151,7 @@ def _target(entries: Sequence[_Entry], path: str, like: Schema | None) -> tuple[
         )
     if like is not None and like.target.kind == "class":
         return like.target, class_codes(labels, like.target.classes, path)
-    _no_masks(classes, path)
+    _no_masks(classes, entries)
     if len(classes) == 1:
         template = "{path} has one class only ({label}); add a folder for each class, or put the pictures in no folder"
         raise DataError(template, path=path, label=classes[0])
@@ -159,16 +159,18 @@ def _target(entries: Sequence[_Entry], path: str, like: Schema | None) -> tuple[
     return Target("class", tuple(classes)), torch.tensor([codes[str(label)] for label in labels])
 
 
-def _no_masks(classes: Sequence[str], path: str) -> None:
+def _no_masks(classes: Sequence[str], entries: Sequence[_Entry]) -> None:
     """Folders of pictures and of their masks are no classes, though they lie as classes do."""
     pictures = next((name for name in classes if name.lower() in _PICTURES), None)
     others = [name for name in classes if name != pictures]
     if pictures is None or len(others) > 1 or any(name.lower() not in _MASKS for name in others):
         return
+    one = next(entry.path for entry in entries if entry.label == pictures)
+    folder = next(place for place in Path(one).parents if place.name == pictures)
     template = (
         "{path} holds the folder {pictures} and no classes; set data.path={path}/{pictures}, and data.masks for masks"
     )
-    raise DataError(template, path=path, pictures=pictures)
+    raise DataError(template, path=folder.parent, pictures=pictures)
 
 
 def _shape(

@@ -1,10 +1,12 @@
-"""Pictures with masks: two folders whose files go together by their name without the suffix (`a/1.jpg`, `a/1.png`).
+"""Pictures with masks: two folders whose files go together by their name without the suffix (`a/1.jpg`, `a/1.png`),
+or two such folders in each part of an official split.
 
 A mask has one channel whose values are class codes, 255 for pixels that do not count. Masks that are black and white
 (0 and 255 only) have two classes, and nothing is ignored. Every file is decoded once when the data are loaded.
 Letters: N examples, H height, W width.
 """
 
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +28,7 @@ from netwright.data.schema import Schema, Target
 from netwright.data.sources.image_folder import part_folders
 from netwright.data.sources.loaded import PARTS, Loaded, Origin, official_parts
 
-__all__ = ["load"]
+__all__ = ["lies_as_pairs", "load"]
 
 _LARGEST, _USUAL = 1024, 256  # a side up to which pictures of one size keep it; a side that others are brought to
 
@@ -47,6 +49,15 @@ class _Pair:
     codes: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Two folders that go together; `part` is the name of the folder of the official split that holds both."""
+
+    part: str
+    pictures: Path
+    masks: Path
+
+
 def load(
     path: str,
     *,
@@ -62,7 +73,8 @@ def load(
     """A folder of pictures and one of their masks.
 
     Args:
-        path, masks: the two folders; without `masks`, those called `images` and `masks` below `path`.
+        path, masks: the two folders; without `masks`, those called `images` and `masks` below `path`, or below each of
+            its `train`, `validation` and `test`.
         classes: names of the codes 0, 1, …; by default their numbers, up to the largest that occurs.
         image_size: pixels a side that all are stretched to; by default their own size where all are alike, otherwise
             that of the median shorter side, at most 256.
@@ -71,8 +83,10 @@ def load(
     Raises:
         DataError: empty folders, nothing that goes together, a single class, too many damaged examples.
     """
-    folder, drawn = (Path(path), Path(masks)) if masks is not None else (Path(path, "images"), Path(path, "masks"))
-    pairs, reasons = _paired(folder, drawn)
+    places = [_Place("", Path(path), Path(masks))] if masks is not None else _places(Path(path))
+    found = [_paired(place) for place in places]
+    pairs = [pair for good, _ in found for pair in good]
+    reasons = {file: reason for _, wrong in found for file, reason in wrong.items()}
     total = len(pairs) + len(reasons)
     whole = _sorted_out(in_parallel(_looked_at, pairs), reasons)
     shape = _shape(whole, image_size, channels)
@@ -87,28 +101,39 @@ def load(
     binary = binary_codes(counts.sum(0)) and (known is None or len(known) == 2)
     if binary:
         counts[:, 1], counts[:, IGNORED] = counts[:, IGNORED].clone(), 0
-    names = like.target.classes if like is not None else mask_classes(counts.sum(0), classes, str(drawn))
+    names = like.target.classes if like is not None else mask_classes(counts.sum(0), classes, str(places[0].masks))
     good = _within(counts, names, [pair.mask for pair in whole], reasons)
     problems = _settled(reasons, total, bad, path)
     whole, counts = [whole[row] for row in good.tolist()], counts[good]
     schema = Schema("image", shape, "uint8", Target("mask", names))
     dataset = _dataset(whole, counts, schema, Path(path).name, problems, binary)
-    parts = _parts(folder, whole)
+    parts = _parts(Path(path) if places[0].part else places[0].pictures, whole)
     return Loaded(dataset, Origin(path), total, problems, official_parts(parts), _keys(whole))
 
 
-def _paired(folder: Path, masks: Path) -> tuple[list[_Pair], dict[str, str]]:
+def lies_as_pairs(path: Path) -> bool:
+    """Whether folders called `images` and `masks` lie below a path, or below each part of its official split."""
+    return path.is_dir() and all(place.pictures.is_dir() and place.masks.is_dir() for place in _places(path))
+
+
+def _places(path: Path) -> list[_Place]:
+    parts = {} if (path / "images").is_dir() or not path.is_dir() else part_folders(path)
+    folders = {part.name: part for part in parts.values()} or {"": path}
+    return [_Place(name, folder / "images", folder / "masks") for name, folder in folders.items()]
+
+
+def _paired(place: _Place) -> tuple[list[_Pair], dict[str, str]]:
     """Files that go together, and what is wrong with each of the others, by its path."""
-    pictures, reasons = _files(folder, "data.path", without=masks)
-    drawn, more = _files(masks, "data.masks", without=folder)
-    reasons |= more
-    both = [_Pair(name, pictures[name], drawn[name]) for name in sorted(pictures.keys() & drawn.keys())]
+    pictures, reasons = _files(place.pictures, "data.path", without=place.masks)
+    drawn, more = _files(place.masks, "data.masks", without=place.pictures)
+    both = sorted(pictures.keys() & drawn.keys())
     if not both:
         template = "no file below {masks} has the name of one below {folder} ({name}); masks and pictures pair by name"
-        raise DataError(template, masks=masks, folder=folder, name=next(iter(pictures)))
+        raise DataError(template, masks=place.masks, folder=place.pictures, name=next(iter(pictures)))
+    reasons |= more
     reasons |= {pictures[name]: say("it has no mask") for name in pictures.keys() - drawn.keys()}
     reasons |= {drawn[name]: say("the mask of no picture") for name in drawn.keys() - pictures.keys()}
-    return both, reasons
+    return [_Pair(os.path.join(place.part, name), pictures[name], drawn[name]) for name in both], reasons
 
 
 def _files(folder: Path, setting: str, without: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -22,7 +22,8 @@ from netwright.experiment.assemble import Given, assemble
 from netwright.experiment.config import load_config
 from netwright.experiment.doctor.patches import Patch
 from netwright.experiment.doctor.remedies import Remedy, patched
-from netwright.experiment.run import Run, carry_out
+from netwright.experiment.folders import Run
+from netwright.experiment.run import carry_out
 from netwright.training import checkpoints
 
 __all__ = ["Attempt", "Patient", "attempt", "figures_of", "is_better", "original_given"]

@@ -25,10 +25,11 @@ from netwright.experiment.doctor.diagnosing import Told, diagnose_run
 from netwright.experiment.doctor.patches import longer
 from netwright.experiment.doctor.remedies import Remedy, patched, remedies
 from netwright.experiment.ending import report
+from netwright.experiment.folders import Run, open_run
 from netwright.experiment.model_folder import load_weights
 from netwright.experiment.predictor import load
 from netwright.experiment.record import write_findings
-from netwright.experiment.run import Run, carry_out, open_run
+from netwright.experiment.run import carry_out
 from netwright.training import checkpoints
 
 __all__ = ["Repairs", "repair", "told_of", "train_and_repair"]
