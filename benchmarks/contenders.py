@@ -1,9 +1,10 @@
 """The loops that are compared, each as its users write it; every one is run in a process of its own.
 
-A contender trains the same network on the same pictures in shuffled batches of 128 with Adam, and gives the seconds of
-a step: the mean over the timed steps after the warm ones. No validation, no checkpoints, no progress bars, for anybody.
+A contender trains the same network on the same pictures in shuffled batches of 128 with Adam, some steps at a time,
+when it is told to (`fresh.Contender`): all take turns, so that each meets the machine in the same moods. No validation,
+no checkpoints, no progress bars, for anybody.
 
-    python benchmarks/contenders.py CONTENDER WORKLOAD      prints {"seconds": …, "precision": …} as one JSON line
+    python benchmarks/contenders.py CONTENDER WORKLOAD
 """
 
 import ctypes
@@ -22,7 +23,7 @@ from torch.nn import functional as F
 
 BATCH = 128
 COPIES = 8  # of the 6,000 bundled pictures, so that an epoch has as many steps as one of full Fashion-MNIST, nearly
-STEPS = {"mlp": (360, 3600), "cnn": (36, 180)}  # warm, timed
+WARM = {"mlp": 360, "cnn": 36}  # steps before the first timed ones
 NAMES = ("ours", "best by hand", "usual", "lightning", "keras")
 WORKLOADS = {"mlp": "MLP 784-128-10", "cnn": "CNN: 3x3 convolutions 32 and 64 with pools, linear"}
 
@@ -53,53 +54,50 @@ def data() -> tuple[Tensor, Tensor]:
 
 
 class Clock:
-    """Called after every step; notes the time after the warm ones and after the last."""
+    """Called between steps; waits to be told how many to take, and says what one of them took."""
 
-    def __init__(self, workload: str) -> None:
-        self.warm, self.timed = STEPS[workload]
-        self.total = self.warm + self.timed
-        self.step = 0
+    def __init__(self, workload: str, precision: str = "float32") -> None:
+        self.left = WARM[workload]
+        self.asked = 0
         self.began = 0.0
+        self.precision = precision
 
-    def tick(self) -> bool:
-        """Count a step; True when it was the last."""
-        self.step += 1
-        if self.step == self.warm:
+    def tick(self) -> None:
+        """Count a step; when all are done, say so and wait for more. The first after a wait is not timed."""
+        if self.left == self.asked:
             self.began = time.perf_counter()
-        return self.step == self.total
+        if self.left:
+            self.left -= 1
+            return
+        seconds = time.perf_counter() - self.began
+        print(json.dumps([seconds / self.asked] if self.asked else {"precision": self.precision}), flush=True)
+        self.left = self.asked = int(sys.stdin.readline())
 
-    def seconds(self) -> float:
-        """Of one step; call it right after the last tick."""
-        return (time.perf_counter() - self.began) / self.timed
 
-
-def ours(workload: str) -> dict[str, object]:
-    """`nw.fit` as it comes; the times stand in its own metrics.jsonl."""
+def ours(workload: str) -> None:
+    """`nw.fit` as it comes; the clock ticks where a batch enters the network."""
     import netwright as nw
+    from netwright.core.devices import choose_precision
 
-    warm, timed = STEPS[workload]
-    x, y = data()
+    net = network(workload)
+    clock = Clock(workload, choose_precision("auto", torch.device("cpu"), net).name)
+    net.register_forward_pre_hook(lambda *_: clock.tick())
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
         nw.fit(
-            network(workload), (x, y), validation=0.0, loss="cross-entropy", optimizer={"name": "adam", "lr": 1e-3},
-            epochs=1000, batch_size=BATCH, out=out, quiet=True, steps=warm + timed, checkpoint_every=1_000_000,
+            net, data(), validation=0.0, loss="cross-entropy", optimizer={"name": "adam", "lr": 1e-3},
+            epochs=1_000_000, batch_size=BATCH, out=Path(folder) / "run", quiet=True, checkpoint_every=1_000_000_000,
         )  # fmt: skip
-        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text("utf-8").splitlines()]
-        environment = json.loads((out / "environment.json").read_text("utf-8"))
-    first = next(line for line in lines if line["step"] >= warm)
-    seconds = (lines[-1]["seconds"] - first["seconds"]) / (lines[-1]["step"] - first["step"])
-    return {"seconds": seconds, "precision": environment["precision"]}
 
 
-def best_by_hand(workload: str) -> dict[str, object]:
+def best_by_hand(workload: str) -> None:
     """Resident tensors, batches by index, fused Adam, no `.item()`, kept memory; for the CNN bf16 and channels-last."""
     _keep_freed_memory()
     x, y = data()
-    net, clock = network(workload), Clock(workload)
+    net = network(workload)
     bf16 = workload == "cnn" and bool(
         torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
     )
+    clock = Clock(workload, "bf16" if bf16 else "float32")
     if workload == "cnn":
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
@@ -110,11 +108,10 @@ def best_by_hand(workload: str) -> dict[str, object]:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            if clock.tick():
-                return {"seconds": clock.seconds(), "precision": "bf16" if bf16 else "float32"}
+            clock.tick()
 
 
-def usual(workload: str) -> dict[str, object]:
+def usual(workload: str) -> None:
     """The loop of the tutorials."""
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -130,11 +127,10 @@ def usual(workload: str) -> dict[str, object]:
             loss.backward()
             optimizer.step()
             running += loss.item()
-            if clock.tick():
-                return {"seconds": clock.seconds(), "precision": "float32"}
+            clock.tick()
 
 
-def lightning(workload: str) -> dict[str, object]:
+def lightning(workload: str) -> None:
     """Lightning's Trainer at its defaults, its logger, checkpoints and bars turned off."""
     import logging
 
@@ -145,7 +141,7 @@ def lightning(workload: str) -> dict[str, object]:
     from torch.utils.data import DataLoader, TensorDataset
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    clock, seconds = Clock(workload), []
+    clock = Clock(workload)
 
     class Module(L.LightningModule):
         def __init__(self) -> None:
@@ -160,23 +156,21 @@ def lightning(workload: str) -> dict[str, object]:
 
     class Ticks(L.Callback):
         def on_train_batch_end(self, *_: object) -> None:
-            if clock.tick():
-                seconds.append(clock.seconds())
+            clock.tick()
 
     trainer = L.Trainer(
-        max_steps=clock.total, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        max_epochs=-1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=[Ticks()],
     )  # fmt: skip
     trainer.fit(Module(), DataLoader(TensorDataset(*data()), batch_size=BATCH, shuffle=True))
-    return {"seconds": seconds[0], "precision": "float32"}
 
 
-def keras(workload: str) -> dict[str, object]:
+def keras(workload: str) -> None:
     """Keras on the torch backend, `compile` and `fit` at their defaults."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras as K
 
-    clock, seconds = Clock(workload), []
+    clock = Clock(workload)
     same = {"padding": "same", "activation": "relu"}
     layers = K.layers
     body = (
@@ -195,15 +189,11 @@ def keras(workload: str) -> dict[str, object]:
 
     class Ticks(K.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-            if clock.tick():
-                seconds.append(clock.seconds())
-                self.model.stop_training = True
+            clock.tick()
 
     x, y = data()
     inputs, targets = x.permute(0, 2, 3, 1).numpy(), y.numpy()
-    epochs = -(-clock.total // (len(inputs) // BATCH))
-    net.fit(inputs, targets, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[Ticks()])
-    return {"seconds": seconds[0], "precision": "float32"}
+    net.fit(inputs, targets, batch_size=BATCH, epochs=1_000_000, verbose=0, callbacks=[Ticks()])
 
 
 def _keep_freed_memory() -> None:
@@ -214,9 +204,9 @@ def _keep_freed_memory() -> None:
         libc.mallopt(-1, -1)
 
 
-CONTENDERS: dict[str, Callable[[str], dict[str, object]]] = dict(
+CONTENDERS: dict[str, Callable[[str], None]] = dict(
     zip(NAMES, (ours, best_by_hand, usual, lightning, keras), strict=True)
 )
 
 if __name__ == "__main__":
-    print(json.dumps(CONTENDERS[sys.argv[1]](sys.argv[2])))
+    CONTENDERS[sys.argv[1]](sys.argv[2])

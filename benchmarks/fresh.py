@@ -1,10 +1,11 @@
 """What the benchmarks share: a measurement is a process of its own, and contenders take turns."""
 
 import json
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -12,7 +13,7 @@ import torch
 
 from netwright.core.devices import describe_machine
 
-__all__ = ["Contender", "answer", "counted", "machine", "measured", "timed", "turns"]
+__all__ = ["Contender", "answer", "counted", "in_turns", "machine", "measured", "timed", "turns"]
 
 HERE = Path(__file__).resolve().parent
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Contender:
         self.process.communicate()
 
     def steps(self, count: int) -> list[float]:
-        """The seconds of each of so many steps, after one that warms up."""
+        """The seconds of each of so many steps, or of one in the mean, after one that warms up."""
         self._tell(str(count))
         found: list[float] = self._said()
         return found
@@ -66,6 +67,16 @@ class Contender:
         if line := self.process.stdout.readline():
             return json.loads(line)
         raise SystemExit(f"{self.line} failed")  # it wrote why to stderr, which is ours
+
+
+def in_turns(contenders: Mapping[str, Contender], turns_taken: int, burst: float) -> dict[str, list[float]]:
+    """The seconds of a step in each turn, by name; a turn is of as many steps as take about `burst` seconds."""
+    counts = {name: max(1, round(burst / statistics.median(one.steps(1)))) for name, one in contenders.items()}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(turns_taken):
+        for name in turns(list(contenders), turn):
+            times[name].append(statistics.median(contenders[name].steps(counts[name])))
+    return times
 
 
 def answer(step: Callable[[], object]) -> None:

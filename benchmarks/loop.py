@@ -1,14 +1,15 @@
 """Our loop against others on two small networks; prints the table and writes docs/bench.md (`make bench`).
 
-Each measurement is a fresh process (one contender's memory settings must not reach another), and rounds are
-interleaved: all contenders take turns, starting with another one each round, so that a machine that slows down does so
-for all. Figures are medians over rounds, comparisons are ratios of medians. Run it on a machine that does nothing else.
+Each contender is a process of its own (one's memory settings must not reach another), and all take turns of a fraction
+of a second, starting with another one each time, so that each meets the machine in the same moods. Figures are medians
+over turns of fresh processes, comparisons are ratios of medians. Run it on a machine that does nothing else.
 """
 
 import argparse
 import importlib.util
 import statistics
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +21,7 @@ import fresh  # noqa: E402
 import startup  # noqa: E402
 import watch  # noqa: E402
 
+TURNS, BURST = 20, 0.25  # in a round; seconds of steps in each
 WANTED = (  # workload, contender, least ratio of its median to ours
     ("mlp", "best by hand", 1 / 1.05),
     ("mlp", "usual", 1.5),
@@ -32,15 +34,14 @@ WANTED = (  # workload, contender, least ratio of its median to ours
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workloads", nargs="+", choices=contenders.WORKLOADS, default=list(contenders.WORKLOADS))
     parser.add_argument("--dry", action="store_true", help="print only; leave docs/bench.md as it is")
     chosen = parser.parse_args()
     names = [name for name in contenders.NAMES if name not in ("lightning", "keras") or importlib.util.find_spec(name)]
     blocks = []
     for workload in chosen.workloads:
-        measured = _rounds(workload, names, chosen.rounds)
-        blocks.append(_block(workload, measured))
+        blocks.append(_block(workload, *_rounds(workload, names, chosen.rounds)))
         print(blocks[-1], flush=True)
     for other in (watch, startup):
         blocks.append(other.table(chosen.rounds))
@@ -51,17 +52,21 @@ def main() -> int:
     return 0
 
 
-def _rounds(workload: str, names: list[str], rounds: int) -> dict[str, list[dict[str, object]]]:
-    measured: dict[str, list[dict[str, object]]] = {name: [] for name in names}
+def _rounds(workload: str, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of a step in every turn, and the precision, by contender."""
+    times: dict[str, list[float]] = {name: [] for name in names}
+    precisions: dict[str, str] = {}
     for turn in range(rounds):
-        for name in fresh.turns(names, turn):
-            measured[name].append(fresh.measured("contenders.py", name, workload))
+        with ExitStack() as stack:
+            running = {name: stack.enter_context(fresh.Contender("contenders.py", name, workload)) for name in names}
+            precisions = {name: one.about["precision"] for name, one in running.items()}
+            for name, found in fresh.in_turns(running, TURNS, BURST).items():
+                times[name] += found
         print(f"{workload}: round {turn + 1} of {rounds}", file=sys.stderr)
-    return measured
+    return times, precisions
 
 
-def _block(workload: str, measured: dict[str, list[dict[str, object]]]) -> str:
-    times = {name: [float(str(one["seconds"])) for one in found] for name, found in measured.items()}
+def _block(workload: str, times: dict[str, list[float]], precisions: dict[str, str]) -> str:
     medians = {name: statistics.median(found) for name, found in times.items()}
     lines = [
         f"## {contenders.WORKLOADS[workload]}",
@@ -72,24 +77,25 @@ def _block(workload: str, measured: dict[str, list[dict[str, object]]]) -> str:
     for name, median in sorted(medians.items(), key=lambda item: item[1]):
         spread = f"{median * 1e3:.3f} ({min(times[name]) * 1e3:.3f} to {max(times[name]) * 1e3:.3f})"
         speed = f"{contenders.BATCH / median:,.0f}"
-        lines.append(
-            f"| {name} | {measured[name][0]['precision']} | {spread} | {speed} | {median / medians['ours']:.2f} |"
-        )
+        lines.append(f"| {name} | {precisions[name]} | {spread} | {speed} | {median / medians['ours']:.2f} |")
     lines.append("")
     for place, name, least in WANTED:
         if place == workload and name in medians:
             got = medians[name] / medians["ours"]
             what = f"overhead over {name} {100 * (1 / got - 1):.1f} % (at most {100 * (1 / least - 1):.0f} %)"
             what = what if least < 1 else f"{got:.2f} times as fast as {name} (at least {least})"
-            low, high = min(times[name]) / max(times["ours"]), max(times[name]) / min(times["ours"])
+            ratios = [theirs / mine for theirs, mine in zip(times[name], times["ours"], strict=True)]
             verdict = "reached" if got >= least else "missed"
-            lines.append(f"- {what}: {verdict}; their time was {low:.2f} to {high:.2f} of ours between the extremes")
+            lines.append(
+                f"- {what}: {verdict}; their time was {min(ratios):.2f} to {max(ratios):.2f} of ours, turn by turn"
+            )
     return "\n".join([*lines, ""])
 
 
 def _page(blocks: list[str], rounds: int) -> str:
     about = (
-        f"Written by `make bench`: {rounds} interleaved rounds, a fresh process for each measurement, batches of "
+        f"Written by `make bench`: {fresh.counted(rounds, 'round')} of fresh processes that take {TURNS} turns each of "
+        f"about {BURST} s, batches of "
         f"{contenders.BATCH}, Adam, no validation and no checkpoints for anybody. *usual* is a DataLoader, `Adam()` "
         "and `.item()` on each step; *best by hand* has resident tensors, batches by index, fused Adam and kept "
         "memory, on the CNN also bf16 and channels-last ([benchmarks/contenders.py](../benchmarks/contenders.py))."

@@ -1,13 +1,12 @@
-"""What `nw.watch` costs: the same plain loop with and without it, each time in a process of its own.
+"""What `nw.watch` costs: the same plain loop with and without it, in processes of their own that take turns.
 
-The two take turns, and the figure is the ratio of the medians. `table` gives the block of docs/bench.md that
-`make bench` writes; run by itself, it prints it.
+The figure is the ratio of the medians. `table` gives the block of docs/bench.md that `make bench` writes; run by
+itself, it prints it.
 
     python benchmarks/watch.py [ROUNDS]
-    python benchmarks/watch.py plain|watched WORKLOAD      prints {"seconds": …} as one JSON line
+    python benchmarks/watch.py plain|watched WORKLOAD      takes steps when told to (`fresh.Contender`)
 """
 
-import json
 import statistics
 import sys
 from pathlib import Path
@@ -23,11 +22,12 @@ from torch.nn import functional as F  # noqa: E402
 __all__ = ["table"]
 
 MOST = 1.03  # the watched loop's time over the plain one's
+TURNS, BURST = 20, 0.5  # in a round; seconds of steps in each, so that the watch looks many times
 _WAYS = ("plain", "watched")
 
 
-def seconds(way: str, workload: str) -> float:
-    """Of one step of a plain loop: resident tensors, batches by index, Adam."""
+def run(way: str, workload: str) -> None:
+    """A plain loop: resident tensors, batches by index, Adam."""
     import netwright as nw
 
     x, y = contenders.data()
@@ -42,8 +42,7 @@ def seconds(way: str, workload: str) -> float:
             optimizer.step()
             if doctor is not None:
                 doctor.step(loss)
-            if clock.tick():
-                return clock.seconds()
+            clock.tick()
 
 
 def table(rounds: int) -> str:
@@ -53,9 +52,14 @@ def table(rounds: int) -> str:
     verdicts = []
     for workload, name in contenders.WORKLOADS.items():
         times: dict[str, list[float]] = {way: [] for way in _WAYS}
-        for turn in range(rounds):
-            for way in fresh.turns(_WAYS, turn):
-                times[way].append(fresh.measured("watch.py", way, workload)["seconds"])
+        for _ in range(rounds):
+            with (
+                fresh.Contender("watch.py", "plain", workload) as plain_loop,
+                fresh.Contender("watch.py", "watched", workload) as watched_loop,
+            ):
+                found = fresh.in_turns({"plain": plain_loop, "watched": watched_loop}, TURNS, BURST)
+            for way in _WAYS:
+                times[way] += found[way]
         plain, watched = (statistics.median(times[way]) for way in _WAYS)
         ratio = watched / plain
         lines.append(f"| {name} | {_ms(times['plain'])} | {_ms(times['watched'])} | {ratio:.3f} |")
@@ -71,6 +75,6 @@ def _ms(times: list[float]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        print(json.dumps({"seconds": seconds(*sys.argv[1:])}))
+        run(*sys.argv[1:])
     else:
-        print(table(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+        print(table(int(sys.argv[1]) if len(sys.argv) > 1 else 3))

@@ -34,7 +34,7 @@ def main() -> int:
     for turn in range(chosen.rounds):
         for name in fresh.turns(chosen.only, turn):
             found[name]["equal"].append(fresh.measured("zoo_contenders.py", "equal", name))
-            found[name]["engine"].append(_against_usual(name, turn))
+            found[name]["engine"].append(_against_usual(name))
             print(f"round {turn + 1} of {chosen.rounds}: {name}", file=sys.stderr)
     rows = [_row(name, found[name]) for name in chosen.only]
     page = _page(rows, found, chosen.rounds)
@@ -45,7 +45,7 @@ def main() -> int:
     return int(any(row["missed"] for row in rows))
 
 
-def _against_usual(name: str, turn: int) -> dict[str, Any]:
+def _against_usual(name: str) -> dict[str, Any]:
     """Our engine's steps and their usual ones, some of each in turns; processes apart, for ours keeps its memory."""
     with (
         fresh.Contender("zoo_contenders.py", "usual", name) as theirs,
@@ -53,14 +53,12 @@ def _against_usual(name: str, turn: int) -> dict[str, Any]:
     ):
         found: dict[str, Any] = {"precision": ours.about["precision"]}
         for what in ("train", "infer"):
-            both = fresh.turns((theirs, ours), turn)
-            counts = {who: max(1, round(BURST / who.steps(1)[0])) for who in both}
-            times = [{who: statistics.median(who.steps(counts[who])) for who in both} for _ in range(TURNS)]
+            times = fresh.in_turns({"theirs": theirs, "ours": ours}, TURNS, BURST)
             found[what] = {
-                "theirs": statistics.median(one[theirs] for one in times),
-                "gain": statistics.median(one[theirs] / one[ours] for one in times),
+                "theirs": statistics.median(times["theirs"]),
+                "gain": statistics.median(a / b for a, b in zip(times["theirs"], times["ours"], strict=True)),
             }
-            for who in both:
+            for who in (theirs, ours):
                 who.go_on()
         return found
 
@@ -87,8 +85,9 @@ def _page(rows: list[dict[str, Any]], found: Found, rounds: int) -> str:
         f"Written by `make bench`: {fresh.counted(rounds, 'round')} in fresh processes, medians over steps of a "
         "fixed batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module "
         "and theirs take turns step by step in one process, from the same weights, under the usual loop (float32, "
-        f"contiguous, `Adam()`); our time as a part of theirs, pair by pair, at most {MOST}. *Engine*: ours as "
-        "`netwright train` runs it (bf16 and channels-last where the CPU has bf16, fused Adam, kept memory), and for "
+        "contiguous, `Adam()`); our time as a part of theirs, of lower quartiles, for what disturbs a step lengthens "
+        f"it; at most {MOST}. *Engine*: ours as `netwright train` runs it (bf16 and channels-last where the CPU has bf16, "
+        "fused Adam, kept memory), and for "
         f"inference as its validation does, in turns of {BURST} s with theirs under the usual loop in a process of its "
         f"own; how many times as fast, at least {LEAST:g} on convolution networks."
     )
