@@ -74,7 +74,7 @@ def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         row[what] = (theirs, ratio, gain)
         if ratio > MOST:
             row["missed"].append(f"{name}, {what}: {ratio:.3f} of their time with all else equal (at most {MOST})")
-        least = LEAST if bf16 and zoo_contenders.ROWS[name].convolutional else 1 / MOST
+        least = LEAST if bf16 and zoo_contenders.ROWS[name].doubled else 1 / MOST
         if gain < least:
             row["missed"].append(f"{name}, {what}: {gain:.2f} times as fast by the engine (at least {least:.3g})")
     return row
@@ -82,14 +82,14 @@ def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def _page(rows: list[dict[str, Any]], found: Found, rounds: int) -> str:
     about = (
-        f"Written by `make bench`: {fresh.counted(rounds, 'round')} in fresh processes, medians over steps of a "
-        "fixed batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module "
-        "and theirs take turns step by step in one process, from the same weights, under the usual loop (float32, "
+        f"Written by `make bench`: {fresh.counted(rounds, 'round')} in fresh processes, medians over steps of a fixed "
+        "batch of noise ([benchmarks/zoo_contenders.py](../benchmarks/zoo_contenders.py)). *Equal*: our module and "
+        "theirs take turns step by step in one process, from the same weights, under the usual loop (float32, "
         "contiguous, `Adam()`); our time as a part of theirs, of lower quartiles, for what disturbs a step lengthens "
-        f"it; at most {MOST}. *Engine*: ours as `netwright train` runs it (bf16 and channels-last where the CPU has bf16, "
-        "fused Adam, kept memory), and for "
-        f"inference as its validation does, in turns of {BURST} s with theirs under the usual loop in a process of its "
-        f"own; how many times as fast, at least {LEAST:g} on convolution networks."
+        f"it; at most {MOST}. *Engine*: ours as `netwright train` runs it (bf16 and channels-last where the CPU has "
+        "bf16, fused Adam, kept memory), and for inference as its validation does, in turns of "
+        f"{BURST} s with theirs under the usual loop in a process of its own; how many times as fast, at least "
+        f"{LEAST:g} on the convolution networks of torchvision and timm."
     )
     lines = [
         "| network | against | batch, pixels | step: theirs | equal | engine | inference: theirs | equal | engine |",
