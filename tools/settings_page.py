@@ -18,7 +18,7 @@ from settings.words import DATA, HEAD, SECTIONS
 
 from netwright.core.catalogs import load_target
 from netwright.data.catalog import AUGMENTATIONS
-from netwright.data.environments import ReplayOptions
+from netwright.data.environments import ReplayOptions, RolloutOptions
 from netwright.data.split import split_rule
 from netwright.data.tokenizing.settings import TokenSettings
 from netwright.experiment.pretrained import FineTuning
@@ -31,6 +31,7 @@ from netwright.models.layers.kinds import KINDS
 from netwright.optim.catalog import AVERAGES, OPTIMIZERS, SCHEDULES
 from netwright.optim.groups import Grouping
 from netwright.optim.plan import Surroundings
+from netwright.tasks.base import Task
 from netwright.tasks.catalog import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +63,7 @@ def _data() -> Iterator[str]:
     for title, example, target in DATA:
         yield from entry(title, load_target(target), example=example)
     yield from entry("{environment: CartPole-v1}", ReplayOptions, example="{environment: CartPole-v1}")
+    yield from entry("", RolloutOptions)
     yield from entry("data.split", split_rule)
     yield from entry("data.tokens", TokenSettings)
 
@@ -75,7 +77,7 @@ def _task(names: list[str], task: Any) -> Iterator[str]:
     """Tasks of one class are told together."""
     yield from entry(", ".join(names), task, name=names[0])
     told = []
-    if "monitor" in vars(task):  # else it depends on the data
+    if any("monitor" in vars(kind) for kind in task.__mro__ if kind is not Task):  # else it depends on the data
         told.append(f"Watches `{task.monitor}` ({'more' if task.sense == 'max' else 'less'} is better).")
     if task.default_loss:
         told.append(f"Its loss, unless one is set, is `{task.default_loss}`.")

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from netwright.doctor.findings import Finding
     from netwright.doctor.watch import watch
     from netwright.experiment.explaining import explain
+    from netwright.experiment.exporting import export
     from netwright.experiment.fit import fit
     from netwright.experiment.folders import Run
     from netwright.experiment.predictor import Predictor, load
     from netwright.experiment.run import train
+    from netwright.experiment.serving import serve
+    from netwright.experiment.tuning.tuning import tune
     from netwright.models import build, list_models
     from netwright.models.weights import load_pretrained
+    from netwright.tuning.results import Tuning
 
 __version__ = "0.1.0"
 
@@ -36,15 +40,19 @@ __all__ = [
     "NetwrightError",
     "Predictor",
     "Run",
+    "Tuning",
     "build",
     "check",
     "diagnose",
     "explain",
+    "export",
     "fit",
     "list_models",
     "load",
     "load_pretrained",
+    "serve",
     "train",
+    "tune",
     "watch",
 ]
 
@@ -55,15 +63,19 @@ _WHERE = {
     "NetwrightError": "netwright.core.errors",
     "Predictor": "netwright.experiment.predictor",
     "Run": "netwright.experiment.folders",
+    "Tuning": "netwright.tuning.results",
     "build": "netwright.models",
     "check": "netwright.doctor.check",
     "diagnose": "netwright.doctor.diagnose",
     "explain": "netwright.experiment.explaining",
+    "export": "netwright.experiment.exporting",
     "fit": "netwright.experiment.fit",
     "list_models": "netwright.models",
     "load": "netwright.experiment.predictor",
     "load_pretrained": "netwright.models.weights",
+    "serve": "netwright.experiment.serving",
     "train": "netwright.experiment.run",
+    "tune": "netwright.experiment.tuning.tuning",
     "watch": "netwright.doctor.watch",
 }
 

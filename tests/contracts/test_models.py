@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from netwright.core.errors import ConfigError
 from netwright.models import MODELS, build, card, list_models
@@ -19,11 +20,18 @@ from netwright.models.layers import LayerStack
 BATCH = 3
 
 
+def _side_by_side(net: nn.Module, inputs: object, said: object) -> Tensor:
+    """What a distribution over actions is made of, and a value, as one tensor: the laws are about numbers."""
+    parts = [part.unsqueeze(1) if part.dim() == 1 else part for part in tree_leaves(said)]
+    return torch.cat(parts, 1)
+
+
 @dataclass(frozen=True)
 class Case:
     """A small build, one example's shape, one output's shape, and the features' and the new head's shapes.
 
-    kind: "float", "tokens" or "token-pairs": a source and a target, whose lengths are the input's two numbers.
+    kind: "float", "tokens", "token-pairs" (a source and a target, whose lengths are the input's two numbers), "graphs"
+    (an example is a ring of as many nodes, with as many features), or "nodes" (an example is a node of one graph).
     """
 
     name: str
@@ -40,7 +48,10 @@ class Case:
         torch.manual_seed(0)
         if self.name == "layers":
             return LayerStack(**self.arguments)
-        return build(self.name, **self.arguments)
+        net = build(self.name, **self.arguments)
+        if card(self.name).family == "policy":
+            net.register_forward_hook(_side_by_side)
+        return net
 
     def batch(self, size: int = BATCH, dtype: torch.dtype = torch.float32) -> Tensor:
         generator = torch.Generator().manual_seed(1)
@@ -50,12 +61,46 @@ class Case:
 
     def inputs(self, size: int = BATCH, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
         """All that forward takes; the sources of pairs are padded, each to another length."""
+        if self.kind in ("graphs", "nodes"):
+            return self._graph(size, dtype)
         if self.kind != "token-pairs":
             return (self.batch(size, dtype),)
         generator = torch.Generator().manual_seed(1)
         source, target = (torch.randint(0, 11, (size, time), generator=generator) for time in self.input)
         lengths = 1 + torch.arange(self.input[0] - 1, self.input[0] - 1 + size) % self.input[0]
         return source, target, torch.arange(self.input[0]) < lengths[:, None]
+
+    def _graph(self, size: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """Rings, each a graph; or a path, whose first node is linked to none."""
+        ring = self.input[0] if self.kind == "graphs" else 1
+        generator, count = torch.Generator().manual_seed(1), size * ring
+        nodes = torch.randn(count, self.input[-1], generator=generator).to(dtype)
+        own = torch.arange(count)
+        after = own // ring * ring + (own + 1) % ring if ring > 1 else own + 1
+        ends = torch.stack([own, after])[:, slice(None) if ring > 1 else slice(1, -1)]
+        edges = torch.cat([ends, ends.flip(0)], 1)
+        attributes = torch.randn(edges.shape[1], self.arguments.get("edge_features", 0), generator=generator).to(dtype)
+        return (nodes, edges, attributes, own // ring) if ring > 1 else (nodes, edges, attributes)
+
+    def first(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The first example alone."""
+        if self.kind not in ("graphs", "nodes"):
+            return tuple(part[:1] for part in inputs)
+        nodes, edges, attributes, *index = inputs
+        count = self.input[0] if self.kind == "graphs" else 1
+        kept = (edges < count).all(0)
+        return (nodes[:count], edges[:, kept], attributes[kept], *(part[:count] for part in index))
+
+    def exported(self, size: int = BATCH) -> tuple[Tensor, ...]:
+        """What an exported program is given; of graphs a single one of any size, for shapes do not tell how many."""
+        return self.inputs(size)[:3] if self.kind == "graphs" else self.inputs(size)
+
+    def dynamic(self) -> tuple[dict[int, Any], ...]:
+        """Which sizes an exported program must leave open."""
+        if self.kind in ("graphs", "nodes"):
+            nodes, edges = torch.export.Dim("nodes", min=1, max=64), torch.export.Dim("edges", min=0, max=128)
+            return {0: nodes}, {1: edges}, {0: edges}
+        return tuple({0: torch.export.Dim("batch", min=1, max=64)} for _ in self.inputs())
 
 
 def _lenet(size: int, channels: int = 1, **more: Any) -> Case:
@@ -94,6 +139,15 @@ def _writer(name: str, **more: Any) -> Case:
 def _forecaster(name: str, **more: Any) -> Case:
     arguments = {"in_channels": 2, "num_classes": 6, "hidden_size": 5, **more}
     return Case(name, arguments, (9, 2), (6,), (9, 5))
+
+
+def _graphs(name: str, width: int, **more: Any) -> Case:
+    arguments = {"in_features": 5, "num_classes": 4, "level": "graph", "num_layers": 2, "dropout": 0.1, **more}
+    return Case(name, arguments, (6, 5), (4,), (width,), "graphs")
+
+
+def _nodes(name: str, width: int, **more: Any) -> Case:
+    return replace(_graphs(name, width, level="node", **more), input=(5,), kind="nodes")
 
 
 def _seq2seq(**more: Any) -> Case:
@@ -189,9 +243,63 @@ CASES = {
         "gan", {"image_shape": (1, 4, 5), "noise_size": 6, "generator_hidden": [8], "discriminator_hidden": [9, 7]},
         (6,), (), (7,), feature_input=(1, 4, 5),
     ),
+    "gcn": _nodes("gcn", 7, hidden_size=7, norm="layer"),
+    "gcn-graphs": _graphs("gcn", 7, hidden_size=7, pooling="sum"),
+    "gat": _nodes("gat", 6, hidden_size=3, num_heads=2),
+    "gat-edges": _nodes("gat", 6, hidden_size=2, num_heads=3, edge_features=2),
+    "gat-graphs": _graphs("gat", 6, hidden_size=3, num_heads=2, edge_features=2, pooling="max"),
+    "graph-transformer": _graphs("graph_transformer", 12, hidden_size=12, num_heads=3, edge_features=2, max_distance=2),
+    "graph-transformer-graphs": _graphs("graph_transformer", 8, hidden_size=8, num_heads=2, max_distance=3),
+    "dcgan": Case(
+        "dcgan", {"image_shape": (2, 8, 12), "noise_size": 6, "width": 4}, (6,), (), (4 * 4 * 6,),
+        feature_input=(2, 8, 12),
+    ),
+    "dcgan-critic": Case(
+        "dcgan", {"image_shape": (1, 8, 8), "noise_size": 5, "width": 4, "depth": 2, "norm": "layer",
+                  "discriminator_norm": "layer"}, (5,), (), (8 * 2 * 2,), feature_input=(1, 8, 8),
+    ),
+    "autoencoder-image": Case(
+        "autoencoder", {"image_shape": (2, 3, 4), "hidden": [9], "code_size": 5, "output": "sigmoid"},
+        (2, 3, 4), (2, 3, 4), (5,),
+    ),
+    "autoencoder-table": Case(
+        "autoencoder", {"in_features": 7, "hidden": [9, 6], "code_size": 3, "norm": "batch",
+                        "code_activation": "sigmoid"}, (7,), (7,), (3,),
+    ),
+    "autoencoder-linear": Case("autoencoder", {"in_features": 7, "hidden": [], "code_size": 3}, (7,), (7,), (3,)),
+    "conv-autoencoder": Case(
+        "conv_autoencoder", {"image_shape": (2, 8, 12), "widths": [4, 6], "code_size": 5}, (2, 8, 12), (2, 8, 12), (5,)
+    ),
+    "conv-autoencoder-no-norm": Case(
+        "conv_autoencoder", {"image_shape": (1, 6, 2), "widths": [5], "code_size": 4, "norm": "none", "output": "tanh"},
+        (1, 6, 2), (1, 6, 2), (4,),
+    ),
+    "vae": Case("vae", {"image_shape": (2, 3, 4), "hidden": [9], "code_size": 5}, (2, 3, 4), (2, 3, 4), (5,)),
+    "conv-vae": Case(
+        "conv_vae", {"image_shape": (1, 8, 8), "widths": [4, 6], "code_size": 3, "output": "identity"},
+        (1, 8, 8), (1, 8, 8), (3,),
+    ),
     "dqn": Case("dqn", {"in_features": 4, "num_actions": 3, "hidden": [8]}, (4,), (3,), (8,)),
     "dqn-dueling": Case(
         "dqn", {"in_features": 6, "num_actions": 2, "hidden": [8, 7], "head": "dueling"}, (2, 3), (2,), (7,)
+    ),
+    "dqn-pictures": Case(
+        "dqn", {"num_actions": 3, "hidden": [8], "image_shape": (2, 36, 40), "head": "dueling"}, (2, 36, 40), (3,), (8,)
+    ),
+    "dqn-small-pictures": Case(
+        "dqn", {"num_actions": 3, "hidden": [], "image_shape": (1, 5, 4)}, (1, 5, 4), (3,), (96,)
+    ),
+    "policy": Case("policy", {"in_features": 6, "num_actions": 3, "hidden": [8, 7]}, (2, 3), (3,), (7,)),
+    "policy-numbers": Case(
+        "policy", {"num_actions": 2, "actions": "continuous", "hidden": [7]}, (4,), (4,), (7,),
+        new_head=lambda classes: (2 * classes,),
+    ),
+    "actor-critic": Case(
+        "actor_critic", {"num_actions": 3, "hidden": [7]}, (4,), (4,), (7,), new_head=lambda classes: (classes + 1,)
+    ),
+    "actor-critic-pictures": Case(
+        "actor_critic", {"num_actions": 2, "actions": "continuous", "hidden": [7], "trunks": "shared",
+                         "image_shape": (1, 6, 6)}, (1, 6, 6), (5,), (7,), new_head=lambda classes: (2 * classes + 1,),
     ),
     "vit": Case(
         "vit", {"in_channels": 2, "image_size": 8, "num_classes": 4, "patch_size": 4, "num_layers": 2, "num_heads": 3,
@@ -312,7 +420,7 @@ def test_eval_is_deterministic_and_alters_nothing(case: Case) -> None:
 @every_case
 def test_one_example_does_not_touch_another(case: Case) -> None:
     net, x = case.build().eval(), case.inputs()
-    torch.testing.assert_close(net(*x)[:1], net(*(part[:1] for part in x)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net(*x)[:1], net(*case.first(x)), rtol=1e-4, atol=1e-5)
 
 
 @every_case
@@ -345,10 +453,9 @@ def test_a_copy_is_independent(case: Case) -> None:
 @every_case
 def test_export_gives_the_same_numbers_for_any_batch(case: Case) -> None:
     net = case.build().eval()
-    dynamic = tuple({0: torch.export.Dim("batch", min=1, max=64)} for _ in case.inputs())
-    program = torch.export.export(net, case.inputs(), dynamic_shapes=dynamic).module()
+    program = torch.export.export(net, case.exported(), dynamic_shapes=case.dynamic()).module()
     for size in (1, BATCH, 7):
-        torch.testing.assert_close(program(*case.inputs(size)), net(*case.inputs(size)))
+        torch.testing.assert_close(program(*case.exported(size)), net(*case.exported(size)))
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -357,7 +464,8 @@ def test_the_card_states_the_parameters_of_a_default_build(name: str) -> None:
     kind = card(name).input_kind
     dtype = torch.int64 if kind in ("tokens", "token-pairs") else torch.float32
     example = torch.zeros(2, *card(name).input, dtype=dtype, device="meta")
-    net(*[example] * (2 if kind == "token-pairs" else 1))
+    edges = torch.zeros(2, 3, dtype=torch.int64, device="meta")
+    net(*{"token-pairs": (example, example), "graph": (example, edges)}.get(kind, (example,)))
     assert sum(weight.numel() for weight in net.parameters()) == card(name).parameters
 
 
@@ -380,7 +488,18 @@ WRONG_INPUTS = {
     "forecaster": (lambda: CASES["lstm-forecaster"].build()(torch.randn(3, 9, 1)), "time, 2], got [batch, 9x1]"),
     "seq2seq": (lambda: build("seq2seq", hidden_size=9), "hidden_size=9 is odd"),
     "gan": (lambda: CASES["gan"].build().discriminator(torch.randn(2, 1, 4, 4)), "(1, 4, 5)"),
+    "dcgan": (lambda: build("dcgan", image_shape=[1, 30, 30], depth=2), "use 1 of these layers, or images whose sides"),
+    "dcgan-odd": (lambda: build("dcgan", image_shape=[1, 25, 25]), "25x25 pixels cannot be halved 1 times"),
+    "autoencoder": (lambda: CASES["autoencoder-table"].build()(torch.randn(2, 6)), "takes 7 numbers an example, got 6"),
+    "autoencoder-norm": (lambda: build("autoencoder", norm="instance"), "dense layers have none"),
+    "conv-autoencoder": (lambda: CASES["conv-autoencoder"].build()(torch.randn(2, 2, 8, 8)), "12), got (2, 8, 8)"),
+    "conv-autoencoder-sides": (lambda: build("conv_autoencoder", image_shape=[1, 30, 28]), "multiples of 4"),
+    "conv-autoencoder-widths": (lambda: build("conv_autoencoder", widths=[]), "cannot be halved 0 times"),
+    "vae": (lambda: build("vae", code_size=0), "code_size"),
+    "conv-vae-sides": (lambda: build("conv_vae", image_shape=[1, 28, 27]), "28x27 pixels"),
     "dqn": (lambda: CASES["dqn"].build()(torch.randn(2, 5)), "in_features=5"),
+    "dqn-pictures": (lambda: CASES["dqn-pictures"].build()(torch.randn(2, 2, 40, 40)), "image_shape=[2, 40, 40]"),
+    "policy-tiny": (lambda: build("policy", image_shape=(1, 2, 9)), "set it to null"),
     "vit": (lambda: CASES["vit"].build()(torch.randn(2, 2, 8, 12)), "2x8x8, got 2x8x12"),
     "vit-patch": (lambda: build("vit", image_size=30), "patch_size=16 does not divide image_size=30"),
     "swin": (lambda: CASES["swin"].build()(torch.randn(2, 2, 1, 8)), "too small for Swin"),

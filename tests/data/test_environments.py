@@ -20,6 +20,7 @@ from netwright.data.environments import (
 )
 from netwright.data.environments.replay import ReplayBuffer
 from netwright.data.environments.stepper import PURPOSES, Moves, Seat, episode_seed
+from netwright.data.schema import Schema
 
 pytest.importorskip("gymnasium")
 import gymnasium as gym
@@ -118,10 +119,13 @@ def test_schema():
 
 
 def test_schema_of_continuous_actions():
-    with pytest.raises(ConfigError, match=r"Pendulum-v1 takes actions of Box.*choose one such as CartPole-v1"):
-        environment_schema("Pendulum-v1")
-    assert environment_schema("Pendulum-v1", discrete=False).target.names == ("action[0]",)
-    with pytest.raises(ConfigError, match="fixed set"):
+    target = environment_schema("Pendulum-v1").target
+    assert (target.kind, target.names, target.low, target.high) == ("control", ("action[0]",), (-2.0,), (2.0,))
+    schema = environment_schema("Pendulum-v1")
+    assert schema.default_task() == "actor-critic"
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+    assert schema.sizes() == {"in_features": 3, "actions": "continuous", "num_actions": 1}
+    with pytest.raises(ConfigError, match=r"Pendulum-v1 takes actions of Box.*fixed set of them; use task: actor-"):
         ReplaySource("Pendulum-v1", epochs=1)
 
 
@@ -158,7 +162,7 @@ def test_an_environment_that_does_not_repeat_itself_is_found_out():
     seat.reset(0)
     for _ in range(5):
         seat.step(0)
-    seat._actions *= 20
+    seat._taken *= 20
     with pytest.raises(CheckpointError, match="does not repeat itself"):
         for _ in range(20):
             seat.load_state(seat.state() | {"observation": torch.full((4,), 0.5)})

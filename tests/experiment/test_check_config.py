@@ -1,7 +1,9 @@
 """What `check` must not say of a config: faults of the files' order, or of slots that the encoding keeps free."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from netwright.experiment.checking import check_config
@@ -23,3 +25,15 @@ def test_a_column_that_is_the_same_everywhere_is_still_told(tmp_path: Path) -> N
     x[:, 2] = 1.0
     config = {"data": {"x": x.tolist(), "y": y.tolist()}, "model": {"name": "mlp", "hidden": [8]}}
     assert "input-degenerate" in {one.fault for one in check_config(config)}
+
+
+@pytest.mark.parametrize("more", [
+    {"model": "autoencoder"},
+    {"model": {"name": "conv_autoencoder", "widths": [8]}, "loss": "bce"},
+    {"model": {"name": "conv_autoencoder", "widths": [8], "output": "sigmoid"},
+     "task": {"name": "reconstruction", "noise": 0.3}},
+    {"model": {"name": "conv_vae", "widths": [8]}, "task": "variational"},
+])  # fmt: skip
+def test_healthy_autoencoders_are_left_in_peace(more: dict[str, Any]) -> None:
+    config = {"data": "digits", "task": "reconstruction", "train": {"batch_size": 32}, **more}
+    assert check_config(config) == []

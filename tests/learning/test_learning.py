@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from netwright.data.batching import Batch
+from netwright.data.batching import Batch, SourceAround
 from netwright.data.dataset import TensorDataset
 from netwright.data.normalising import ImagePreprocessor
 from netwright.data.preprocess import Preprocessor
@@ -19,8 +19,10 @@ from netwright.tasks.classification import Classification
 from netwright.tasks.gan import AdversarialGeneration
 from netwright.tasks.language import LanguageModeling
 from netwright.tasks.q_learning import QLearning
+from netwright.tasks.reconstruction import Reconstruction
 from netwright.tasks.regression import Regression
 from netwright.tasks.segmentation import Segmentation
+from netwright.tasks.variational import Variational
 
 
 def train(task: Task, model: nn.Module, batches: Sequence[Batch], epochs: int, lr: float, betas=(0.9, 0.999)) -> None:
@@ -112,6 +114,63 @@ def test_a_sentence_is_learnt_by_heart():
     train(task, model, batches, epochs=80, lr=5e-3)
     after = figures(task, model, batches)
     assert before["perplexity"] > 15 and after["perplexity"] < 2 and after["bits_per_char"] < 1
+
+
+def discs(count: int) -> Tensor:
+    """White discs of one size at any place of a black picture: two numbers say all of it."""
+    place = torch.stack(torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")).float()
+    far = (place[None] - (2 + 3 * torch.rand(count, 2, 1, 1))).norm(dim=1)
+    return (2.5 - far).clamp(0, 1)[:, None]
+
+
+PLAIN = Schema("image", (1, 8, 8), "uint8", Target("none"))
+
+
+def unlike(pictures: Tensor) -> float:
+    """Squared error of the answer that ignores the input."""
+    return (pictures - pictures.mean(0)).square().mean().item()
+
+
+def test_noise_is_taken_off_of_pictures_never_seen():
+    task = Reconstruction(PLAIN, ImagePreprocessor(PLAIN, [0.0], [1.0]), noise=0.3)
+    model = build("conv_autoencoder", image_shape=(1, 8, 8), widths=[8, 16], code_size=8)
+    batches = [batch for epoch in range(30) for batch in spoilt(task, discs(256), epoch)]
+    train(task, model, batches, epochs=1, lr=5e-3)
+    new = discs(200)
+    found = figures(task, model, spoilt(task, new))
+    assert found["mse"] < 0.35 * found["input_error"] and found["mse"] < 0.5 * unlike(new)
+
+
+def spoilt(task: Task, pictures: Tensor, epoch: int | None = None) -> list[Batch]:
+    """Pictures in batches as the task wants them, for training in an epoch or for an evaluation."""
+
+    class Given(SourceAround):
+        def epoch(self, epoch: int, start: int = 0) -> list[Batch]:  # type: ignore[override]
+            return batched(pictures, torch.zeros(len(pictures)), 64)
+
+    return list(task.batches(Given(None), training=epoch is not None).epoch(epoch or 0))  # type: ignore[arg-type]
+
+
+def test_a_sparse_code_is_as_active_as_it_was_asked_to_be():
+    task = Reconstruction(PLAIN, ImagePreprocessor(PLAIN, [0.0], [1.0]), sparsity=0.05, activity=0.1)
+    sizes = {"image_shape": (1, 8, 8), "hidden": [32], "code_size": 40, "code_activation": "sigmoid"}
+    model, pictures = build("autoencoder", **sizes), discs(256)
+    before = figures(task, model, spoilt(task, pictures))
+    train(task, model, spoilt(task, pictures), epochs=60, lr=5e-3)
+    after = figures(task, model, spoilt(task, pictures))
+    assert before["activity"] > 0.3 and 0.05 < after["activity"] < 0.15
+    assert after["mse"] < 0.4 * unlike(pictures)
+
+
+def test_a_vae_learns_what_discs_are_and_uses_few_units_for_it():
+    pictures = discs(512)
+    task = Variational(PLAIN, ImagePreprocessor(PLAIN, [0.0], [1.0]), likelihood="gaussian", deviation=0.5)
+    model = build("vae", image_shape=(1, 8, 8), hidden=[64], code_size=8)
+    before = figures(task, model, spoilt(task, pictures))
+    train(task, model, spoilt(task, pictures), epochs=60, lr=3e-3)
+    after = figures(task, model, spoilt(task, pictures))
+    assert after["elbo"] > before["elbo"] + 20 and after["mse"] < 0.3 * unlike(pictures)
+    assert 2 <= after["active_units"] <= 5, "two numbers say where a disc is, and each unit has its price"
 
 
 @pytest.mark.parametrize(("kind", "epochs"), [("non-saturating", 80), ("hinge", 80), ("wasserstein-gp", 120)])

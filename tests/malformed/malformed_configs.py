@@ -13,6 +13,7 @@ STORY = {
 }
 PRICES = {**{"data": "{path: prices.csv, target: price}"}, "train": "{epochs: 1, batch_size: 8}"}
 PONG = {"data": "{environment: CartPole-v1}", "train": "{epochs: 1}"}
+SWING = {"data": "{environment: Pendulum-v1}", "train": "{epochs: 1}"}
 
 
 def pictures(snippet: str, pattern: str, code: int = 2) -> Case:
@@ -79,12 +80,44 @@ TASK = [
         "task: {name: gan, penalty: -1}\nmodel: gan", r"task\.penalty=-1 does not fit.*greater than or equal to 0"
     ),
     pictures("task: {name: gan, judge: nowhere}\nmodel: gan", r"nowhere.*no model", 4),
-    pictures("task: gan\nmodel: mlp", r":2: task gan trains the discriminator.*use gan"),
+    pictures("task: gan\nmodel: mlp", r":2: task gan trains the discriminator.*use dcgan, gan"),
+    pictures("task: {name: gan, kind: wasserstein-gp}\nmodel: {name: dcgan, depth: 2}", r"discriminator_norm: layer"),
+    pictures("task: reconstruction\nmodel: {name: autoencoder, code_size: 0}", r"model\.code_size=0 does not fit"),
+    pictures("task: reconstruction\nmodel: {name: conv_autoencoder, widths: [4, 4, 4, 4, 4]}", r"be halved 5 times"),
+    pictures("task: reconstruction\nmodel: mlp", r":2: the network gives \(3,\) for inputs of"),
+    pictures("task: {name: reconstruction, noise: -1}\nmodel: autoencoder", r"task\.noise=-1 does not fit"),
+    pictures("task: {name: variational, likelihood: poisson}\nmodel: vae", r"task\.likelihood='poisson'"),
+    pictures("task: variational\nmodel: vae\nloss: mse", r"task variational makes its own loss"),
+    config("task: variational", r"task variational needs pictures"),
     story("task: {name: language-modeling, samples: -1}", r"task\.samples=-1 does not fit"),
     config(
         "task: {name: q-learning, gamma: 1.5}", r"task\.gamma=1\.5 does not fit.*less than or equal to 1", base=PONG
     ),
     config("task: {name: q-learning, tau: 0}", r"task\.tau=0 does not fit.*greater than 0", base=PONG),
+    config("task: {name: actor-critic, kind: pp0}", r"task\.kind='pp0' is not one of.*ppo", base=PONG),
+    config("task: {name: actor-critic, clip: 0}", r"task\.clip=0 does not fit.*greater than 0", base=PONG),
+    config("task: {name: actor-critic, passes: 0}", r"task\.passes=0 does not fit.*greater than 0", base=PONG),
+    config("task: {name: policy-gradient, baseline: median}", r"task\.baseline='median' is not one of", base=PONG),
+    config("task: actor-critic", r"task.*actor-critic.*tabular-classification"),
+    config("task: actor-critic\nmodel: policy", r"the value of a state.*use model: actor_critic", base=PONG),
+    config(
+        "task: actor-critic\nmodel: dqn",
+        r"gives a distribution over a fixed set of actions.*Tensor.*actor_critic",
+        base=PONG,
+    ),
+    config(
+        "task: q-learning\nmodel: policy", r"model policy is for policy-gradient, and the task is q-learning", base=PONG
+    ),
+    config(
+        "task: {name: policy-gradient, baseline: value}\nmodel: policy",
+        r"the value of a state.*actor_critic",
+        base=PONG,
+    ),
+    config(
+        "task: actor-critic\nmodel: {name: actor_critic, actions: discrete}",
+        r"gives a distribution over numbers.*leave model\.actions out",
+        base=SWING,
+    ),
 ]
 
 MODEL = [

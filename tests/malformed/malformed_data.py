@@ -275,8 +275,24 @@ ENVIRONMENTS = [
     config("data: {environment: ~}\nmodel: -", r":1: data\.environment=None does not fit; expected a name"),
     config("data: {enviroment: CartPole-v1}\nmodel: -", r":1: .*enviroment.*did you mean environment\?"),
     config(
-        "data: {environment: Pendulum-v1}\nmodel: -",
-        r":1: environment Pendulum-v1 takes actions of.*choose one such as CartPole-v1",
+        "data: {environment: Pendulum-v1}\nmodel: -\ntask: q-learning",
+        r":3: task q-learning needs an environment with a fixed set.*whose actions are numbers; use task: actor-critic",
+    ),
+    config(
+        "data: {environment: CartPole-v1, rolout_steps: 5}\nmodel: -",
+        r":1: data\.rolout_steps .*did you mean rollout_steps\?",
+    ),
+    config(
+        "data: {environment: CartPole-v1, rollout_steps: 5}\nmodel: -",
+        r":1: data\.rollout_steps is not a known setting.*",
+    ),
+    config(
+        "data: {environment: CartPole-v1, buffer_size: 50}\nmodel: -\ntask: actor-critic",
+        r":1: data\.buffer_size is not a known setting",
+    ),
+    config(
+        "data: {environment: CartPole-v1, rollout_steps: 0}\nmodel: -\ntask: actor-critic",
+        r":1: data\.rollout_steps=0 does not fit; expected greater than 0",
     ),
     config(
         "data: {environment: LunarLander-v3}\nmodel: -", r"environment LunarLander-v3 needs more than gymnasium.*box2d"

@@ -44,6 +44,36 @@ def test_each_phase_moves_its_own_part(kind):
     assert all(not log.requires_grad for log in out.logs.values())
 
 
+def convolutional(**more):
+    return build_model("dcgan", image_shape=[1, 8, 8], noise_size=4, width=4, depth=2, **more)
+
+
+@pytest.mark.parametrize("norm", ["layer", "instance", "none"])
+def test_a_convolutional_critic_learns_by_its_slope(norm):
+    net = convolutional(discriminator_norm=norm).train()
+    task = AdversarialGeneration(PICTURES, PREPROCESS, kind="wasserstein-gp")
+    for phase in (DISCRIMINATOR, GENERATOR):
+        own = [p for p in net.get_submodule(phase.part).parameters() if p.dim() > 1]
+        task.training_step(net, real(), phase).loss.backward(inputs=own)
+        assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in own)
+
+
+def test_a_critic_with_batch_norm_is_refused_and_a_discriminator_is_not():
+    task = AdversarialGeneration(PICTURES, PREPROCESS, kind="wasserstein-gp")
+    with pytest.raises(ConfigError, match="discriminator_norm: layer"):
+        task.training_step(convolutional(), real(), DISCRIMINATOR)
+    with pytest.raises(ConfigError, match="discriminator_norm: layer"):
+        task.evaluation_step(convolutional(), real())
+    task = AdversarialGeneration(PICTURES, PREPROCESS, kind="hinge")
+    assert task.training_step(convolutional(), real(), DISCRIMINATOR).loss.isfinite()
+
+
+def test_a_picture_is_scored_by_the_discriminator():
+    net, task, batch = small().eval(), AdversarialGeneration(PICTURES, PREPROCESS), real(3)
+    told = task.answers(task.predict(net, batch.inputs))
+    assert [answer["score"] for answer in told] == pytest.approx(net.discriminator(batch.inputs).tolist())
+
+
 def test_a_critic_has_more_updates():
     task = AdversarialGeneration(PICTURES, PREPROCESS, kind="wasserstein-gp")
     assert [phase.name for phase in task.phases] == ["discriminator"] * 5 + ["generator"]

@@ -41,7 +41,7 @@ def test_the_task_of_any_data_is_one_of_the_catalog() -> None:
         schema = Schema(kind, (1,), "float32", Target(target))
         if target != "none":
             found.add(schema.default_task())
-    assert len(found) == 11 and found <= set(NAMES)
+    assert len(found) == 12 and found <= set(NAMES)
     assert Schema("image", (1, 8, 8), "uint8", Target("none")).default_task() == "gan"
     with pytest.raises(ConfigError, match="no target"):
         Schema("table", (1,), "float32", Target("none")).default_task()

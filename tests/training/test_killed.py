@@ -36,6 +36,13 @@ ACTING: dict[str, Any] = {
     "model": {"name": "dqn", "hidden": [16]},
     "train": {"epochs": 3, "batch_size": 32, "checkpoint_every": 5, "threads": 1},
 }
+# 96 steps in 12 rollouts, most saves amid one
+PLAYING: dict[str, Any] = {
+    "data": {"environment": "Pendulum-v1", "environments": 2, "rollout_steps": 32, "rollouts_per_epoch": 4},
+    "task": {"name": "actor-critic", "passes": 4},
+    "model": {"name": "actor_critic", "hidden": [16]},
+    "train": {"epochs": 3, "batch_size": 32, "checkpoint_every": 5, "threads": 1},
+}
 
 
 @pytest.fixture
@@ -107,6 +114,11 @@ def test_twenty_five_kills_change_nothing(place: Path, server: ForkServerContext
 @pytest.mark.slow
 def test_kills_of_a_run_that_acts_change_nothing(place: Path, server: ForkServerContext) -> None:
     kill(server, ACTING, place, 10)
+
+
+@pytest.mark.slow
+def test_kills_of_a_run_that_learns_from_its_own_policy_change_nothing(place: Path, server: ForkServerContext) -> None:
+    kill(server, PLAYING, place, 10)
 
 
 def test_sigterm_saves_and_leaves_with_75(place: Path, server: ForkServerContext) -> None:

@@ -55,6 +55,18 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "model": {"name": "dqn", "hidden": [16]},
         "train": {"epochs": 2, "batch_size": 16},
     },
+    "playing whole episodes": {
+        "task": "policy-gradient",
+        "data": {"environment": "CartPole-v1", "environments": 2, "rollouts_per_epoch": 12},
+        "model": {"name": "actor_critic", "hidden": [8]},
+        "train": {"epochs": 2},
+    },
+    "playing in passes": {
+        "task": {"name": "actor-critic", "passes": 2},
+        "data": {"environment": "Pendulum-v1", "environments": 2, "rollout_steps": 25, "rollouts_per_epoch": 3},
+        "model": {"name": "actor_critic", "hidden": [8], "trunks": "shared"},
+        "train": {"epochs": 2, "batch_size": 16},
+    },
 }  # fmt: skip
 
 

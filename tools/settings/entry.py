@@ -14,7 +14,7 @@ __all__ = ["about", "defaults", "entry", "meanings", "shown"]
 
 # What the data, the run or other sections decide, under the names that signatures have for it.
 _BOUND = {
-    "class_counts", "horizon", "image_shape", "image_size", "in_channels", "in_features", "input_shape",
+    "actions", "class_counts", "horizon", "image_shape", "image_size", "in_channels", "in_features", "input_shape",
     "judge_network", "loss", "metrics", "num_actions", "num_classes", "preprocess", "schema", "seed", "signal",
     "total_steps", "vocab_size",
 }  # fmt: skip

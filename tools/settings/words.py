@@ -31,6 +31,11 @@ vocabulary, …) is bound and need not be set.""",
 several (`{crop: {padding: 2, fill: reflect}}`).""",
     "train": "",
     "distill": "",
+    "tune": """What `netwright tune` may change, by paths of this page: a range (`optimizer.lr: [1e-5, 1e-1, log]`;
+without `log` evenly, of whole numbers where both ends are), so many times what is usual
+(`optimizer.lr: [0.01, 30, usual]`), or choices (`optimizer.name: [adam, sgd]`; two numbers that are no range:
+`train.batch_size: {choices: [32, 64]}`). Left out, it follows from the config: learning rate, weight decay, schedule,
+optimizer, batch size, and the network's dropout, width and depth. `netwright train` does not look at it.""",
     "metrics": "A list of the figures of an evaluation, in place of the usual ones, by what is predicted:",
     "doctor": """`advise` watches the run and tells what is wrong, `repair` goes on from the last healthy checkpoint
 with the proven remedy, `off` does neither.""",

@@ -11,7 +11,7 @@ from torch import nn
 
 from netwright.blocks.activations import gain_of
 
-__all__ = ["scaled_init"]
+__all__ = ["orthogonal_init", "scaled_init"]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -28,5 +28,17 @@ def scaled_init(layer: nn.Module, activation: str = "identity") -> None:
     if isinstance(layer, _TRANSPOSED):  # [in, out, *kernel], and a stride spreads the kernel over its outputs
         fan_in = weight.numel() / weight.shape[1] / math.prod(layer.stride)
     nn.init.normal_(weight, std=gain_of(activation) / fan_in**0.5)
+    if isinstance(layer.bias, torch.Tensor):
+        nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def orthogonal_init(layer: nn.Module, gain: float) -> None:
+    """Give a linear or convolution layer weights that keep lengths and angles, times `gain`, in place; zero its bias.
+
+    Saxe, McClelland and Ganguli, 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear networks".
+    """
+    assert isinstance(layer.weight, torch.Tensor)
+    nn.init.orthogonal_(layer.weight, gain)
     if isinstance(layer.bias, torch.Tensor):
         nn.init.zeros_(layer.bias)

@@ -89,9 +89,11 @@ class Recurrent(nn.Module):
         assert state is None or (mask_BT is None and not self.behind), "see the docstring"
         if mask_BT is None:
             return self._run(x_BTD, None, state)
-        order_BT = (~mask_BT).long().argsort(dim=1, stable=True)
+        moved_BT = _moved(mask_BT)
+        place_BT = torch.arange(mask_BT.shape[1], device=mask_BT.device).expand_as(moved_BT)
+        order_BT = torch.zeros_like(moved_BT).scatter(1, moved_BT, place_BT)
         hidden_BTD = self._run(_taken(x_BTD, order_BT), mask_BT.sum(dim=1), None)
-        return _taken(hidden_BTD, order_BT.argsort(dim=1)).masked_fill(~mask_BT[:, :, None], 0)
+        return _taken(hidden_BTD, moved_BT).masked_fill(~mask_BT[:, :, None], 0)
 
     def _run(self, x_BTD: Tensor, length_B: Tensor | None, state: RecurrentState | None) -> Tensor:
         reached: list[tuple[Tensor, ...]] = []
@@ -134,6 +136,15 @@ def _read(cell: nn.Module, x_BTD: Tensor, held: tuple[Tensor, ...] | None = None
 def _taken(x_BTD: Tensor, places_BT: Tensor) -> Tensor:
     """Row b's place t holds what stood at places[b, t]."""
     return x_BTD.gather(1, places_BT[:, :, None].expand(-1, -1, x_BTD.shape[2]))
+
+
+def _moved(mask_BT: Tensor) -> Tensor:
+    """Where each place goes when tokens move to the front of their row, all in their order: [B, T].
+
+    A stable sort would say it too, but ONNX has none.
+    """
+    ahead_BT, behind_BT = mask_BT.long().cumsum(dim=1), (~mask_BT).long().cumsum(dim=1)
+    return torch.where(mask_BT, ahead_BT, ahead_BT[:, -1:] + behind_BT) - 1
 
 
 def _way_back(length_B: Tensor, time: int) -> Tensor:

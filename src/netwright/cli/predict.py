@@ -24,9 +24,13 @@ _ARRAYS = (".npy", ".npz")
 _AT_ONCE = 256
 _INPUT = say(
     "A picture or a folder of them; a CSV, Parquet or JSONL file of rows, or a row as JSON; an .npy or .npz file, a "
-    "list as JSON, or text or a .txt file of it. A dash reads lines from standard input."
+    "list as JSON, a graph as JSON, a JSONL file or a folder of it, or text or a .txt file of it. A dash reads lines "
+    "from standard input."
 )
-_OUT = say("Write predicted masks into this folder, as PNG files whose values are the class codes.")
+_OUT = say(
+    "Write what is predicted into this folder, as PNG files: masks, whose values are the class codes, or "
+    "reconstructions."
+)
 
 
 def command(
@@ -43,11 +47,11 @@ def command(
 
         set_trust(trust)
         predict = load(model)
-        keep = _mask_writer(predict.schema.target.kind, out)
+        keep = _picture_writer(predict.task.output_name, predict.schema, out)
     for some in _batches(_read(inputs, predict.schema.kind, predict.schema.input_shape)):
         with quiet_stdout(as_json):
-            told = predict.answers([value for _, value in some])
-        named = [{"input": name, **keep(name, answer)} for (name, _), answer in zip(some, told, strict=True)]
+            told = _told(predict, some)
+        named = [{"input": name, **keep(name, answer)} for name, answer in told]
         answers += named if as_json else []
         for answer in [] if as_json else named:
             line(answer)
@@ -55,27 +59,49 @@ def command(
         emit(answers)
 
 
-def _mask_writer(kind: str, out: Path | None) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
-    """What becomes of an answer before it is printed: a mask goes into a file of `out`, and its path into the line."""
-    if kind != "mask":
-        if out is not None:
-            raise ConfigError("--out is for models that predict masks, and this one predicts {kind}", kind=kind)
-        return lambda name, answer: answer
-    from netwright.data.masks import write_mask
+def _told(predict: Any, some: list[tuple[Any, Any]]) -> list[tuple[Any, dict[str, Any]]]:
+    """An answer for each input, or for each node of a graph whose nodes are classified."""
+    graph = predict.schema.graph
+    if graph is None or graph.level == "graph":
+        answers = predict.answers([value for _, value in some])
+        return [(name, answer) for (name, _), answer in zip(some, answers, strict=True)]
+    return [
+        (say("{name} node {place}", name=name, place=place), answer)
+        for name, value in some for place, answer in enumerate(predict.answers([value]))
+    ]  # fmt: skip
 
+
+def _picture_writer(said: str, schema: Any, out: Path | None) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """What becomes of an answer before it is printed: a picture goes into a file of `out`, and its path into the line.
+
+    Args:
+        said: what the network's outputs are called.
+    """
+    part = "reconstruction" if said == "reconstruction" else "mask" if schema.target.kind == "mask" else ""
+    if not part or (part == "reconstruction" and schema.kind != "image"):
+        if out is not None:
+            template = "--out is for models that answer with pictures, and this one predicts {kind}"
+            raise ConfigError(template, kind=part or schema.target.kind)
+        return lambda name, answer: answer
+    from netwright.core.records import writing
+    from netwright.data.masks import write_mask
+    from netwright.tasks.pictures import write_picture
+
+    write = write_mask if part == "mask" else write_picture
     taken: set[Path] = set()
 
     def keep(name: str, answer: dict[str, Any]) -> dict[str, Any]:
-        rest = {key: value for key, value in answer.items() if key != "mask"}
-        rest["size"] = list(answer["mask"].shape)
+        rest = {key: value for key, value in answer.items() if key != part}
+        rest["size"] = list(answer[part].shape[-2:])
         if out is None:
             return rest
-        stem, number = Path(name).stem[:100] or "mask", 1
+        stem, number = Path(name).stem[:100] or part, 1
         while (path := out / f"{stem}{'' if number == 1 else f'-{number}'}.png") in taken:
             number += 1
         taken.add(path)
-        write_mask(answer["mask"], path)
-        return {**rest, "mask": str(path)}
+        with writing(path):
+            write(answer[part], path)
+        return {**rest, part: str(path)}
 
     return keep
 
@@ -103,6 +129,8 @@ def _read_one(argument: str, kind: str, shape: tuple[int, ...]) -> Iterator[tupl
         yield from ((str(path), path) for path in _pictures(Path(argument)))
     elif kind == "table" and not argument.startswith("{"):
         yield from _rows(Path(argument))
+    elif kind == "graph":
+        yield from _graphs(argument)
     elif kind == "series" and not argument.startswith(("{", "[")) and not argument.endswith(_ARRAYS):
         yield argument, argument
     elif kind == "text" and Path(argument).suffix.lower() in _TABLES and os.path.isfile(argument):
@@ -119,6 +147,18 @@ def _read_one(argument: str, kind: str, shape: tuple[int, ...]) -> Iterator[tupl
         ]
     else:
         yield argument, _json(argument)
+
+
+def _graphs(argument: str) -> Iterator[tuple[str, Any]]:
+    """A graph as JSON, a file with one in each line, or the folder or file of a single one."""
+    if argument.startswith("{"):
+        yield argument, _json(argument)
+    elif Path(argument).suffix.lower() in (".jsonl", ".ndjson"):
+        for number, line in enumerate(_document(Path(argument)).split("\n"), start=1):
+            if line.strip():
+                yield f"{argument}:{number}", _json(line)
+    else:
+        yield argument, argument
 
 
 def _document(path: Path) -> str:

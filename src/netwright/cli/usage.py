@@ -10,7 +10,7 @@ from netwright.core.messages import say
 
 __all__ = ["Verb", "Verbs", "mistake"]
 
-_LATER = ("compress", "export", "init", "serve", "transcribe", "tune")
+_LATER = ("compress", "init", "transcribe")
 # typer may bring its own copy of click, and each version its own classes: only the words of a mistake stay the same.
 _OPTION, _COMMAND, _VALUE = r"No such option: (\S+)", r"No such command '(.*?)'", r"Invalid value for '(.+?)'.*?: (.+)"
 _OTHERS = (

@@ -5,7 +5,21 @@ from typing import Annotated, Literal
 import typer
 
 import netwright
-from netwright.cli import check, data, doctor, evaluate, explain, generate, models, predict, report, train
+from netwright.cli import (
+    check,
+    data,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    generate,
+    models,
+    predict,
+    report,
+    serve,
+    train,
+    tune,
+)
 from netwright.cli.usage import Verb, Verbs
 from netwright.core.messages import say
 
@@ -19,7 +33,7 @@ def app() -> typer.Typer:
     """The command line; offers what works and nothing else."""
     verbs = typer.Typer(
         cls=Verbs,
-        help=say("Design, check, train, diagnose and ship deep networks."),
+        help=say("Design, check, train, diagnose, tune and ship deep networks."),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
@@ -27,7 +41,7 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     verbs.callback()(_everywhere)
-    for module in (models, explain, check, train, doctor, evaluate, predict, generate, report):
+    for module in (models, explain, check, train, tune, doctor, evaluate, predict, generate, export, serve, report):
         verbs.command(name=module.__name__.rpartition(".")[2], cls=Verb, help=say(module.HELP))(module.command)
     verbs.add_typer(data.app(), name="data")
     return verbs

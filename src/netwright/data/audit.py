@@ -15,6 +15,7 @@ from torch import Tensor
 from netwright.core.messages import say
 from netwright.data.bundle import DataBundle
 from netwright.data.dataset import Dataset, FileDataset, PairedFiles
+from netwright.data.graphs import GraphDataset
 from netwright.data.schema import Column
 from netwright.data.seal import peek
 from netwright.data.text_statistics import same_text
@@ -76,8 +77,8 @@ def _prints(part: Dataset) -> list[int]:
             if all(isinstance(item, str) for item in part.items)
             else []
         )
-    if isinstance(part, TextDataset):
-        return same_text(part)
+    if isinstance(part, TextDataset | GraphDataset):
+        return same_text(part) if isinstance(part, TextDataset) else _graph_prints(part)
     if isinstance(part, PairedFiles):
         return [hash(_file_bytes(picture)) for picture, _ in part.items]
     tensors = part.tensors()
@@ -88,6 +89,10 @@ def _prints(part: Dataset) -> list[int]:
         return [hash(line) for line in text.split("\n") if len(line) >= _LONG_LINE]
     rows = tensors[0].reshape(len(part), -1).contiguous().numpy()
     return [hash(row.tobytes()) for row in rows]
+
+
+def _graph_prints(part: GraphDataset) -> list[int]:
+    return [hash(b"".join(values.numpy().tobytes() for values in part.graphs[i])) for i in range(len(part))]
 
 
 def _file_bytes(path: str) -> bytes:

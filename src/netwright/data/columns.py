@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from netwright.core.messages import say
 from netwright.data.decimals import Decimal, some_comma, with_comma
 from netwright.data.schema import Column, ColumnKind
 
-__all__ = ["MISSING", "Parsed", "days", "is_missing", "parse_column", "refuse_commas", "truth"]
+__all__ = ["MISSING", "Parsed", "date_text", "days", "is_missing", "parse_column", "refuse_commas", "truth"]
 
 # What pandas reads as missing, and the question mark of the UCI archive.
 MISSING = frozenset(
@@ -175,6 +175,12 @@ def days(value: object, form: str = "") -> float:
     text = str(value).strip()
     moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() / 86400.0
+
+
+def date_text(value: float, form: str = "") -> str:
+    """Undo of `days`, to the second."""
+    moment = datetime(1970, 1, 1) + timedelta(seconds=round(value * 86400))
+    return moment.strftime(form) if form else moment.isoformat()
 
 
 def _numbers(name: str, values: NDArray[np.float64]) -> Parsed:

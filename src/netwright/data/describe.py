@@ -7,6 +7,7 @@ import torch
 from netwright.core.messages import cells, filled, say
 from netwright.data.audit import audit
 from netwright.data.bundle import DataBundle, mask_pixels
+from netwright.data.graphs import GraphDataset, NodeDataset, graph_statistics
 from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.data.text_statistics import contradictions, text_statistics, vocabulary
@@ -32,7 +33,7 @@ _SHOWN = 12
 _PARTS = ("train", "validation", "test")
 _STATISTICS = (
     "characters", "tokens", "cut", "unknown", "tokenizer", "channels", "vocabulary",
-    "lines", "beginning", "inputs", "target", "pixels",
+    "lines", "beginning", "inputs", "target", "pixels", "graph",
 )  # fmt: skip
 
 
@@ -86,6 +87,8 @@ def _statistics(data: DataBundle) -> dict[str, Any]:
         found["pixels"] = _pixels(data)
     if isinstance(data.train, TextDataset) and len(data.train):
         return text_statistics(data.train)
+    if isinstance(data.train, GraphDataset | NodeDataset):
+        found["graph"] = graph_statistics(data.train)
     if tensors is None or not len(data.train):
         return found
     inputs, targets = tensors

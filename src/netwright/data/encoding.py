@@ -15,7 +15,7 @@ from torch import Tensor
 
 from netwright.core.errors import DataError
 from netwright.core.messages import say
-from netwright.data.columns import days, is_missing, truth
+from netwright.data.columns import date_text, days, is_missing, truth
 from netwright.data.dataset import Dataset
 from netwright.data.decimals import with_comma
 from netwright.data.policy import nearest
@@ -82,7 +82,7 @@ class TablePreprocessor(Preprocessor):
 
     def floats(self, raw: Tensor) -> Tensor:
         """Encode, with numbers in their own units. Shapes: (B, F) -> (B, W)."""
-        encoded = raw.new_zeros((len(raw), self.schema.input_shape[0]), dtype=torch.float32)
+        encoded = raw.new_zeros((raw.shape[0], self.schema.input_shape[0]), dtype=torch.float32)
         count, gaps = len(self._numbers), len(self._gaps)
         numbers = raw[:, self._numbers]
         encoded[:, :count] = torch.where(numbers.isnan(), self._constant("median", self._median, raw), numbers)
@@ -119,6 +119,22 @@ class TablePreprocessor(Preprocessor):
                 names=names,
             )
         return torch.tensor([cell_value(column, value) for column, value in zip(columns, values, strict=True)])
+
+    def usual_row(self) -> dict[str, Any]:
+        """A row as `raw` takes it: medians and first categories."""
+        row, numbers = dict[str, Any](), iter(self._median)
+        for column in self.schema.features:
+            if column.kind == "category":
+                row[column.name] = next(iter(column.categories), None)
+                continue
+            value = next(numbers) + column.origin
+            if column.kind == "boolean":
+                row[column.name] = bool(value)
+            elif column.kind == "datetime":
+                row[column.name] = date_text(value, column.form)
+            else:
+                row[column.name] = float(f"{value:.6g}")
+        return row
 
     def _look_up(self, column: Column, row: Mapping[str, Any]) -> Any:
         if column.name in row:

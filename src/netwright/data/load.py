@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from netwright.core.errors import ConfigError, DataError
+from netwright.core.messages import say
 from netwright.core.schemas import arguments, parameters
 from netwright.data.alike import recoded
 from netwright.data.bundle import DataBundle, bundle, environment_bundle
@@ -20,9 +21,10 @@ from netwright.data.decimals import Decimal
 from netwright.data.policy import Bad, missing_file
 from netwright.data.schema import Schema
 from netwright.data.section import PATHS, builtin, check_path, environment_options, resolve, source_of
-from netwright.data.sources import arrays, documents, frames, series
+from netwright.data.sources import arrays, documents, frames, graphs, node_graph, series
 from netwright.data.sources.builtin import BUILTIN, load_builtin, with_tokens
 from netwright.data.sources.delimited import TABLE_SUFFIXES
+from netwright.data.sources.graph_objects import arrays_of, is_graph, of_objects
 from netwright.data.sources.joined import join_loaded
 from netwright.data.sources.loaded import Loaded, Origin
 from netwright.data.split import split_rule
@@ -110,7 +112,7 @@ def _fits(got: Schema, wanted: Schema) -> bool:
         return False
     if got.kind == "table":
         return [column.name for column in got.features] == [column.name for column in wanted.features]
-    return got.input_shape == wanted.input_shape
+    return (got.input_shape, got.graph) == (wanted.input_shape, wanted.graph)
 
 
 def _load(spec: Any, given: Mapping[str, Any], base: Path | None) -> tuple[Loaded, dict[str, Any]]:
@@ -134,7 +136,7 @@ def _section(spec: dict[str, Any], given: Mapping[str, Any], base: Path | None) 
     if "name" in spec:
         values = arguments(builtin, spec, "data")
         return with_tokens(
-            load_builtin(values["name"], window=values.get("window"), horizon=values.get("horizon")),
+            load_builtin(values["name"], **{name: values.get(name) for name in ("window", "horizon", "target")}),
             values.get("tokens"),
         )
     if "x" in spec or "frame" in spec:
@@ -187,6 +189,8 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
     if isinstance(spec, Dataset):
         total = len(spec) + len(spec.problems)
         return Loaded(spec, Origin("given in Python"), total, spec.problems)
+    if is_graph(spec) or (isinstance(spec, list) and spec and all(map(is_graph, spec))):
+        return _graphs(spec, kind)
     if isinstance(spec, tuple | list) and len(spec) == 2 and not isinstance(spec[0], int | float | str):
         return _inputs_and_targets(spec[0], spec[1], given)
     if frames.frame_columns(spec) is not None:
@@ -199,6 +203,18 @@ def _objects(spec: Any, given: Mapping[str, Any]) -> Loaded:
         "data of type {kind} are not known; give a name, a path, arrays (x, y), a table, a Dataset or a DataLoader"
     )
     raise ConfigError(template, path="data", kind=type(spec).__name__)
+
+
+def _graphs(spec: Any, kind: Wanted | None) -> Loaded:
+    """One graph whose nodes have classes, or a list of graphs with a target each; edges go as they are given."""
+    if not isinstance(spec, list):
+        return node_graph.of_arrays(arrays_of(spec), say("the graph"))
+    rows = of_objects(spec)
+    places = [say("graph {number}", number=number) for number in range(len(rows))]
+    read = graphs.GraphRows(say("the graphs"), rows, places, [0] * len(rows))
+    loaded = graphs.of_rows(read, ["y"], target_kind=kind, directed=True, as_given=True)
+    loaded.origin = Origin("given in Python")
+    return loaded
 
 
 def _inputs_and_targets(inputs: Any, targets: Any, given: Mapping[str, Any]) -> Loaded:

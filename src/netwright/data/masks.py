@@ -19,8 +19,8 @@ from netwright.core.messages import say
 from netwright.core.records import write_bytes
 
 __all__ = [
-    "IGNORED", "MOST_CLASSES", "binary_codes", "code_counts", "colours", "mask_classes", "read_mask", "whole_mask",
-    "write_mask",
+    "IGNORED", "MOST_CLASSES", "binary_codes", "code_counts", "colours", "mask_classes", "mask_png", "read_mask",
+    "whole_mask", "write_mask",
 ]  # fmt: skip
 
 IGNORED = 255
@@ -65,13 +65,18 @@ def write_mask(codes: NDArray[np.uint8], path: Path) -> None:
     Raises:
         ResourceError: it cannot be written.
     """
+    write_bytes(path, mask_png(codes))
+
+
+def mask_png(codes: NDArray[np.uint8]) -> bytes:
+    """The file of `write_mask`."""
     from PIL import Image
 
     image = Image.fromarray(codes)
     image.putpalette([channel for colour in _palette() for channel in colour])
     content = io.BytesIO()
     image.save(content, "png", optimize=True)
-    write_bytes(path, content.getvalue())
+    return content.getvalue()
 
 
 def colours(count: int) -> list[tuple[int, int, int]]:
@@ -129,7 +134,7 @@ def whole_mask(codes: NDArray[np.uint8], picture: Any) -> NDArray[np.uint8]:
     """A predicted mask at the size of the picture that it is of, by the nearest neighbour.
 
     Args:
-        picture: as the user gave it: a path, a PIL image, an array or tensor (HW, HWC or CHW).
+        picture: as the user gave it: a path, `bytes` of a file, a PIL image, an array or tensor (HW, HWC or CHW).
 
     Raises:
         DataError: the picture cannot be read any more.
@@ -150,8 +155,8 @@ def _size(picture: Any) -> tuple[int, int]:
     """Width and height."""
     from PIL import Image
 
-    if isinstance(picture, str | Path):
-        with Image.open(picture) as image:
+    if isinstance(picture, str | Path | bytes):
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
             return int(image.width), int(image.height)
     if isinstance(picture, Image.Image):
         return picture.size

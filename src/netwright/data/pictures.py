@@ -4,6 +4,7 @@ A picture of another size is scaled so that its shorter side fits and cut to the
 counts, it is stretched whole. Grey and colour are converted.
 """
 
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 _MODES = {1: "L", 3: "RGB"}
 
 
-def read_picture(path: str | Path, shape: tuple[int, int, int], whole: bool = False) -> Tensor:
+def read_picture(path: str | Path | io.BytesIO, shape: tuple[int, int, int], whole: bool = False) -> Tensor:
     """Decode a file. Shapes: -> `shape`, uint8.
 
     Args:
@@ -74,7 +75,8 @@ def in_parallel(work: Callable[..., T], items: Sequence[Any]) -> list[T]:
 
 
 def to_picture(value: Any, shape: tuple[int, int, int], whole: bool = False) -> Tensor:
-    """A user's picture as a raw example: path, PIL image, array or tensor (HW, HWC or CHW; bytes, or floats in [0, 1]).
+    """A user's picture as a raw example: path, `bytes` of a file, PIL image, array or tensor (HW, HWC or CHW; whole
+    numbers from 0 to 255, or floats in [0, 1]).
 
     Shapes: -> `shape`, uint8.
 
@@ -84,15 +86,15 @@ def to_picture(value: Any, shape: tuple[int, int, int], whole: bool = False) -> 
     from PIL import Image, UnidentifiedImageError
 
     try:
-        if isinstance(value, str | Path):
-            return read_picture(value, shape, whole)
+        if isinstance(value, str | Path | bytes):
+            return read_picture(io.BytesIO(value) if isinstance(value, bytes) else value, shape, whole)
         if isinstance(value, Image.Image):
             return _fit(value, shape, whole)
         return _fit(_from_array(np.asarray(value), shape), shape, whole)
     except FileNotFoundError as error:
         raise DataError("{path} does not exist", path=value) from error
     except UnidentifiedImageError as error:
-        raise DataError("{path} is not a picture", path=value) from error
+        raise DataError("{path} is not a picture", path=_name(value)) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         template = "{value} cannot be read as a picture: {reason}"
         raise DataError(template, value=_name(value), reason=because(error)) from error

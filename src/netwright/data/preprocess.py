@@ -130,11 +130,14 @@ class Preprocessor(ABC):
 
 def _kinds() -> dict[str, type[Preprocessor]]:
     from netwright.data.encoding import TablePreprocessor
+    from netwright.data.graph_scaling import GraphPreprocessor
     from netwright.data.normalising import ArrayPreprocessor, ImagePreprocessor
     from netwright.data.series_scaling import SeriesPreprocessor
     from netwright.data.textual import TextPreprocessor
 
-    known = (ImagePreprocessor, TablePreprocessor, TextPreprocessor, ArrayPreprocessor, SeriesPreprocessor)
+    known = (
+        ImagePreprocessor, TablePreprocessor, TextPreprocessor, ArrayPreprocessor, SeriesPreprocessor, GraphPreprocessor
+    )  # fmt: skip
     return {made.kind: made for made in known}
 
 

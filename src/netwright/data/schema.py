@@ -13,20 +13,24 @@ from netwright.core.errors import ConfigError
 from netwright.core.messages import say
 from netwright.data.tokenizing.settings import TokenSettings
 
-__all__ = ["Column", "ColumnKind", "Kind", "Schema", "Target", "TargetKind"]
+__all__ = ["Column", "ColumnKind", "GraphShape", "Kind", "Schema", "Target", "TargetKind"]
 
-Kind = Literal["image", "table", "text", "array", "environment", "series"]
+Kind = Literal["image", "table", "text", "array", "environment", "series", "graph"]
 TargetKind = Literal[
-    "class", "number", "multilabel", "next-token", "none", "action", "mask", "text", "span", "forecast"
+    "class", "number", "multilabel", "next-token", "none", "action", "control", "mask", "text", "span", "forecast"
 ]  # fmt: skip
 ColumnKind = Literal["numeric", "category", "boolean", "datetime", "text", "id"]
 
 _TASKS: dict[str, str] = {
-    "action": "q-learning", "forecast": "forecasting", "mask": "image-segmentation",
+    "action": "q-learning", "control": "actor-critic", "forecast": "forecasting", "mask": "image-segmentation",
     "multilabel": "multilabel-classification", "next-token": "language-modeling", "number": "regression",
     "span": "question-answering", "text": "sequence-to-sequence",
 }  # fmt: skip
 _OF_CLASSES: dict[str, str] = {"image": "image-classification", "text": "text-classification"}
+_OF_GRAPHS: dict[tuple[str, str], str] = {
+    ("node", "class"): "node-classification", ("graph", "class"): "graph-classification",
+    ("graph", "number"): "graph-regression",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Target:
     A "mask" is a class code for every pixel, (H, W); see `masks.IGNORED` for pixels that do not count. A "text" is
     to be written (sequence to sequence), a "span" to be found in a second text (questions). A "forecast" is the next
     `horizon` values of each of `names`; after `season` steps the series is like itself again. Where it `may_lack`, some
-    questions have no answer.
+    questions have no answer. An "action" is one of `classes`; "control" is an action of numbers, each between its `low`
+    and its `high`.
     """
 
     kind: TargetKind
@@ -45,6 +50,8 @@ class Target:
     horizon: int = 1
     season: int = 1
     may_lack: bool = False
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int | None:
@@ -85,12 +92,22 @@ class Column:
 
 
 @dataclass(frozen=True)
+class GraphShape:
+    """Of graphs: what the examples are (nodes or whole graphs), features of an edge, and whether edges go one way."""
+
+    level: Literal["node", "graph"]
+    edge_features: int = 0
+    directed: bool = False
+
+
+@dataclass(frozen=True)
 class Schema:
     """The shape of a data set.
 
-    `input_shape` is that of one example as the network sees it: (C, H, W) pictures, (F,) tables after encoding, ()
-    tokens of text, anything for arrays. `input_dtype` is that of the raw tensors. `as_given`: floats handed over in
-    Python go to the network unchanged, because the user's own code prepared them. `tokens`: how texts become tokens.
+    `input_shape` is that of one example as the network sees it: (C, H, W) pictures, (F,) tables after encoding and
+    nodes of graphs, () tokens of text, anything for arrays. `input_dtype` is that of the raw tensors. `as_given`:
+    floats handed over in Python go to the network unchanged, because the user's own code prepared them. `tokens`: how
+    texts become tokens.
     """
 
     kind: Kind
@@ -101,6 +118,7 @@ class Schema:
     vocab_size: int | None = None
     as_given: bool = False
     tokens: TokenSettings | None = None
+    graph: GraphShape | None = None
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -112,6 +130,8 @@ class Schema:
         sizes: dict[str, Any] = {}
         if self.kind == "series":
             sizes = {"in_channels": self.input_shape[1], "horizon": self.target.horizon}
+        if self.graph is not None:
+            sizes = {"level": self.graph.level, "edge_features": self.graph.edge_features}
         if len(self.input_shape) == 3:
             channels, height, width = self.input_shape
             sizes |= {"in_channels": channels, "image_shape": self.input_shape}
@@ -122,8 +142,10 @@ class Schema:
             sizes["vocab_size"] = self.vocab_size
         if self.target.outputs is not None:
             sizes["num_classes"] = self.target.outputs
-        if self.target.kind == "action":
-            sizes |= {"in_features": math.prod(self.input_shape), "num_actions": len(self.target.classes)}
+        if self.target.kind in ("action", "control"):
+            numbers = self.target.kind == "control"
+            sizes |= {"in_features": math.prod(self.input_shape), "actions": "continuous" if numbers else "discrete"}
+            sizes["num_actions"] = len(self.target.names if numbers else self.target.classes)
         return sizes
 
     def __str__(self) -> str:
@@ -140,6 +162,8 @@ class Schema:
         Raises:
             ConfigError: there is no target and so nothing to infer a task from.
         """
+        if self.graph is not None and self.target.kind in ("class", "number"):
+            return _OF_GRAPHS[self.graph.level, self.target.kind]
         if self.target.kind == "class":
             return _OF_CLASSES.get(self.kind, "tabular-classification")
         if self.target.kind in _TASKS:
@@ -160,7 +184,7 @@ class Schema:
         target = _known(Target, values["target"])
         given = {name: value for name, value in values.items() if name in {field.name for field in fields(cls)}}
         given["input_shape"] = tuple(values["input_shape"])
-        words = {name: tuple(target.get(name, ())) for name in ("classes", "names")}
+        words = {name: tuple(target.get(name, ())) for name in ("classes", "names", "low", "high")}
         given["target"] = Target(**{**target, **words})
         columns = [_known(Column, column) for column in values.get("columns", ())]
         given["columns"] = tuple(
@@ -168,6 +192,8 @@ class Schema:
         )
         tokens = values.get("tokens")
         given["tokens"] = None if tokens is None else TokenSettings(**_known(TokenSettings, tokens))
+        graph = values.get("graph")
+        given["graph"] = None if graph is None else GraphShape(**_known(GraphShape, graph))
         return cls(**given)
 
 

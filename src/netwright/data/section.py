@@ -1,20 +1,23 @@
 """What a `data` section says: which source its path stands for, and what can be checked before anything is read."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from netwright.core.errors import ConfigError, DataError, Problem, suggest
-from netwright.core.schemas import Size, arguments
+from netwright.core.schemas import Size, arguments, parameters
 from netwright.data.pictures import SUFFIXES
 from netwright.data.policy import missing_file
 from netwright.data.sources import (
     arrays,
     delimited,
     documents,
+    graphs,
     image_folder,
     mask_folder,
+    node_graph,
     parallel,
     series,
     text,
@@ -87,10 +90,12 @@ def source_of(path: Path, spec: Mapping[str, Any]) -> Callable[..., Loaded]:
         return parallel.load
     if "masks" in spec or mask_folder.lies_as_pairs(path):
         return mask_folder.load
+    if node_graph.holds_graph(path):
+        return node_graph.load
     if path.is_dir() or (not suffix and not path.exists()):
         return _folder_source(path)
     if suffix in delimited.TABLE_SUFFIXES:
-        return _table_source(spec)
+        return graphs.load if graphs.holds_graphs(path) and "text" not in spec else _table_source(spec)
     if suffix in _TEXT or suffix == ".npz":
         return text.load if suffix in _TEXT else arrays.load_npz
     if not path.exists():
@@ -172,8 +177,8 @@ def check_path(spec: Mapping[str, Any]) -> None:
 
 
 def environment_options(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Its name and the checked options."""
-    from netwright.data.environments import ReplayOptions
+    """Its name and the checked options: of a memory of moves, or of rollouts, as the task will want them."""
+    from netwright.data.environments import ReplayOptions, RolloutOptions
 
     name, rest = spec["environment"], {key: value for key, value in spec.items() if key != "environment"}
     if not isinstance(name, str):
@@ -182,7 +187,13 @@ def environment_options(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             path="data.environment",
             name=name,
         )
-    return name, arguments(ReplayOptions, rest, "data")
+    options = max((ReplayOptions, RolloutOptions), key=lambda kind: _likeness(rest, parameters(kind)))
+    return name, arguments(options, rest, "data")
+
+
+def _likeness(given: Iterable[object], known: Iterable[str]) -> float:
+    """How many of the names are known; one that is nearly so counts nearly as much."""
+    return sum(max(SequenceMatcher(None, str(name), one).ratio() for one in known) for name in given)
 
 
 def builtin(
@@ -191,7 +202,8 @@ def builtin(
     tokens: dict[str, Any] | None = None,
     window: Size | None = None,
     horizon: Size | None = None,
+    target: str | None = None,
 ) -> None:
-    """The section of a built-in set: its name, how to split what has no official split, how texts become tokens, and of
-    a time series how many rows the network looks back on and forecasts.
+    """The section of a built-in set: its name, how to split what has no official split, how texts become tokens, of
+    a time series how many rows the network looks back on and forecasts, and of graphs which field is to be predicted.
     """

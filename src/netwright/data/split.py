@@ -18,6 +18,7 @@ from netwright.core.messages import say
 from netwright.core.schemas import Count, Probability, Size
 from netwright.core.seeds import generator
 from netwright.data.dataset import Dataset, FileDataset, PairedFiles
+from netwright.data.graphs import GraphDataset, NodeDataset
 from netwright.data.policy import nearest
 from netwright.data.series import SeriesDataset, cut_in_time
 from netwright.data.sources.loaded import Loaded
@@ -131,6 +132,9 @@ def content_hash(dataset: Dataset) -> str:
         tensors = (torch.empty(0), dataset.pixels)
     elif isinstance(dataset, SeriesDataset):
         tensors = (dataset.rows[dataset.covered()], dataset.starts)
+    elif isinstance(dataset, GraphDataset | NodeDataset):
+        for part in dataset.parts():
+            digest.update(part.contiguous().numpy().view("uint8").data if part.numel() else b"")
     elif isinstance(dataset, TextDataset):
         for text in (*dataset.texts, *(dataset.second or ())):
             digest.update(f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))

@@ -36,6 +36,7 @@ from netwright.experiment.vocabulary import readable_data, with_vocabulary
 from netwright.models.weights.reading import Normalisation
 from netwright.tasks import TASKS, Task, task_class
 from netwright.training.engine import Engine, Updater
+from netwright.training.hooks.base import Hook
 from netwright.training.placing import place
 from netwright.training.session import Plan, Session
 
@@ -52,6 +53,7 @@ class Given:
     loss: Callable[..., Tensor] | None = None
     optimizer: torch.optim.Optimizer | None = None
     bundle: DataBundle | None = None
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass
@@ -104,11 +106,11 @@ def _assemble(config: Config, folder: Path, given: Given, quiet: bool) -> Assemb
     session = Session(
         folder, model, task, Engine(updaters, device, precision, settings.accumulate, average),
         task.batches(train, training=True), sources.validation(), plan, (task.monitor, task.sense),
-        make_hooks(config, folder, task, schema.kind, train.steps_per_epoch, steps, quiet),
+        [*make_hooks(config, folder, task, schema.kind, train.steps_per_epoch, steps, quiet), *given.hooks],
     )  # fmt: skip
     seeds.seed_everything(seeds.mix(settings.seed, 1))  # however much chance the building above took
     name, values = _named_task(config)
-    recipe = {"model": built.recipe, "task": {"name": name, **values}, "schema": schema.to_dict()}
+    recipe = {"model": built.recipe, "task": {"name": name, **values, **task.decided()}, "schema": schema.to_dict()}
     return Assembly(config, bundle, preprocess, model, loss, session, sources, precision, channels_last, recipe)
 
 
@@ -168,9 +170,9 @@ def _preprocessor(bundle: DataBundle, task: type[Task], seen: Normalisation | No
     """Fitted on the training part, but for what a task needs (`input_range`) or pretrained weights expect."""
     if bundle.schema.kind == "environment":
         return None
-    if task.input_range == (-1.0, 1.0) and bundle.schema.kind == "image":
-        channels = bundle.schema.input_shape[0]
-        return ImagePreprocessor(bundle.schema, [0.5] * channels, [0.5] * channels)
+    if task.input_range is not None and bundle.schema.kind == "image":
+        (low, high), channels = task.input_range, bundle.schema.input_shape[0]
+        return ImagePreprocessor(bundle.schema, [(0 - low) / (high - low)] * channels, [1 / (high - low)] * channels)
     return normalised(bundle.schema, seen, lambda: Preprocessor.fit(bundle.train))
 
 
@@ -197,7 +199,8 @@ def _sources(
     kind = task_class(name)
     augment = _augment(config, bundle, kind.views(values))
     pairs = pair_maker(kind.pairs(values), bundle, preprocess, model)
-    return SourceMaker(bundle, preprocess, model, config.train, device, augment, pairs=pairs)
+    made = SourceMaker(bundle, preprocess, model, config.train, device, augment, pairs=pairs)
+    return replace(made, rollouts=kind.rollouts(values))
 
 
 def _augment(config: Config, bundle: DataBundle, views: int) -> Augment | None:

@@ -46,10 +46,11 @@ def check_assembly(made: Assembly) -> list[Finding]:
     if len(made.session.task.phases) > 1 or made.preprocess is None:
         return []
     train, validation, schema = _sample(made, made.bundle.train), None, made.bundle.schema
-    if made.session.task.own_targets:
-        schema = replace(schema, target=Target("next-token"))
+    if (own := made.session.task.own_targets) is not None:
+        schema = replace(schema, target=Target(own))
     # A series goes on where training ended: that it drifts there is no fault of the preprocessing.
-    if made.bundle.validation and schema.target.kind not in _ALIKE:
+    # Of graphs, nodes are alike without being the same: atoms of a kind, or all nodes of the one graph.
+    if made.bundle.validation and schema.target.kind not in _ALIKE and schema.kind != "graph":
         held_out = _sample(made, made.bundle.validation)
         validation = (held_out.inputs, held_out.targets)
     updater = next(iter(made.session.engine.updaters.values()))

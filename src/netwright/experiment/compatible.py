@@ -15,15 +15,18 @@ from netwright.tasks import task_class
 
 __all__ = ["check_sizes", "check_task", "construct", "default_model", "networks_for", "part_of"]
 
-_SIZES = ("image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes")
+_SIZES = (
+    "image_shape", "in_channels", "image_size", "in_features", "vocab_size", "num_actions", "num_classes", "level",
+)  # fmt: skip
 _TARGETS = {
-    "action": "an environment", "class": "classes", "multilabel": "several labels an example", "next-token": "text",
-    "mask": "masks", "none": "no target", "number": "numbers",
+    "action": "an environment with a fixed set of actions", "class": "classes",
+    "control": "an environment whose actions are numbers", "multilabel": "several labels an example",
+    "next-token": "text", "mask": "masks", "none": "no target", "number": "numbers",
     "forecast": "a time series", "span": "answers to questions", "text": "pairs of texts",
 }  # fmt: skip
 _KINDS = {
-    "array": "arrays", "environment": "an environment", "image": "pictures", "series": "a time series",
-    "table": "a table", "text": "a text",
+    "array": "arrays", "environment": "an environment", "graph": "graphs", "image": "pictures",
+    "series": "a time series", "table": "a table", "text": "a text",
 }  # fmt: skip
 
 
@@ -39,7 +42,7 @@ def default_model(task: str, schema: Schema) -> str | dict[str, Any]:
     """The network, or the section of one, that a config gets which names none."""
     if task == "image-classification":  # its class serves tables and texts as well
         return "lenet5"
-    return task_class(task).usual_model or ("lstm" if schema.kind == "text" else "mlp")
+    return task_class(task).usual_model or {"text": "lstm", "graph": "gcn"}.get(schema.kind, "mlp")
 
 
 def check_task(name: str, schema: Schema) -> None:

@@ -28,6 +28,7 @@ from netwright.experiment.pretrained import check_fine_tuning
 from netwright.experiment.reading import Marks, example_names, example_path, find, located, placed, plain, trees
 from netwright.experiment.settings import DistillSettings, Sections, TrainSettings
 from netwright.tasks.catalog import TASKS
+from netwright.tuning.space import read_space
 
 __all__ = ["Config", "check_sections", "example_names", "example_path", "load_config", "overridden"]
 
@@ -307,4 +308,5 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "train": lambda value: schemas.build(TrainSettings, value, "train").early_stopping,  # and the one within it
     "augment": build_augment,
     "distill": lambda value: schemas.build(DistillSettings, value, "distill"),
+    "tune": read_space,
 }

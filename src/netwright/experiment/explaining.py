@@ -23,6 +23,7 @@ __all__ = ["explain", "titled"]
 
 Source = str | Path | Mapping[str, Any]
 
+_RING = 24  # nodes of the graph that a network of graphs is shown
 _UNKNOWN = models.ModelCard(target="", family="own", tasks=(), summary="")
 
 
@@ -99,7 +100,8 @@ def _by_section(section: Mapping[str, Any], input_shape: Sequence[int] | None) -
     sizes = _sizes(shape) if input_shape is not None else {}
     arguments = schemas.arguments(factory, values, "model", sizes)
     title = "layers" if layers else models.catalog().canonical(str(name)) or str(name)
-    known = _measured(partial(construct, factory, arguments, title), _examples(card.input_kind, shape))
+    examples = _examples(card.input_kind, shape, values.get("edge_features", 0))
+    known = _measured(partial(construct, factory, arguments, title), examples)
     return titled(known, title)
 
 
@@ -124,6 +126,8 @@ def _sizes(shape: tuple[int, ...]) -> dict[str, Any]:
 
 def _card_shape(shape: tuple[int, ...], values: Mapping[str, Any]) -> tuple[int, ...]:
     """The card's input in the channels, the size or the length that a section sets."""
+    if "image_shape" in values and len(shape) == 3:
+        return tuple(values["image_shape"])
     if len(shape) == 3:
         side = values.get("image_size")
         return (values.get("in_channels", shape[0]), *((side, side) if isinstance(side, int) else shape[1:]))
@@ -147,9 +151,12 @@ def _by_config(source: Source, input_shape: Sequence[int] | None, overrides: Seq
     card = models.MODELS.get(recipe["name"], _UNKNOWN)
     if card is _UNKNOWN and schema.kind == "text":
         card = replace(card, input_kind="token-pairs" if schema.target.kind == "text" else "tokens")
+    edge_features = 0
+    if schema.graph is not None:
+        card, edge_features = replace(card, input_kind="graph"), schema.graph.edge_features
     shape = tuple(input_shape or schema.input_shape) or (int(getattr(net, "context", 1)),)
     shape = (int(getattr(net, "noise_size", 1)),) if card.input_kind == "noise" else shape
-    return titled(trace(net, *_examples(card.input_kind, shape)), recipe["name"])
+    return titled(trace(net, *_examples(card.input_kind, shape, edge_features)), recipe["name"])
 
 
 def titled(known: Architecture, name: str) -> Architecture:
@@ -158,7 +165,11 @@ def titled(known: Architecture, name: str) -> Architecture:
     return replace(known, name=name, idea=card.idea, paper=card.paper, when=card.when)
 
 
-def _examples(kind: str, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
+def _examples(kind: str, shape: tuple[int, ...], edge_features: int = 0) -> tuple[Tensor, ...]:
+    if kind == "graph":
+        ring_N = torch.arange(_RING)
+        edges_2E = torch.stack([torch.cat([ring_N, ring_N.roll(1)]), torch.cat([ring_N.roll(1), ring_N])])
+        return torch.zeros(_RING, math.prod(shape)), edges_2E, torch.zeros(edges_2E.shape[1], edge_features)
     try:
         example = torch.zeros(1, *shape, dtype=torch.int64 if kind in ("tokens", "token-pairs") else torch.float32)
     except (RuntimeError, TypeError) as error:  # more values than memory holds, or than can be counted

@@ -17,7 +17,7 @@ from netwright.core import seeds
 from netwright.core.errors import ConfigError, NetwrightError, Problem, ResourceError, suggest
 from netwright.core.messages import say
 from netwright.data.augment import Geometric, Mixing
-from netwright.data.batching import Batch, part_of
+from netwright.data.batching import first_of
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly
 from netwright.experiment.compatible import networks_for
@@ -64,13 +64,12 @@ def _try(made: Assembly) -> None:
     if made.preprocess is None:
         _try_actions(made)
         return
-    whole = next(iter(made.sources.measuring(made.bundle.train).epoch(0)))
-    inputs = part_of(whole.inputs, slice(_EXAMPLES))
-    targets, index = (part[:_EXAMPLES] if part is not None else None for part in whole[1:])
+    few = first_of(next(iter(made.sources.measuring(made.bundle.train).epoch(0))), _EXAMPLES)
+    inputs, targets = few.inputs, few.targets
     _check_moved(made, targets)
     with torch.inference_mode(), engine.autocast():
         try:
-            out = task.evaluation_step(made.model, Batch(inputs, targets, index))
+            out = task.evaluation_step(made.model, few)
         except TypeError:
             _check_arguments(made, inputs)
             raise
@@ -88,6 +87,14 @@ def _check_arguments(made: Assembly, inputs: Any) -> None:
     try:
         inspect.signature(made.model.forward).bind(*inputs)
     except TypeError as error:
+        if made.bundle.schema.kind == "graph":
+            template = (
+                "forward of model {name} cannot be called with the {count} tensors that a batch of graphs is; write "
+                "forward(self, nodes, edges, edge_attr=None, graph_index=None), or use {fitting}"
+            )
+            fitting = ", ".join(networks_for(made.config.named("task")[0]))
+            values = {"name": type(made.model).__name__, "count": len(inputs), "fitting": fitting}
+            raise ConfigError(template, path="model", **values) from error
         names = _ARGUMENTS.get(made.bundle.schema.target.kind, _ARGUMENTS["class"])[: len(inputs)]
         template = (
             "forward of model {name} cannot be called with the {count} tensors that a batch of texts is; write "
@@ -128,14 +135,10 @@ def _check_batch(made: Assembly) -> None:
 
 
 def _try_actions(made: Assembly) -> None:
-    """A network that acts gives one value an action."""
-    schema = made.bundle.schema
+    """A network that acts says something of every action, in the form that the task learns from."""
+    nothing = torch.zeros(1, *made.bundle.schema.input_shape, device=made.session.engine.device)
     with torch.inference_mode():
-        values = made.model(torch.zeros(1, *schema.input_shape, device=made.session.engine.device))
-    got, wanted = values.shape[-1] if isinstance(values, Tensor) else None, len(schema.target.classes)
-    if got is not None and wanted and got != wanted:
-        template = "model.num_actions={got} is not the {wanted} of {name}; leave it out: the environment decides it"
-        raise ConfigError(template, path="model.num_actions", got=got, wanted=wanted, name=made.bundle.name)
+        made.session.task.predict(made.model, nothing)
 
 
 def _check_lone(made: Assembly, example: Tensor) -> None:

@@ -29,7 +29,7 @@ from netwright.tasks import TASKS, Task
 __all__ = ["Predictor", "load"]
 
 _BATCH = 256
-_TEXTS = 64  # inputs of a batch that is filled up to its longest
+_TOGETHER = 64  # texts or graphs of a batch
 _MASK_PIXELS = 2**19  # of a batch whose answer is a class for every pixel: such networks keep large maps
 
 
@@ -78,9 +78,9 @@ def load(path: str | Path, network: nn.Module | None = None, trust: bool = False
 class Predictor:
     """Call it on inputs of the kind it was trained on.
 
-    One input is a path or PIL picture, an array or tensor, a row as a dictionary, or a text; several are a list of
-    those, or
-    an array with one more dimension. `network` is the plain module.
+    One input is a path or PIL picture, an array or tensor, a row as a dictionary, a graph, or a text; several are a
+    list of those, or an array with one more dimension. Of a graph whose nodes are classified there is an answer a node.
+    `network` is the plain module.
     """
 
     def __init__(
@@ -116,22 +116,23 @@ class Predictor:
     def outputs(self, inputs: Any) -> Tensor:
         """The network's raw outputs for the inputs. Shapes: N inputs -> (N, …)."""
         several = self._each(inputs)
-        if self.schema.kind == "text" and self.preprocess is not None:
-            return self._of_texts(several, self.preprocess)
+        if self.schema.kind in ("text", "graph") and self.preprocess is not None:
+            return self._together(several, self.preprocess)
         raw = [self._raw(x) for x in several]
         parts = []
         size = max(1, min(_BATCH, _MASK_PIXELS // raw[0].numel())) if self.schema.target.kind == "mask" else _BATCH
         for first in range(0, len(raw), size):
             batch = torch.stack(raw[first : first + size])
-            ready = self.preprocess.inputs(batch) if self.preprocess else batch.float()
+            as_seen = getattr(torch, self.schema.input_dtype)
+            ready = self.preprocess.inputs(batch) if self.preprocess else batch.to(as_seen)
             parts.append(self.task.predict(self.network, ready))
         return torch.cat(parts)
 
-    def _of_texts(self, texts: Sequence[Any], preprocess: Preprocessor) -> Tensor:
-        """Texts are filled up to the longest of their batch; places that a batch lacks can never be the answer."""
+    def _together(self, inputs: Sequence[Any], preprocess: Preprocessor) -> Tensor:
+        """Graphs side by side, or texts filled up to the longest; places that a batch lacks are never the answer."""
         parts = []
-        for first in range(0, len(texts), _TEXTS):
-            arguments = preprocess.batch(texts[first : first + _TEXTS])
+        for first in range(0, len(inputs), _TOGETHER):
+            arguments = preprocess.batch(inputs[first : first + _TOGETHER])
             parts.append(self.network(*arguments) if isinstance(arguments, tuple) else self.network(arguments))
         places = max(part.shape[-1] for part in parts)
         return torch.cat([F.pad(part, (0, places - part.shape[-1]), value=-torch.inf) for part in parts])

@@ -13,7 +13,7 @@ from netwright.core.devices import keep_freed_memory
 from netwright.core.errors import CheckpointError, ConfigError
 from netwright.core.messages import say
 from netwright.core.records import RunLock, write_json
-from netwright.data.batching import part_of
+from netwright.data.batching import first_of
 from netwright.doctor.findings import Finding
 from netwright.experiment.assemble import Assembly, Given, assemble
 from netwright.experiment.checking import check_assembly
@@ -187,7 +187,7 @@ def _architecture(made: Assembly) -> Architecture | None:
     try:
         batch = next(iter(made.sources.measuring(made.bundle.train).epoch(0))) if made.preprocess else None
         shape = made.bundle.schema.input_shape
-        one = part_of(batch.inputs, slice(1)) if batch is not None else torch.zeros(1, *shape)
+        one = first_of(batch, 1).inputs if batch is not None else torch.zeros(1, *shape)
         example = made.model.noise(1) if hasattr(made.model, "noise") else one  # type: ignore[operator]
         known = trace(made.model, *(example if isinstance(example, tuple) else (example,)))
         name = made.recipe["model"].get("name")

@@ -96,5 +96,6 @@ class Sections:
     augment: list[Any] = field(default_factory=list)
     metrics: list[str] | None = None
     distill: dict[str, Any] | None = None
+    tune: dict[str, Any] | None = None
     doctor: Literal["off", "advise", "repair"] = "advise"
     expect: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = field(default_factory=dict)

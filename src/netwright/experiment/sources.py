@@ -12,8 +12,27 @@ from netwright.core import schemas
 from netwright.core.errors import ConfigError
 from netwright.data import DataBundle, Dataset, Preprocessor
 from netwright.data.augment import Augment
-from netwright.data.batching import BatchSource, Bucketed, Resident, SeriesWindows, Streaming, Windows
+from netwright.data.batching import (
+    BatchSource,
+    Bucketed,
+    GraphBatches,
+    Resident,
+    SeriesWindows,
+    Streaming,
+    WholeGraph,
+    Windows,
+)
 from netwright.data.batching.skipgram import PairMaker, PairSettings
+from netwright.data.environments import (
+    EpisodeSource,
+    ReplayOptions,
+    ReplaySource,
+    RolloutOptions,
+    RolloutSettings,
+    RolloutSource,
+)
+from netwright.data.graph_scaling import GraphPreprocessor
+from netwright.data.graphs import GraphDataset, NodeDataset
 from netwright.data.series import SeriesDataset
 from netwright.data.texts import TextDataset
 from netwright.data.textual import TextPreprocessor, stream_of
@@ -39,6 +58,7 @@ class SourceMaker:
     augment: Augment | None = None
     task: Task | None = None
     pairs: PairMaker | None = None  # in place of the data's own batches, for vectors of words
+    rollouts: RolloutSettings | None = None  # in place of a memory, for what is learnt while it is done
 
     def training(self) -> BatchSource:
         """Batches to train on: shuffled, augmented.
@@ -51,7 +71,7 @@ class SourceMaker:
             template = "train.per_class={per_class} needs classes as targets, and the data have none; leave it out"
             raise ConfigError(template, path="train.per_class", per_class=settings.per_class)
         if bundle.schema.kind == "environment":
-            return self._replay()
+            return self._acting()
         if self.pairs is not None:
             return self.pairs.training(settings.batch_size, settings.seed, self.device)
         return self._of_examples()
@@ -68,8 +88,8 @@ class SourceMaker:
         assert self.preprocess is not None
         if isinstance(bundle.train, TextDataset):
             return self._bucketed(bundle.train, augment=self.augment, **common)
-        if isinstance(bundle.train, SeriesDataset):
-            return SeriesWindows(bundle.train, self.preprocess, **common)
+        if isinstance(bundle.train, SeriesDataset | GraphDataset | NodeDataset):
+            return self._linked(bundle.train, **common)
         common["per_class"] = settings.per_class
         if bundle.train.tensors() is None:
             return Streaming(bundle.train, self.preprocess, augment=self.augment, workers=settings.workers, **common)
@@ -104,8 +124,8 @@ class SourceMaker:
         assert self.preprocess is not None
         if isinstance(dataset, TextDataset):
             return self._bucketed(dataset, batch_size=self.settings.batch_size, shuffle=False, device=self.device)
-        if isinstance(dataset, SeriesDataset):
-            return SeriesWindows(dataset, self.preprocess, batch_size=size, shuffle=False, device=self.device)
+        if isinstance(dataset, SeriesDataset | GraphDataset | NodeDataset):
+            return self._linked(dataset, batch_size=size, shuffle=False, device=self.device)
         if dataset.tensors() is None:
             workers = self.settings.workers
             return Streaming(
@@ -120,6 +140,16 @@ class SourceMaker:
         budget = self.settings.batch_tokens
         return Bucketed(dataset, self.preprocess, batch_tokens=budget, longest=longest, **options)
 
+    def _linked(self, dataset: SeriesDataset | GraphDataset | NodeDataset, **options: Any) -> BatchSource:
+        """Windows of a series, some graphs at a time, or the nodes of one all together."""
+        assert self.preprocess is not None
+        if isinstance(dataset, SeriesDataset):
+            return SeriesWindows(dataset, self.preprocess, **options)
+        assert isinstance(self.preprocess, GraphPreprocessor)
+        if isinstance(dataset, GraphDataset):
+            return GraphBatches(dataset, self.preprocess, **options)
+        return WholeGraph(dataset, self.preprocess, options["device"])
+
     def _context(self) -> int:
         return int(getattr(self.model, "context", _CONTEXT))
 
@@ -127,24 +157,21 @@ class SourceMaker:
         assert self.preprocess is not None
         return stream_of(dataset, self.preprocess)
 
-    def _replay(self) -> BatchSource:
-        from netwright.data.environments import ReplayOptions, ReplaySource
-
+    def _acting(self) -> BatchSource:
+        """Experience: remembered, or fresh for every update."""
         given = {"batch_size": self.settings.batch_size, **self.bundle.options}
-        options = schemas.build(ReplayOptions, given, "data")
-        source = ReplaySource(
-            self.bundle.name,
-            epochs=self.settings.epochs,
-            options=options,
-            seed=self.settings.seed,
-            device=self.device,
-        )
+        how: dict[str, Any] = {"seed": self.settings.seed, "device": self.device}
+        source: ReplaySource | RolloutSource
+        if self.rollouts is None:
+            replay = schemas.build(ReplayOptions, given, "data")
+            source = ReplaySource(self.bundle.name, epochs=self.settings.epochs, options=replay, **how)
+        else:
+            rollout = schemas.build(RolloutOptions, given, "data")
+            source = RolloutSource(self.bundle.name, settings=self.rollouts, options=rollout, **how)
         source.bind(self.model)
         return source
 
     def _episodes(self, purpose: str, episodes: int) -> BatchSource:
-        from netwright.data.environments import EpisodeSource
-
         source = EpisodeSource(
             self.bundle.name,
             episodes=episodes,

@@ -38,6 +38,7 @@ class MetricCard:
 
 METRICS: Mapping[str, MetricCard] = {
     "accuracy": MetricCard(f"{_HOME}:accuracy", "max", _LABELS),
+    "active_units": MetricCard("netwright.metrics.latent:Evidence", "max", ("generation",), "raw"),
     "auroc": MetricCard(f"{_HOME}:auroc", "max", _CLASSES, "probabilities"),
     "bits_per_byte": MetricCard("netwright.metrics.running:Surprise", "min", ("language",), "raw"),
     "bits_per_char": MetricCard("netwright.metrics.running:Surprise", "min", ("language",), "raw"),
@@ -47,11 +48,13 @@ METRICS: Mapping[str, MetricCard] = {
     "classifier_score": MetricCard("netwright.metrics.frechet:classifier_score", "max", ("generation",), "raw"),
     "dice": MetricCard(f"{_HOME}:f1", "max", ("segmentation",), states="macro"),
     "ece": MetricCard(f"{_HOME}:ece", "min", ("multiclass", "binary"), "probabilities"),
+    "elbo": MetricCard("netwright.metrics.latent:Evidence", "max", ("generation",), "raw"),
     "episode_length": MetricCard("netwright.metrics.running:Returns", "max", ("acting",), "raw"),
     "exact_match": MetricCard("netwright.metrics.text:exact_match", "max", ("translation", "answers"), "raw"),
     "f1": MetricCard(f"{_HOME}:f1", "max", _LABELS, states="macro"),
     "frechet": MetricCard("netwright.metrics.frechet:frechet_distance", "min", ("generation",), "raw"),
     "iou": MetricCard(f"{_HOME}:iou", "max", ("segmentation",)),
+    "kl": MetricCard("netwright.metrics.latent:Evidence", "min", ("generation",), "raw"),
     "last_mase": MetricCard("netwright.metrics.forecast:ForecastErrors", "min", ("forecasting",), "raw"),
     "mae": MetricCard(f"{_HOME}:mae", "min", ("regression",), "values"),
     "mase": MetricCard("netwright.metrics.forecast:ForecastErrors", "min", ("forecasting",), "raw"),

@@ -12,7 +12,8 @@ class ModelCard:
 
     target: the constructor. kin: the paper's family that shares one file and one drawing (`resnet` for all ResNets).
     parameters: of a build with no arguments. input: shape of one example for that build. input_kind: "float", "tokens"
-    (int64 below the vocabulary), "token-pairs" (a source and a target, both of that shape) or "noise". gmacs: published
+    (int64 below the vocabulary), "token-pairs" (a source and a target, both of that shape), "graph" (nodes with so many
+    features, in a ring) or "noise". gmacs: published
     multiply-accumulates of one example, in 10^9. layouts: the reference projects' checkpoints that this network reads,
     as `"package.module:LAYOUTS"` (`models/weights/`). aliases: other names that people use for it.
     """

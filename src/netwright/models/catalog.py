@@ -9,6 +9,7 @@ from netwright.core.catalogs import Catalog
 from netwright.core.errors import ConfigError
 from netwright.models.card import ModelCard
 from netwright.models.generative import cards as generative
+from netwright.models.graph import cards as graph
 from netwright.models.language import cards as language
 from netwright.models.policy import cards as policy
 from netwright.models.sequence import cards as sequence
@@ -19,6 +20,7 @@ __all__ = ["MODELS", "ModelCard", "card", "catalog", "list_models"]
 
 MODELS: Mapping[str, ModelCard] = {
     **vision.CARDS, **sequence.CARDS, **language.CARDS, **generative.CARDS, **policy.CARDS,
+    **graph.CARDS,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ that a class name or a caption can neither break the page nor call home.
 from __future__ import annotations
 
 import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from netwright.reports.findings import findings
 from netwright.reports.folder import RunRecord, read_run
 from netwright.reports.network import architecture
 from netwright.reports.repairs import repairs
+from netwright.reports.tuning import RECORD, tuning_view
 from netwright.reports.verdict import judge
 from netwright.reports.words import value_name
 
@@ -28,20 +30,29 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write `report.html` into the run folder from what stands there, and return its path.
+    """Write `report.html` into the folder of a run or a search from what stands there, and return its path.
 
     Raises CheckpointError when `run_folder` is not a run folder, MissingExtra without jinja2, ResourceError when the
     folder cannot be written.
     """
+    pages = _pages()
+    folder = Path(run_folder)
+    searched = (folder / RECORD).is_file()
+    view = tuning_view(folder) if searched else _view(read_run(folder))
+    path = folder / "report.html"
+    write_text(path, pages.get_template("tuning.html.j2" if searched else "page.html.j2").render(view))
+    return path
+
+
+@cache
+def _pages() -> Any:
+    """The templates; compiled once, which takes longer than to write a page."""
     jinja2 = need("jinja2", "report")
-    run = read_run(Path(run_folder))
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     pages.globals["say"] = say
-    path = run.folder / "report.html"
-    write_text(path, pages.get_template("page.html.j2").render(_view(run)))
-    return path
+    return pages
 
 
 def _view(run: RunRecord) -> dict[str, Any]:

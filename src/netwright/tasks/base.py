@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from netwright.data.batching import Batch, BatchSource
 from netwright.data.batching.skipgram import PairSettings
+from netwright.data.environments import RolloutSettings
+from netwright.data.schema import TargetKind
 from netwright.losses import LossFunction, build_loss
 
 __all__ = ["Measure", "Phase", "StepOutput", "Task", "with_monitor"]
@@ -67,9 +69,10 @@ class Task(ABC):
     input_range: tuple[float, float] | None = None
     data_kinds: tuple[str, ...] = ()  # of `Schema.kind` that it can learn from; none: any
     target_kinds: tuple[str, ...] = ()  # of `Target.kind`; none: any, or no target
-    own_targets: bool = False  # what its batches ask for is not the data's target, but tokens of the texts themselves
+    own_targets: TargetKind | None = None  # of what its batches ask for, where that is not the data's target
     answers_targets: bool = False  # what its network says can be held against the targets themselves
     least_batch: int = 1  # examples that a batch must hold
+    output_name: str = "logits"  # what its network's outputs are called in an exported file
 
     @staticmethod
     def outputs(values: Mapping[str, Any]) -> int | None:
@@ -84,6 +87,11 @@ class Task(ABC):
     @staticmethod
     def pairs(values: Mapping[str, Any]) -> PairSettings | None:
         """How batches of words and their neighbours are made, by the settings of `task:`; None for other batches."""
+        return None
+
+    @staticmethod
+    def rollouts(values: Mapping[str, Any]) -> RolloutSettings | None:
+        """What is learnt from that the network does now, by the settings of `task:`; None for a memory of its moves."""
         return None
 
     @classmethod
@@ -129,6 +137,14 @@ class Task(ABC):
         """The network's outputs for new inputs, as `answers` takes them."""
         out: Tensor = model(inputs)
         return out
+
+    def decided(self) -> dict[str, Any]:
+        """Settings of `task:` that the loss decided; a model folder holds them, as it holds no loss."""
+        return {}
+
+    def exported(self, outputs: Tensor) -> Tensor:
+        """What `predict` gives, as an exported file gives it: numbers in their own unit."""
+        return outputs
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The network's outputs for new inputs in the user's words, a dictionary an input (`predict`)."""

@@ -1,4 +1,4 @@
-"""Telling classes apart, for pictures, rows of tables and texts alike: one label an example.
+"""Telling classes apart, for pictures, rows of tables, texts, graphs and their nodes alike: one label an example.
 
 Letters: B batch, N examples, C channels, K classes.
 """
@@ -21,10 +21,11 @@ from netwright.data.schema import Schema
 from netwright.losses import Loss, LossFunction
 from netwright.metrics.diagrams import calibration_curve, confusion_matrix
 from netwright.metrics.sets import MetricSet
-from netwright.tasks.base import Phase, StepOutput, Task, with_monitor
+from netwright.tasks.base import Measure, Phase, StepOutput, Task, with_monitor
 from netwright.tasks.looking import looking
+from netwright.tasks.nodes import AskedOnly, asked
 from netwright.tasks.pictures import pixels_of, write_png
-from netwright.tasks.texts import readable
+from netwright.tasks.texts import counted_loss, readable
 
 __all__ = ["Classification"]
 
@@ -38,7 +39,7 @@ class Classification(Task):
     Args:
         metrics: the figures of an evaluation, in place of the usual ones.
 
-    Shapes: the network gives (B, K).
+    Shapes: the network gives (B, K). Of nodes the batch is a whole graph, with targets of -100 where none is asked for.
 
     Raises:
         ConfigError: an unknown metric, or a loss of embeddings.
@@ -60,6 +61,7 @@ class Classification(Task):
     ) -> None:
         self._schema, self._preprocess = schema, preprocess
         self._classes = schema.target.classes
+        self._of_nodes = schema.graph is not None and schema.graph.level == "node"
         self._loss = self.chosen_loss(loss)
         if isinstance(self._loss, Loss) and self._loss.target_kind in ("identity", "pair"):
             template = (
@@ -73,7 +75,7 @@ class Classification(Task):
         """The loss of one batch, with that of the heads on middle layers where the network has them."""
         scores = forward(model, batch.inputs)
         if not isinstance(scores, AuxiliaryLogits):
-            return StepOutput(self._loss(scores, batch.targets), predictions=scores)
+            return StepOutput(self._loss_of(scores, batch.targets), predictions=scores)
         loss = self._loss(scores.logits, batch.targets)
         for aside in scores.auxiliary:
             loss = loss + scores.weight * self._loss(aside, batch.targets)
@@ -82,11 +84,17 @@ class Classification(Task):
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """Loss and logits."""
         logits = forward(model, batch.inputs).float()
-        return StepOutput(self._loss(logits, batch.targets), predictions=logits)
+        return StepOutput(self._loss_of(logits, batch.targets), predictions=logits)
 
-    def measure(self) -> MetricSet:
+    def _loss_of(self, scores: Tensor, targets: Tensor | None) -> Tensor:
+        assert targets is not None
+        made: Tensor = counted_loss(self._loss, scores, targets) if self._of_nodes else self._loss(scores, targets)
+        return made
+
+    def measure(self) -> Measure:
         """The metrics, fresh."""
-        return MetricSet(self._metrics, "multiclass", num_classes=len(self._classes))
+        made = MetricSet(self._metrics, "multiclass", num_classes=len(self._classes))
+        return AskedOnly(made) if self._of_nodes else made
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """Confusion matrix, calibration, and the mistakes the network was surest of."""
@@ -170,12 +178,10 @@ def _watch(model: nn.Module, source: BatchSource) -> _Seen | None:
     shares, truths, kept, first = [], [], [], 0
     with looking(model):
         for batch in source.epoch(0):
-            assert batch.targets is not None
-            truth_B = batch.targets.argmax(1) if batch.targets.dim() == 2 else batch.targets
-            share_BK = F.softmax(forward(model, batch.inputs).float(), 1)
+            share_BK, targets, rows_B = asked(F.softmax(forward(model, batch.inputs).float(), 1), batch, first)
+            truth_B = targets.argmax(1) if targets.dim() == 2 else targets
             sure_B, said_B = share_BK.max(1)
             wrong_B = torch.where(said_B == truth_B, -1.0, sure_B)
-            rows_B = batch.rows(first)
             for row in wrong_B.topk(min(_WORST, len(wrong_B))).indices[: int((wrong_B >= 0).sum())].tolist():
                 mistake = (sure_B[row].item(), int(rows_B[row]), int(truth_B[row]), int(said_B[row]))
                 kept.append((*mistake, _input(batch, row)))
@@ -194,6 +200,8 @@ def _input(batch: Batch, row: int) -> Tensor:
     if isinstance(batch.inputs, Tensor):
         return batch.inputs[row].clone()
     tokens_BT, mask_BT = batch.inputs[:2]
+    if mask_BT.dtype != torch.bool:  # a graph is not to be shown in a row
+        return tokens_BT.new_zeros(0)
     return tokens_BT[row][mask_BT[row]]
 
 

@@ -52,6 +52,7 @@ class Forecasting(Task):
     data_kinds = ("series",)
     target_kinds = ("forecast",)
     usual_model = "lstm_forecaster"
+    output_name = "forecast"
     answers_targets = True
 
     def __init__(
@@ -96,9 +97,13 @@ class Forecasting(Task):
             return self._flat(model(inputs))
         middle, spread = inputs.mean(1, keepdim=True), inputs.std(1, correction=0, keepdim=True)
         spread = torch.where(spread < _STILL, torch.ones_like(spread), spread)
-        said = self._flat(model((inputs - middle) / spread)).view(len(inputs), self._horizon, len(self._names))
+        said = self._flat(model((inputs - middle) / spread)).view(-1, self._horizon, len(self._names))
         count = len(self._names)
         return (said * spread[..., :count] + middle[..., :count]).flatten(1)
+
+    def exported(self, outputs: Tensor) -> Tensor:
+        """In the series' own unit. Shapes: (B, H*K) -> (B, H, K)."""
+        return self._back(outputs.float())
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The next values of each series by name, step by step."""
@@ -143,7 +148,7 @@ class Forecasting(Task):
     def _back(self, values: Tensor) -> Tensor:
         """In the series' own unit. Shapes: (B, H*K) -> (B, H, K)."""
         values = values if self._preprocess is None else self._preprocess.targets_back(values)
-        return values.reshape(len(values), self._horizon, len(self._names))
+        return values.reshape(-1, self._horizon, len(self._names))
 
     def _watch(self, model: nn.Module, source: BatchSource) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
         """Mean absolute errors (H, K) of the network and the naive forecasts, and some windows on the CPU."""

@@ -22,7 +22,7 @@ from netwright.data.preprocess import Preprocessor
 from netwright.data.schema import Schema
 from netwright.losses.adversarial import Adversarial, gradient_penalty
 from netwright.tasks.base import Phase, StepOutput, Task
-from netwright.tasks.judging import Judgement, Verdict, Verdicts, bundled_judge
+from netwright.tasks.judging import Verdict, Verdicts, bundled_judge, judged, require_judge
 from netwright.tasks.pictures import pixels_of, write_grid
 
 __all__ = ["AdversarialGeneration"]
@@ -30,6 +30,7 @@ __all__ = ["AdversarialGeneration"]
 Kind = Literal["non-saturating", "hinge", "wasserstein-gp"]
 
 _DISCRIMINATOR, _GENERATOR = Phase("discriminator", "discriminator"), Phase("generator", "generator")
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _NOISE, _GRID = 0x6A4, 0x6A5  # keep the fixed noise of evaluations and of the report's grid apart
 
 
@@ -50,13 +51,15 @@ class AdversarialGeneration(Task):
     Shapes: batch inputs (B, C, H, W) in [-1, 1]; targets are not looked at.
 
     Raises:
-        ConfigError: a judge's path without its network; in a step, a network without the two parts.
+        ConfigError: a judge's path without its network; in a step, a network without the two parts, or for
+            wasserstein-gp with batch norm in the discriminator.
     """
 
     phases: tuple[Phase, ...] = (_DISCRIMINATOR, _GENERATOR)
     input_range = (-1.0, 1.0)
     data_kinds = ("image",)
     usual_model = "gan"
+    output_name = "score"
 
     def __init__(
         self,
@@ -72,9 +75,7 @@ class AdversarialGeneration(Task):
         columns: Size = 8,
         seed: int = 0,
     ) -> None:
-        if judge not in ("auto", "none") and judge_network is None:
-            template = "task.judge={judge!r} was not loaded; use auto, none, or the model folder of a classifier"
-            raise ConfigError(template, path="task.judge", judge=judge)
+        require_judge(judge, judge_network)
         self._game = Adversarial(
             kind="wasserstein" if kind == "wasserstein-gp" else kind, label_smoothing=label_smoothing
         )
@@ -90,7 +91,7 @@ class AdversarialGeneration(Task):
     def training_step(self, model: nn.Module, batch: Batch, phase: Phase) -> StepOutput:
         """The loss of one of the two; noise comes from torch's global generator, which checkpoints hold."""
         real = _real(batch)
-        _check(model)
+        self._check(model)
         noise = model.noise(len(real))  # type: ignore[operator]
         if phase.name == "generator":
             loss = self._game.generator(_scores(model, _make(model, noise)))
@@ -107,17 +108,27 @@ class AdversarialGeneration(Task):
     def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
         """As many pictures as there are real ones, from noise that belongs to the row; the loss is the generator's."""
         real = _real(batch)
+        self._check(model)
         made = _make(model, normal(self._seed, 0, batch.rows(), _NOISE, _noise_size(model)))
+        judgement = None if self._judge is None else judged(self._judge, real, made)
         scores = _scores(model, made)
         losses = {
             "generator_loss": self._game.generator(scores),
             "discriminator_loss": self._game.discriminator(_scores(model, real), scores),
         }
-        return StepOutput(losses["generator_loss"], losses, Verdict(len(real), losses, self._judged(real, made)))
+        return StepOutput(losses["generator_loss"], losses, Verdict(len(real), losses, judgement))
+
+    def predict(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """The discriminator's scores of pictures, (B,)."""
+        return _scores(model, inputs)
+
+    def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
+        """How real each picture looks to the discriminator: more is more real."""
+        return [{"score": score} for score in outputs.tolist()]
 
     def measure(self) -> Verdicts:
         """Losses, and where there is a judge Fréchet distance and classifier score."""
-        return Verdicts(judged=self._judge is not None)
+        return Verdicts(self._judge is not None, ("generator_loss", "discriminator_loss"))
 
     def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
         """A grid of made pictures, and one of real ones to hold against it."""
@@ -139,13 +150,19 @@ class AdversarialGeneration(Task):
             shown.append({"kind": "text", "title": say("Not measured"), "items": [text]})
         return shown
 
-    def _judged(self, real: Tensor, made: Tensor) -> Judgement | None:
-        if self._judge is None:
-            return None
-        judge = self._judge.to(real.device)
-        features_of: Any = judge.features
-        seen = [features_of(pictures).flatten(1).float() for pictures in (real, made)]
-        return Judgement(seen[0], seen[1], judge(made).float())
+    def _check(self, model: nn.Module) -> None:
+        """The two parts are there, and no norm mixes the examples that a gradient penalty is to see one by one."""
+        missing = [name for name in ("generator", "discriminator", "noise", "noise_size") if not hasattr(model, name)]
+        if missing:
+            template = "the network has no {missing}, which task gan needs; use model: gan, or wrap two networks in GAN"
+            raise ConfigError(template, path="model", missing=", ".join(missing))
+        critic: Any = model.discriminator
+        if self._penalty and any(isinstance(part, _BATCH_NORMS) for part in getattr(critic, "modules", tuple)()):
+            template = (
+                "kind=wasserstein-gp asks for the slope at each example, and batch norm in the discriminator mixes "
+                "them; set model.discriminator_norm: layer, or another kind"
+            )
+            raise ConfigError(template, path="model")
 
 
 def _real(batch: Batch) -> Tensor:
@@ -166,10 +183,3 @@ def _scores(model: nn.Module, pictures: Tensor) -> Tensor:
 def _noise_size(model: nn.Module) -> int:
     size: Any = model.noise_size
     return int(size)
-
-
-def _check(model: nn.Module) -> None:
-    missing = [name for name in ("generator", "discriminator", "noise", "noise_size") if not hasattr(model, name)]
-    if missing:
-        template = "the network has no {missing}, which task gan needs; use model: gan, or wrap two networks in GAN"
-        raise ConfigError(template, path="model", missing=", ".join(missing))

@@ -5,21 +5,24 @@ under one judge and one number of samples.
 Letters: B batch, D features, K classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from netwright.core.errors import ConfigError
 from netwright.data.schema import Schema
 from netwright.data.sources.fashion import CLASSES
 from netwright.metrics import judges
 from netwright.metrics.frechet import classifier_score, frechet_distance
 from netwright.models.vision.lenet import LeNet5
 
-__all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge"]
+__all__ = ["Judgement", "Verdict", "Verdicts", "bundled_judge", "judged", "require_judge"]
 
 
 @dataclass
@@ -33,7 +36,7 @@ class Judgement:
 
 @dataclass
 class Verdict:
-    """The predictions of one evaluation batch of a GAN; as long as its batch, and so weighted in the mean."""
+    """The predictions of one evaluation batch of a generator; as long as its batch, and so weighted in the mean."""
 
     size: int
     losses: dict[str, Tensor]
@@ -50,16 +53,35 @@ def bundled_judge(schema: Schema) -> nn.Module | None:
     return _fashion_judge()
 
 
+def require_judge(judge: str, network: nn.Module | None) -> None:
+    """Refuse the path of a judge that nobody loaded.
+
+    Raises:
+        ConfigError: no network for it.
+    """
+    if judge not in ("auto", "none") and network is None:
+        template = "task.judge={judge!r} was not loaded; use auto, none, or the model folder of a classifier"
+        raise ConfigError(template, path="task.judge", judge=judge)
+
+
+def judged(judge: nn.Module, real: Tensor, made: Tensor) -> Judgement:
+    """What a judge sees in pictures. Shapes: (B, C, H, W) both, in [-1, 1]."""
+    judge = judge.to(real.device)
+    features_of: Any = judge.features
+    seen = [features_of(pictures).flatten(1).float() for pictures in (real, made)]
+    return Judgement(seen[0], seen[1], judge(made).float())
+
+
 _JUDGED = ("frechet", "classifier_score")
 
 
 class Verdicts:
-    """Collects verdicts into the figures: losses, and where there is a judge (`judged`) `frechet` and
+    """Collects verdicts into the figures: `losses`, and where there is a judge (`judged`) `frechet` and
     `classifier_score`.
     """
 
-    def __init__(self, judged: bool) -> None:
-        self._judged = judged
+    def __init__(self, judged: bool, losses: Sequence[str]) -> None:
+        self._names = (*losses, *_JUDGED) if judged else tuple(losses)
         self._losses: dict[str, Tensor | float] = {}
         self._count = 0
         self._seen: list[Judgement] = []
@@ -75,8 +97,7 @@ class Verdicts:
     def compute(self) -> dict[str, float]:
         """The figures; NaN where no batch came."""
         if not self._count:
-            losses = ("generator_loss", "discriminator_loss")
-            return dict.fromkeys([*losses, *_JUDGED] if self._judged else losses, float("nan"))
+            return dict.fromkeys(self._names, float("nan"))
         figures = {name: float(total) / self._count for name, total in self._losses.items()}
         if self._seen:
             real, made = torch.cat([seen.real for seen in self._seen]), torch.cat([seen.made for seen in self._seen])

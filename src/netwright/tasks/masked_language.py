@@ -57,7 +57,7 @@ class MaskedLanguageModeling(Task):
     data_kinds = ("text",)
     usual_model = "bert_mini"
     answers_targets = True
-    own_targets = True
+    own_targets = "next-token"
     head = "masked-language-modeling"
 
     def __init__(

@@ -56,6 +56,7 @@ class MetricLearning(Task):
     like_tasks = ("image-classification", "tabular-classification")
     default_metrics = ("recall_at_1", "recall_at_5")
     least_batch = 2  # a lone example has nothing to be compared with
+    output_name = "embedding"
 
     def __init__(
         self,
@@ -113,9 +114,13 @@ class MetricLearning(Task):
         pictured = self._preprocess if self._schema.kind == "image" else None
         return [*maps(seen.unit_ND, names, self._seed), *worst_queries(seen, names, source, pictured, folder)]
 
+    def exported(self, outputs: Tensor) -> Tensor:
+        """Embeddings of length 1."""
+        return F.normalize(outputs.float(), dim=1)
+
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The embedding, of length 1."""
-        return [{"embedding": row} for row in F.normalize(outputs.float(), dim=1).tolist()]
+        return [{"embedding": row} for row in self.exported(outputs).tolist()]
 
     def embed(self, model: nn.Module, inputs: Any) -> Tensor:
         """The network's outputs on the unit sphere. Shapes: -> (B, D) float32."""

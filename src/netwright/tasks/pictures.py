@@ -5,13 +5,15 @@ Letters: B batch, C channels, H height, W width.
 
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from netwright.data.preprocess import Preprocessor
 
-__all__ = ["SIDE", "pixels_of", "write_grid", "write_png"]
+__all__ = ["SIDE", "pixels_of", "write_grid", "write_picture", "write_png"]
 
 SIDE = 84  # pixels that a single picture has at least, so that 28x28 can be looked at
 _GRID_SIDE = 56
@@ -46,6 +48,11 @@ def write_png(pixels_CHW: Tensor, path: Path, side: int = SIDE) -> None:
     array = large[0].numpy() if len(large) == 1 else large.permute(1, 2, 0).contiguous().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(array).save(path, optimize=True)
+
+
+def write_picture(pixels_CHW: NDArray[np.float32], path: Path) -> None:
+    """Write one picture at its own size. Shapes: (C, H, W), in [0, 1]."""
+    write_png(torch.from_numpy(pixels_CHW).clamp(0, 1), path, side=1)
 
 
 def write_grid(pixels_BCHW: Tensor, path: Path, columns: int) -> None:

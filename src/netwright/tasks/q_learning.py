@@ -8,21 +8,19 @@ Differs from the paper: the target network may follow softly (`tau`), and errors
 """
 
 import copy
-from pathlib import Path
 from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from netwright.core.messages import say
 from netwright.core.schemas import Fraction, Size
-from netwright.data.batching import Batch, BatchSource
+from netwright.data.batching import Batch
 from netwright.data.environments import greedy
 from netwright.data.schema import Schema
 from netwright.losses import LossFunction
-from netwright.metrics.running import Returns
-from netwright.tasks.base import Phase, StepOutput, Task
+from netwright.tasks.acting import Acting, require_actions
+from netwright.tasks.base import Phase, StepOutput
 
 __all__ = ["QLearning"]
 
@@ -30,7 +28,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @final
-class QLearning(Task):
+class QLearning(Acting):
     """Q-learning with a target network; the network gives q_BA for observations (B, O).
 
     Args:
@@ -42,11 +40,10 @@ class QLearning(Task):
     Shapes: batches as `ReplaySource` (training) and `EpisodeSource` (evaluation) give them.
     """
 
-    monitor = "return_mean"
-    sense = "max"
     default_loss = "huber"
     target_kinds = ("action",)
     usual_model = "dqn"
+    output_name = "values"
 
     def __init__(
         self,
@@ -58,7 +55,7 @@ class QLearning(Task):
         target_update: Size = 128,
         tau: Share | None = None,
     ) -> None:
-        self._actions = schema.target.classes
+        self._schema = schema
         self._loss = self.chosen_loss(loss)
         self._gamma, self._double, self._target_update, self._tau = gamma, double, target_update, tau
         self._target: nn.Module | None = None
@@ -72,15 +69,6 @@ class QLearning(Task):
         q_BA = model(observation_BO)
         q_B = q_BA.gather(1, action_B[:, None])[:, 0]
         return StepOutput(self._loss(q_B, wanted_B), {"q_mean": q_B.detach().mean()}, q_BA)
-
-    def evaluation_step(self, model: nn.Module, batch: Batch) -> StepOutput:
-        """Episodes have been played already; the loss of playing is minus the return."""
-        assert isinstance(batch.inputs, Tensor) and batch.targets is not None
-        return StepOutput(-batch.targets.mean(), {}, batch.inputs)
-
-    def measure(self) -> Returns:
-        """Returns of whole episodes."""
-        return Returns()
 
     def act(self, model: nn.Module, observation_NO: Tensor, step: int, generator: torch.Generator) -> Tensor:
         """The best known action, for both sources; the random ones are `ReplaySource`'s. Shapes: -> (N,) int64."""
@@ -103,16 +91,19 @@ class QLearning(Task):
         """Undo of `state`."""
         self._target, self._waiting = None, state["target"]
 
-    def exhibits(self, model: nn.Module, source: BatchSource, folder: Path) -> list[dict[str, Any]]:
-        """How the returns are spread over the episodes."""
-        source.bind(model)
-        returns = [value for batch in source.epoch(0) if batch.targets is not None for value in batch.targets.tolist()]
-        return [{"kind": "histogram", "title": say("Returns of {count} episodes", count=len(returns)),
-                 "values": returns, "label": say("return")}]  # fmt: skip
+    def predict(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        """The value of each action.
+
+        Raises:
+            ConfigError: the network is for another number of actions.
+        """
+        q_BA: Tensor = model(inputs)
+        require_actions(q_BA.shape[1], self._schema)
+        return q_BA
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The best action, and the value of each."""
-        names = self._actions or tuple(str(index) for index in range(outputs.shape[1]))
+        names = self._schema.target.classes or tuple(str(index) for index in range(outputs.shape[1]))
         rows = outputs.tolist()
         return [{"action": names[row.index(max(row))], "values": dict(zip(names, row, strict=True))} for row in rows]
 

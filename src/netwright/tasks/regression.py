@@ -61,6 +61,7 @@ class Regression(Task):
     target_kinds = ("number",)
     answers_targets = True
     default_metrics = ("rmse", "mae", "r2")
+    output_name = "prediction"
 
     def __init__(
         self,
@@ -102,6 +103,10 @@ class Regression(Task):
         for column, name in enumerate(self._names[: said.shape[1]]):
             shown += _views(name, said[:, column], true[:, column], rows)
         return shown
+
+    def exported(self, outputs: Tensor) -> Tensor:
+        """In the targets' own unit."""
+        return self._back(outputs.float())
 
     def answers(self, outputs: Tensor) -> list[dict[str, Any]]:
         """The predicted numbers by name; those of a picture as an array."""

@@ -16,7 +16,9 @@ from netwright.core.errors import ConfigError, DataError
 from netwright.core.seeds import generator
 from netwright.data.dataset import Dataset
 
-__all__ = ["Batch", "BatchSource", "Order", "OrderedSource", "SourceAround", "forward", "part_of", "refuse_empty"]
+__all__ = [
+    "Batch", "BatchSource", "Order", "OrderedSource", "SourceAround", "first_of", "forward", "part_of", "refuse_empty",
+]  # fmt: skip
 
 _ORDER = 0x0DE5  # keeps the order's random numbers apart from everybody else's
 
@@ -47,6 +49,16 @@ def forward(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> Any:
 def part_of(inputs: Tensor | tuple[Tensor, ...], rows: Tensor | slice) -> Tensor | tuple[Tensor, ...]:
     """Some rows of a batch's inputs."""
     return tuple(part[rows] for part in inputs) if isinstance(inputs, tuple) else inputs[rows]
+
+
+
+def first_of(batch: Batch, count: int) -> Batch:
+    """The first examples of a batch; all of it where rows belong together, as the nodes and edges of graphs do."""
+    inputs = batch.inputs
+    if isinstance(inputs, tuple) and len({len(part) for part in inputs}) > 1:
+        return batch
+    targets, index = (part[:count] if part is not None else None for part in batch[1:])
+    return Batch(part_of(inputs, slice(count)), targets, index)
 
 
 @runtime_checkable

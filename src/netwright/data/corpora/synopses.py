@@ -13,7 +13,7 @@ from pathlib import Path
 from netwright.core.errors import DataError
 from netwright.data.corpora.shares import part_of
 
-__all__ = ["long_text", "read"]
+__all__ = ["LISTS", "long_text", "read", "stanzas"]
 
 LISTS = Path("/var/lib/apt/lists")
 _HELPER = "/usr/lib/apt/apt-helper"
@@ -32,12 +32,12 @@ def read(folder: Path = LISTS) -> dict[str, list[dict[str, str]]]:
         raise DataError(template, folder=folder)
     sources: dict[str, str] = {}
     for path in sorted(folder.glob("*_Packages*")):
-        for fields in _stanzas(path, ("Package", "Source")):
+        for fields in stanzas(path, ("Package", "Source")):
             sources[fields["Package"]] = fields.get("Source", fields["Package"]).partition(" ")[0]
     parts: dict[str, list[dict[str, str]]] = {"train": [], "validation": [], "test": []}
     seen: set[str] = set()
     for path in translations:
-        for fields in _stanzas(path, ("Package", "Description-en")):
+        for fields in stanzas(path, ("Package", "Description-en")):
             synopsis, _, rest = fields.get("Description-en", "").partition("\n")
             text = long_text(rest)
             if not synopsis.strip() or not _SHORTEST <= len(text) <= _LONGEST or text in seen:
@@ -54,7 +54,7 @@ def long_text(description: str) -> str:
     return " ".join(paragraphs[:2]).strip()
 
 
-def _stanzas(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+def stanzas(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The named fields of each stanza; continued lines are joined by line ends."""
     done = subprocess.run([_HELPER, "cat-file", str(path)], stdout=subprocess.PIPE, check=False)
     fields: dict[str, str] = {}

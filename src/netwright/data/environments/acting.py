@@ -1,6 +1,6 @@
 """How a network acts: the callable that tasks hand to acting sources, and the care that acting takes of the network.
 
-Letters: N environments, O observation, A actions.
+Letters: N environments, O observation, A actions, or numbers of one.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,17 +9,34 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
-__all__ = ["Act", "acting", "greedy"]
+__all__ = ["Act", "acting", "consult", "greedy"]
 
-# (network, observations (N, O), step, generator) -> actions (N,) int64. Chance comes from the generator alone, which is
-# seeded anew for every call; `step` counts environment steps.
+# (network, observations (N, O), step, generator) -> actions (N,) int64, or (N, A) numbers. Chance comes from the
+# generator alone, which is seeded anew for every call; `step` counts environment steps.
 Act = Callable[[Any, Tensor, int, torch.Generator], Tensor]
 
 
+def consult(model: Any, observation_NO: Tensor) -> tuple[Any, Tensor | None]:
+    """Values of actions or a distribution over them, and the value of the state where the network gives one, too.
+
+    In the precision of the weights: what was drawn while acting is likely to the last digit when it is learnt from.
+
+    Shapes: (N, O) -> (N, A) or a distribution of N actions, and (N,)
+    """
+    with torch.autocast(observation_NO.device.type, enabled=False):
+        said = model(observation_NO)
+    return said if isinstance(said, tuple) else (said, None)
+
+
 def greedy(model: Any, observation_NO: Tensor, step: int, generator: torch.Generator) -> Tensor:
-    """The action of the highest value, from a network that gives q_NA. Shapes: (N, O) -> (N,) int64."""
-    actions: Tensor = model(observation_NO).argmax(1)
+    """The best known action: that of the highest value, or the likeliest of a distribution.
+
+    Shapes: (N, O) -> (N,) int64, or (N, A) numbers.
+    """
+    said, _ = consult(model, observation_NO)
+    actions: Tensor = said.mode if isinstance(said, Distribution) else said.argmax(1)
     return actions
 
 

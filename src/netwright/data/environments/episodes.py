@@ -34,7 +34,7 @@ class EpisodeSource:
         index (B,), their numbers.
 
     Raises:
-        ConfigError: the environment is unknown, has continuous actions, or (while iterating) no network was bound.
+        ConfigError: the environment is unknown, or (while iterating) no network was bound.
         MissingExtra: Gymnasium is not installed.
     """
 

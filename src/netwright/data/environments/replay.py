@@ -2,24 +2,24 @@
 
 Deep Q-learning's experience replay (Mnih et al., "Human-level control through deep reinforcement learning", 2015).
 Defaults suit CartPole. The rhythm is that of stable-baselines3: a burst of `collect` steps, then `updates` batches,
-and so on. Each burst is stepped just before the batch that needs it is given, so that a state saved between two
-batches is complete.
+and so on.
 Letters: N environments, O observation, B batch, S slots of the memory.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from netwright.core.errors import CheckpointError, ConfigError
+from netwright.core.messages import say
 from netwright.core.schemas import Count, Fraction, Size
 from netwright.core.seeds import generator
 from netwright.data.batching.source import Batch
 from netwright.data.environments.acting import Act, acting, greedy
+from netwright.data.environments.source import ActingSource
 from netwright.data.environments.stepper import EnvironmentStepper, Moves
 
 __all__ = ["ReplayBuffer", "ReplayOptions", "ReplaySource"]
@@ -127,11 +127,9 @@ class ReplayBuffer:
             part[:used] = state[name].to(self._device)
 
 
-class ReplaySource:
-    """A `BatchSource` that acts with the network that is bound to it; without one it acts at random.
-
-    Batches go on from where the source stands; beginning with epoch 0 starts everything anew. Only one iterator may
-    be in use.
+@final
+class ReplaySource(ActingSource):
+    """Moves drawn from the memory of what the network did; without one it acts at random.
 
     Args:
         epochs: of the whole run; with the options it decides how epsilon falls.
@@ -160,10 +158,14 @@ class ReplaySource:
         self._options = options or ReplayOptions()
         self._act, self._seed, self._device = act, seed, torch.device(device)
         self._total = self._options.total_steps(epochs)
-        self._stepper = EnvironmentStepper(environment, self._options.environments, seed)
+        super().__init__(EnvironmentStepper(environment, self._options.environments, seed))
+        if self._stepper.actions.continuous:
+            template = "environment {name} takes actions of {space}, and q-learning needs a fixed set of them; {do}"
+            do = say("use task: actor-critic, or an environment such as CartPole-v1")
+            space = self._stepper.actions.space
+            raise ConfigError(template, path="data.environment", name=environment, space=space, do=do)
         self._observation = self._stepper.observations[0]
-        self._model: Any = None
-        self._restart()
+        self._forget()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -175,28 +177,10 @@ class ReplaySource:
         """Moves that an epoch gives, some of them more than once."""
         return self._options.steps_per_epoch * self._options.batch_size
 
-    def bind(self, model: Any) -> None:
-        """Act with this network from now on; it is used as it is at each burst."""
-        self._model = model
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from batch `start` on, which must be where the source stands."""
-        wanted = epoch * self.steps_per_epoch + start
-        if wanted == 0 and self._given:
-            self._stepper.reset()
-            self._restart()
-        for _ in range(start, self.steps_per_epoch):
-            if wanted != self._given:
-                template = "an environment cannot jump to batch {wanted} from {given}; load the state saved there"
-                raise CheckpointError(template, wanted=wanted, given=self._given)
-            yield self._next()
-            wanted += 1
-
     def logs(self) -> dict[str, float]:
-        """For the log: mean return of the last 100 training episodes (once one ended), epsilon, environment steps."""
-        returns, steps = self._stepper.returns, self._stepper.steps
-        mean = {"episode_return": sum(returns) / len(returns)} if returns else {}
-        return {**mean, "epsilon": self.epsilon(steps), "environment_steps": float(steps)}
+        """Also epsilon."""
+        told = super().logs()
+        return {**told, "epsilon": self.epsilon(int(told["environment_steps"]))}
 
     def epsilon(self, step: int) -> float:
         """The chance of a random action after `step` environment steps."""
@@ -207,21 +191,15 @@ class ReplaySource:
         return options.epsilon_start + (options.epsilon_end - options.epsilon_start) * done
 
     def state(self) -> dict[str, Any]:
-        """Memory, counters, and what rebuilds the environments."""
-        return {"given": self._given, "buffer": self._buffer.state(), "environments": self._stepper.state()}
+        """Also the memory."""
+        return {**super().state(), "buffer": self._buffer.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Undo of `state`; see `EnvironmentStepper.load_state` and `ReplayBuffer.load_state` for errors."""
-        self._given = int(state["given"])
         self._buffer.load_state(state["buffer"])
-        self._stepper.load_state(state["environments"])
+        super().load_state(state)
 
-    def close(self) -> None:
-        """Let the environments go."""
-        self._stepper.close()
-
-    def _restart(self) -> None:
-        self._given = 0  # batches given since the beginning
+    def _forget(self) -> None:
         self._buffer = ReplayBuffer(self._options.buffer_size, self._observation, self._device)
 
     def _next(self) -> Batch:
@@ -230,7 +208,6 @@ class ReplaySource:
             self._collect(options.collect if self._given else options.warmup)
         dice = generator(self._seed, _SAMPLE, self._given)
         slots = torch.randint(len(self._buffer), (options.batch_size,), generator=dice)
-        self._given += 1
         return Batch(self._buffer.read(slots.to(self._device)), None, None)
 
     def _collect(self, steps: int) -> None:
@@ -242,7 +219,7 @@ class ReplaySource:
         count, step = self._options.environments, self._stepper.steps
         dice = generator(self._seed, _ACT, step)
         explore = torch.rand(count, generator=dice) < (1.0 if self._model is None else self.epsilon(step))
-        chosen = torch.randint(self._stepper.num_actions, (count,), generator=dice)
+        chosen = torch.randint(self._stepper.actions.count, (count,), generator=dice)
         if bool(explore.all()):
             return chosen
         best = self._act(self._model, self._stepper.observations.to(self._device), step, dice)

@@ -6,6 +6,7 @@ Gymnasium (the extra `rl`) is imported only when an environment is wanted.
 import difflib
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from netwright.core.errors import ConfigError, DataError, MissingExtra, need
 from netwright.core.messages import say
 from netwright.data.schema import Schema, Target
 
-__all__ = ["action_count", "environment_schema", "make", "observer"]
+__all__ = ["Actions", "actions_of", "environment_schema", "make", "observer"]
 
 
 def make(name: str) -> Any:
@@ -41,70 +42,105 @@ def make(name: str) -> Any:
         raise ConfigError(template, path="data.environment", name=name, near=near) from None
 
 
-def environment_schema(name: str, discrete: bool = True) -> Schema:
+@dataclass(frozen=True)
+class Actions:
+    """What an environment takes: one of `count` actions, or `count` numbers, each between a `low` and a `high`.
+
+    `convert` makes the environment's own of an action's place or of its numbers; numbers beyond their bounds become the
+    nearest that is allowed. `space` is what the environment calls it all.
+    """
+
+    count: int
+    convert: Callable[[Any], Any]
+    space: str
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+    @property
+    def continuous(self) -> bool:
+        """Whether an action is numbers."""
+        return bool(self.low)
+
+
+def environment_schema(name: str) -> Schema:
     """What a network for this environment must take and give.
 
-    Args:
-        discrete: whether the task chooses among a fixed set of actions (Q-learning); otherwise each dimension of a
-            continuous action has a name.
-
     Raises:
-        ConfigError: unknown name, or actions that the task cannot take.
+        ConfigError: unknown name, or actions that are neither a fixed set nor numbers.
         MissingExtra: see `make`.
     """
     environment = make(name)
     try:
         shape, dtype = _observation(environment.observation_space)
-        if _is_discrete(environment.action_space):
-            count = action_count(name, environment.action_space)
-            target = Target("action", classes=tuple(str(action) for action in range(count)))
-        elif discrete:
-            action_count(name, environment.action_space)  # says why not
-        else:
-            dimensions = math.prod(environment.action_space.shape)
-            target = Target("action", names=tuple(f"action[{i}]" for i in range(dimensions)))
+        actions = actions_of(name, environment.action_space)
     finally:
         environment.close()
+    if actions.continuous:
+        names = tuple(f"action[{i}]" for i in range(actions.count))
+        target = Target("control", names=names, low=actions.low, high=actions.high)
+    else:
+        target = Target("action", classes=tuple(str(action) for action in range(actions.count)))
     return Schema("environment", shape, str(dtype).removeprefix("torch."), target)
 
 
-def action_count(name: str, space: Any) -> int:
-    """How many actions there are to choose from.
+def actions_of(name: str, space: Any) -> Actions:
+    """What may be done in an environment.
 
     Raises:
-        ConfigError: they are not a fixed set.
+        ConfigError: neither one of a fixed set nor numbers.
     """
-    if _is_discrete(space):
-        return int(space.n)
-    template = "environment {name} takes actions of {space}, and q-learning needs a fixed set of them; {do}"
-    do = say("choose one such as CartPole-v1 or LunarLander-v3")
+    if isinstance(space, need("gymnasium.spaces", "rl").Discrete):
+        first = int(space.start)  # a few environments count actions from elsewhere
+        return Actions(int(space.n), lambda action: np.int64(action + first), str(space))
+    if _is_box(space) and np.issubdtype(space.dtype, np.floating) and math.prod(space.shape):
+        # no infinity: JSON has none, and no float32 is beyond
+        with np.errstate(over="ignore"):
+            low, high = (np.nan_to_num(bound.astype(np.float32)) for bound in (space.low, space.high))
+        bounds = tuple(low.flatten().tolist()), tuple(high.flatten().tolist())
+
+        def convert(numbers: Any) -> Any:
+            return np.clip(np.asarray(numbers, np.float32).reshape(space.shape), low, high).astype(space.dtype)
+
+        return Actions(math.prod(space.shape), convert, str(space), *bounds)
+    template = "environment {name} takes actions of {space}; expected one of a fixed set, or numbers; {do}"
+    do = say("choose one such as CartPole-v1 or Pendulum-v1")
     raise ConfigError(template, path="data.environment", name=name, space=space, do=do)
 
 
 def observer(space: Any) -> Callable[[Any], Tensor]:
-    """How observations of this space become tensors (O,): numbers as float32, pictures as uint8 of their own shape, and
-    everything else flattened (classes one-hot).
+    """How observations of this space become tensors (O,): numbers as float32, bytes as uint8, and everything else
+    flattened (classes one-hot). Pictures become (C, H, W): of three dimensions the last are the channels where it is
+    the smallest, and bytes in two dimensions are a picture of one channel.
     """
     shape, dtype = _observation(space)
     if _is_box(space):
-        return lambda raw: torch.as_tensor(np.asarray(raw)).to(dtype, copy=True).reshape(shape)
+        moved = _channels_last(space)
+
+        def numbers(raw: Any) -> Tensor:
+            made = torch.as_tensor(np.asarray(raw)).to(dtype, copy=True)
+            return made.permute(2, 0, 1).contiguous() if moved else made.reshape(shape)
+
+        return numbers
     flatten = need("gymnasium.spaces.utils", "rl").flatten
     return lambda raw: torch.as_tensor(np.asarray(flatten(space, raw))).to(dtype).reshape(shape)
 
 
 def _observation(space: Any) -> tuple[tuple[int, ...], torch.dtype]:
-    if _is_box(space):
-        shape = tuple(int(size) for size in space.shape)
-        return shape or (1,), torch.uint8 if space.dtype == np.uint8 else torch.float32
-    return (int(need("gymnasium.spaces.utils", "rl").flatdim(space)),), torch.float32
+    if not _is_box(space):
+        return (int(need("gymnasium.spaces.utils", "rl").flatdim(space)),), torch.float32
+    shape = tuple(int(size) for size in space.shape)
+    dtype = torch.uint8 if space.dtype == np.uint8 else torch.float32
+    if len(shape) == 2 and dtype == torch.uint8:
+        return (1, *shape), dtype
+    return ((shape[2], *shape[:2]) if _channels_last(space) else shape or (1,)), dtype
+
+
+def _channels_last(space: Any) -> bool:
+    return len(space.shape) == 3 and int(space.shape[2]) < min(space.shape[:2])
 
 
 def _is_box(space: Any) -> bool:
     return isinstance(space, need("gymnasium.spaces", "rl").Box)
-
-
-def _is_discrete(space: Any) -> bool:
-    return isinstance(space, need("gymnasium.spaces", "rl").Discrete)
 
 
 def _near(name: str, known: list[str]) -> str:

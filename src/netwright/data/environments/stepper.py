@@ -5,20 +5,22 @@ An environment cannot be saved. What can be is the seed its episode began with a
 those brings it back to the same state. Letters: N environments, O observation.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from netwright.core.errors import CheckpointError
 from netwright.core.seeds import mix
-from netwright.data.environments.spaces import action_count, make, observer
+from netwright.data.environments.spaces import actions_of, make, observer
 
 __all__ = ["PURPOSES", "EnvironmentStepper", "Moves", "Seat", "episode_seed"]
 
 PURPOSES = ("train", "validation", "test")
 _EPISODE = 0xE915
+
+Action = int | list[float]  # the place of one of several, or numbers
 
 
 def episode_seed(seed: int, purpose: str, environment: int, episode: int) -> int:
@@ -29,34 +31,39 @@ def episode_seed(seed: int, purpose: str, environment: int, episode: int) -> int
 class Seat:
     """One environment, the episode it is in, and what it takes to rebuild that.
 
-    Attributes: `observation` (O,), `total` (undiscounted return so far) and `length` (steps) of the running episode.
+    Attributes: `actions` says what it takes, `observation` (O,) what it shows; `total` (undiscounted return so far) and
+    `length` (steps) of the running episode.
 
     Raises:
-        ConfigError: the environment is unknown or has actions that are not a fixed set.
+        ConfigError: the environment is unknown, or its actions are, see `actions_of`.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._environment = make(name)
-        self.num_actions = action_count(name, self._environment.action_space)
-        self._first = int(self._environment.action_space.start)  # a few environments count actions from elsewhere
+        self.actions = actions_of(name, self._environment.action_space)
         self._tensor = observer(self._environment.observation_space)
-        self._seed, self._actions = 0, list[int]()
+        self._seed, self._taken = 0, list[Action]()
         self.observation, self.total, self.length = torch.empty(0), 0.0, 0
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed`."""
-        self._seed, self._actions, self.total, self.length = seed, [], 0.0, 0
+        self._seed, self._taken, self.total, self.length = seed, [], 0.0, 0
         raw, _ = self._environment.reset(seed=seed)
         self.observation = self._tensor(raw)
 
-    def step(self, action: int) -> tuple[float, bool, bool]:
+    def step(self, action: Action) -> tuple[float, bool, bool]:
         """Take an action; gives reward, terminated (the task is over) and truncated (only the time is)."""
-        raw, reward, terminated, truncated, _ = self._environment.step(np.int64(action + self._first))
-        self._actions.append(action)
+        raw, reward, terminated, truncated, _ = self._environment.step(self.actions.convert(action))
+        self._taken.append(action)
         self.observation = self._tensor(raw)
         self.total, self.length = self.total + float(reward), self.length + 1
         return float(reward), bool(terminated), bool(truncated)
+
+    @property
+    def key(self) -> int:
+        """A number of this moment of this episode."""
+        return mix(self._seed, self.length)
 
     def close(self) -> None:
         """Let the environment go."""
@@ -64,7 +71,7 @@ class Seat:
 
     def state(self) -> dict[str, Any]:
         """Seed, actions since, and where they led."""
-        actions = torch.tensor(self._actions, dtype=torch.int64)
+        actions = torch.tensor(self._taken, dtype=torch.float32 if self.actions.continuous else torch.int64)
         return {"seed": self._seed, "actions": actions, "observation": self.observation.clone()}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -85,7 +92,8 @@ class Seat:
 class Moves(NamedTuple):
     """One step of N environments; where an episode ended, `next_observations` are still those the step led to.
 
-    Shapes: observations, next_observations (N, O); actions (N,) int64; rewards (N,); both flags (N,) bool.
+    Shapes: observations, next_observations (N, O); actions (N,) int64 or (N, A) numbers; rewards (N,); both
+    flags (N,) bool.
     """
 
     observations: Tensor
@@ -99,13 +107,14 @@ class Moves(NamedTuple):
 class EnvironmentStepper:
     """N environments that run on and on; a new episode begins wherever one has ended.
 
-    Attributes: `steps` counts steps of all environments together; `returns` holds those of the last 100 episodes.
+    Attributes: `actions` says what each takes; `steps` counts steps of all environments together; `returns`
+    holds those of the last 100 episodes.
     """
 
     def __init__(self, name: str, count: int = 1, seed: int = 0, purpose: str = "train") -> None:
         self._seats = [Seat(name) for _ in range(count)]
         self._seed, self._purpose = seed, purpose
-        self.num_actions = self._seats[0].num_actions
+        self.actions = self._seats[0].actions
         self.reset()
 
     def reset(self) -> None:
@@ -120,10 +129,24 @@ class EnvironmentStepper:
         """What the environments show now. Shapes: (N, O)."""
         return torch.stack([seat.observation for seat in self._seats])
 
-    def step(self, actions: Tensor) -> Moves:
-        """Take one action in each environment. Shapes: actions (N,) int64."""
+    @property
+    def keys(self) -> Tensor:
+        """A number of its own for every moment of every episode, for what is drawn then; the same whatever stands
+        beside it. Shapes: (N,) int64.
+        """
+        return torch.tensor([seat.key for seat in self._seats])
+
+    def step(self, actions: Tensor, playing: Sequence[bool] | None = None) -> Moves:
+        """Take one action in each environment, or in those that are `playing`: the others stay as they are.
+
+        Shapes: actions (N,) int64, or (N, A) numbers.
+        """
         before = self.observations
-        results = [seat.step(action) for seat, action in zip(self._seats, actions.tolist(), strict=True)]
+        moving = playing or [True] * len(self._seats)
+        results = [
+            seat.step(action) if moves else (0.0, False, False)
+            for seat, action, moves in zip(self._seats, actions.tolist(), moving, strict=True)
+        ]
         after = self.observations
         rewards, terminated, truncated = zip(*results, strict=True)
         for i, (ended, cut) in enumerate(zip(terminated, truncated, strict=True)):
@@ -131,7 +154,7 @@ class EnvironmentStepper:
                 self.returns = [*self.returns[-99:], self._seats[i].total]
                 self._episodes[i] += 1
                 self._begin(i)
-        self.steps += len(self._seats)
+        self.steps += sum(moving)
         return Moves(before, actions, torch.tensor(rewards), after, torch.tensor(terminated), torch.tensor(truncated))
 
     def close(self) -> None:

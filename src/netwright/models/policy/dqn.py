@@ -1,26 +1,27 @@
 """The Q-network of deep Q-learning: from an observation to the value of every action.
 
-Mnih et al., 2015, "Human-level control through deep reinforcement learning"; the dueling head is Wang et al., 2016.
-Replay, the target network and the double target belong to the task. ``B`` batch, ``O`` observation, ``A`` actions.
+Mnih et al., 2015, "Human-level control through deep reinforcement learning"; the dueling head is Wang et al., 2016,
+"Dueling network architectures for deep reinforcement learning". Replay, the target network and the double target belong
+to the task. ``B`` batch, ``O`` observation, ``D`` width, ``A`` actions.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, final
 
 from torch import Tensor, nn
 
 from netwright.blocks.activations import ActivationName
-from netwright.blocks.feedforward import dense_stack
 from netwright.blocks.heads import output_layer
-from netwright.core.errors import ConfigError
-from netwright.core.schemas import Size
+from netwright.core.schemas import Size, preset
+from netwright.models.policy.observations import ObservationNet
 
-__all__ = ["DQN", "DuelingHead"]
+__all__ = ["DQN", "DuelingHead", "dqn_atari", "dqn_dueling"]
 
 
 class DuelingHead(nn.Module):
-    """Q(s, a) = V(s) + A(s, a) - mean over a of A(s, a).
+    """Q(s, a) = V(s) + A(s, a) - mean over a of A(s, a) (Wang et al., 2016, equation 9).
+
+    Differs from the paper: the streams part after the last hidden layer, and not before it.
 
     Shapes:
         [B, D] -> [B, A]
@@ -37,16 +38,19 @@ class DuelingHead(nn.Module):
         return q_BA
 
 
-class DQN(nn.Module):
-    """Values of all actions at once, for observations that are vectors; larger ones are flattened.
+@final
+class DQN(ObservationNet):
+    """Values of all actions at once. Observations that are pictures go through convolutions, others are flattened.
 
-    head: "plain" is one linear layer; "dueling" adds a state's value to its actions' centred advantages.
+    Args:
+        image_shape: of pictures; the data decide it. Set null to read them as plain numbers.
+        head: "plain" is one linear layer; "dueling" adds a state's value to its actions' centred advantages.
 
     Shapes:
-        observation [B, in_features] -> q [B, num_actions]; features: [B, hidden[-1]]
+        observation [B, in_features] or [B, C, H, W] -> q [B, num_actions]; features: [B, hidden[-1]]
 
     Raises:
-        ConfigError: in `forward`, an observation of another size.
+        ConfigError: see `ObservationNet`.
     """
 
     def __init__(
@@ -56,27 +60,14 @@ class DQN(nn.Module):
         hidden: Sequence[Size] = (120, 84),
         activation: ActivationName = "relu",
         head: Literal["plain", "dueling"] = "plain",
+        image_shape: tuple[Size, Size, Size] | None = None,
     ) -> None:
-        super().__init__()
-        self.in_features = in_features
+        super().__init__(in_features, image_shape, hidden, activation)
         self.dueling = head == "dueling"
-        self.trunk = dense_stack(in_features, hidden, activation)
-        self.width = hidden[-1] if hidden else in_features
         self.head = self._new_head(num_actions)
 
     def _new_head(self, num_actions: int) -> nn.Module:
         return DuelingHead(self.width, num_actions) if self.dueling else output_layer(self.width, num_actions)
-
-    def features(self, observation_BO: Tensor) -> Tensor:
-        """The last hidden layer's output, [B, hidden[-1]]."""
-        flat_BO = observation_BO.flatten(1)
-        if flat_BO.shape[1] != self.in_features:
-            raise ConfigError(
-                "this Q-network takes {wanted} numbers an observation, got {got}; build it with in_features={got}",
-                wanted=self.in_features, got=math.prod(observation_BO.shape[1:]),
-            )  # fmt: skip
-        hidden: Tensor = self.trunk(flat_BO)
-        return hidden
 
     def forward(self, observation_BO: Tensor) -> Tensor:
         """The expected return of each action, [B, num_actions]."""
@@ -87,3 +78,7 @@ class DQN(nn.Module):
         """Put a fresh head for `num_classes` actions; the trunk stays as it is."""
         like = next(self.parameters())
         self.head = self._new_head(num_classes).to(like.device, like.dtype)
+
+
+dqn_dueling = preset(DQN, "dqn_dueling", head="dueling")
+dqn_atari = preset(DQN, "dqn_atari", image_shape=(4, 84, 84), hidden=(512,), num_actions=4)

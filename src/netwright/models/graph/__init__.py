@@ -1,0 +1,1 @@
+"""Networks that read graphs: nodes with features, and the edges between them."""
